@@ -1,0 +1,108 @@
+//! Dead letters: messages that could not be taken in, kept with their bytes.
+//!
+//! A dead letter is a record of the log like any other ([`crate::event::EventKind::DeadLetterRecorded`]), and so is
+//! what becomes of it. Its number is the position of its record.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::id::OrderId;
+
+/// Why a message could not be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeadLetterReason {
+    /// The message is larger than [`crate::envelope::MESSAGE_BYTES_MAX`].
+    TooLarge,
+    /// The message is no JSON, or no envelope that farelog knows.
+    NotReadable,
+    /// The envelope names no type.
+    NoType,
+    /// A field of the envelope or of the data is missing or malformed.
+    MalformedField,
+    /// The type is one that only farelog records.
+    ReservedType,
+    /// Another event about the same has the same source and id, and other content.
+    ConflictingDuplicate,
+    /// A member event names a program that was not published.
+    UnknownProgram,
+    /// The program would be refused over HTTP.
+    ProgramRefused,
+}
+
+impl DeadLetterReason {
+    /// The reason as it stands in the interfaces, for example `conflicting-duplicate`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::NotReadable => "not-readable",
+            Self::NoType => "no-type",
+            Self::MalformedField => "malformed-field",
+            Self::ReservedType => "reserved-type",
+            Self::ConflictingDuplicate => "conflicting-duplicate",
+            Self::UnknownProgram => "unknown-program",
+            Self::ProgramRefused => "program-refused",
+        }
+    }
+}
+
+/// A message as it came from the broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawMessage {
+    /// The NATS subject.
+    pub subject: String,
+    /// The headers, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The bytes; in JSON as base64.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub payload: Bytes,
+    /// The stream that it came from.
+    pub stream: String,
+    /// Its sequence there.
+    pub stream_sequence: u64,
+    /// When the stream took it.
+    pub published_at: DateTime<Utc>,
+}
+
+fn to_base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    BASE64_STANDARD
+        .decode(text.as_bytes())
+        .map(Bytes::from)
+        .map_err(serde::de::Error::custom)
+}
+
+/// A message that could not be taken in, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The kind of reason.
+    pub reason: DeadLetterReason,
+    /// The reason in a sentence: what was wrong, and where.
+    pub detail: String,
+    /// The order that it seems to be about, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// The message.
+    #[serde(flatten)]
+    pub message: RawMessage,
+}
+
+/// What became of a dead letter: it was retried and taken in, or discarded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterSettled {
+    /// The dead letter's number: the position of its record.
+    pub number: u64,
+    /// The order that it seemed to be about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+}

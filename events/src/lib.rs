@@ -1,0 +1,24 @@
+//! The ground of farelog: what an order event is, how it is read from NATS, and the log that keeps it.
+//!
+//! - [`id`], [`money`]: the values that events are made of; they validate when they are read.
+//! - [`order`], [`distribution`], [`member`], [`registration`]: the data of each event type, as the domain names it.
+//! - [`event`]: the types themselves, what an event is about, and decoding of its data.
+//! - [`envelope`]: the three forms in which a message brings an event.
+//! - [`log`]: the event log: its contract, on sled and in memory, and the one writer.
+//! - [`dead_letter`]: what could not be read, kept.
+//! - [`ingest`]: from a JetStream stream into the log.
+//!
+//! There are no rules here about points or tickets, and no HTTP: what a higher crate decides (is this program
+//! valid?) is handed in as [`log::writer::Admission`].
+
+pub mod dead_letter;
+pub mod distribution;
+pub mod envelope;
+pub mod event;
+pub mod id;
+pub mod ingest;
+pub mod log;
+pub mod member;
+pub mod money;
+pub mod order;
+pub mod registration;

@@ -1,0 +1,188 @@
+//! The event log: an append-only sequence of records, the only truth of farelog.
+//!
+//! [`EventLog`] is the contract. [`sled_log::SledLog`] keeps it on disk, [`memory::MemoryLog`] in memory for tests
+//! and trials; both pass the suite in [`suite`]. [`writer::LogWriter`] is the one thread that appends.
+
+pub mod memory;
+pub mod record;
+pub mod sled_log;
+#[cfg(test)]
+pub mod suite;
+pub mod writer;
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use record::{Record, StreamOrigin};
+
+use crate::event::{About, NewEvent};
+
+/// A place in the log: the first record is at 1, and there are no gaps. 0 is the place before the first.
+pub type Position = u64;
+
+/// How far a JetStream stream was read, kept in the same atomic batch as the events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamCheckpoint {
+    /// The stream's name.
+    pub stream: String,
+    /// When the stream was created: two streams of one name differ in it.
+    pub stream_created_at: DateTime<Utc>,
+    /// The sequence of the last message that the log has dealt with.
+    pub sequence: u64,
+    /// When the stream took that message: tells it from another one under a reused sequence.
+    pub published_at: DateTime<Utc>,
+}
+
+/// An event to append, with where it came from.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The event.
+    pub event: NewEvent,
+    /// The message that brought it; `None` for what farelog records itself or an interface brings.
+    pub origin: Option<StreamOrigin>,
+}
+
+/// What is appended atomically: after a crash all of it is there, or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The events, in log order.
+    pub entries: Vec<Entry>,
+    /// How far the stream is dealt with once the batch is durable; `None` leaves the checkpoint as it is.
+    pub checkpoint: Option<StreamCheckpoint>,
+    /// The time that the records get as `recordedAt`; where it lies before the last record's, that one's is taken.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// The end of the log, as far as it is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// Position of the last record, 0 in an empty log.
+    pub position: Position,
+    /// How far the stream was read when that was so.
+    pub checkpoint: Option<StreamCheckpoint>,
+}
+
+/// Figures about a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogStats {
+    /// The log's id, made when it was created.
+    pub log_id: Uuid,
+    /// The version of the record format.
+    pub format_version: u32,
+    /// Position of the last record, which is also how many there are.
+    pub last_position: Position,
+    /// When the last record was recorded.
+    pub last_recorded_at: Option<DateTime<Utc>>,
+    /// Bytes on disk, 0 in memory.
+    pub disk_bytes: u64,
+    /// How far the stream was read.
+    pub checkpoint: Option<StreamCheckpoint>,
+}
+
+/// Why the log could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// An earlier write or sync failed. What is in memory and what is on disk may differ, so nothing more is accepted
+    /// until the log is opened anew.
+    #[error(
+        "the event log stopped after a failed write; see the error before it, and restart once its cause is gone"
+    )]
+    Poisoned,
+    /// The operating system refused a write, a sync or a read.
+    #[error("the event log could not {action} in {place}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store below refused.
+    #[error("the event log's store failed: {0}")]
+    Store(#[from] sled::Error),
+    /// Another process has the directory open.
+    #[error(
+        "the event log in {0} is in use by another process; stop it, or choose another --data-dir"
+    )]
+    InUse(String),
+    /// Bytes on disk are not what was written.
+    #[error("the event log is damaged at position {position}: {problem}")]
+    Corrupt {
+        /// The first position that is not right.
+        position: Position,
+        /// What is not right.
+        problem: String,
+    },
+    /// The directory was written by a newer farelog.
+    #[error(
+        "the event log has format {found}, this farelog knows up to {known}; use the farelog that wrote it, or a newer one"
+    )]
+    NewerFormat {
+        /// The format on disk.
+        found: u32,
+        /// The newest that this version reads.
+        known: u32,
+    },
+    /// A record is larger than the log takes.
+    #[error("an event of {bytes} bytes is larger than the log takes ({max} bytes)")]
+    RecordTooLarge {
+        /// Its size, encoded.
+        bytes: usize,
+        /// The limit, [`record::RECORD_BYTES_MAX`].
+        max: usize,
+    },
+}
+
+/// The contract of an event log.
+///
+/// - **Durable**: when [`append`](Self::append) has returned, the batch survives `kill -9` and a power cut.
+/// - **Atomic**: events, the per-order index, what the duplicate check needs and the checkpoint are there
+///   together or not at all.
+/// - **Gapless**: positions go up by one from 1; `recordedAt` never goes back.
+/// - **Fail-stop**: after a failed append every later one fails with [`LogError::Poisoned`].
+///
+/// Readers never wait for a writer and see only what is durable. Appends are one after the other; in farelog one
+/// thread does them ([`writer::LogWriter`]).
+pub trait EventLog: Send + Sync + 'static {
+    /// The id that the log got when it was created.
+    fn id(&self) -> Uuid;
+
+    /// Appends a batch and makes it durable.
+    ///
+    /// Gives the records as the log has them, in order. A batch without events moves the checkpoint only.
+    ///
+    /// # Errors
+    /// [`LogError::RecordTooLarge`] before anything is written; anything else poisons the log.
+    fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError>;
+
+    /// The durable end of the log, and word of each new one.
+    fn watch(&self) -> watch::Receiver<Head>;
+
+    /// The durable end of the log.
+    fn head(&self) -> Head {
+        self.watch().borrow().clone()
+    }
+
+    /// Reads on from `from` (inclusive): at least one record if there is one, at most `records_max`.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] with the first bad position.
+    fn read(&self, from: Position, records_max: usize) -> Result<Vec<Record>, LogError>;
+
+    /// All records about one thing, in log order. For [`About::Nothing`]: none, there is no such index.
+    fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError>;
+
+    /// The record with this identity, if the log has one.
+    fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError>;
+
+    /// Figures about the log. Walks directories, not records.
+    fn stats(&self) -> Result<LogStats, LogError>;
+}

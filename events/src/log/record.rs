@@ -1,0 +1,63 @@
+//! A record of the log.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+
+use super::Position;
+use crate::event::{About, EventData, EventKind, FieldError, decode};
+
+/// Largest record that the log takes, encoded and uncompressed: the largest message as a dead letter (base64 in
+/// JSON) fits.
+pub const RECORD_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// The message that brought an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamOrigin {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The sequence of the message there.
+    pub sequence: u64,
+}
+
+/// An event in the log.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Where it stands.
+    pub position: Position,
+    /// When it was recorded; never before the record before it.
+    pub recorded_at: DateTime<Utc>,
+    /// The message that brought it; `None` for what farelog recorded itself or an interface brought.
+    pub origin: Option<StreamOrigin>,
+    /// Who made the event.
+    pub source: Box<str>,
+    /// Its id at the source.
+    pub id: Box<str>,
+    /// Its type as it came.
+    pub event_type: Box<str>,
+    /// When it happened.
+    pub time: DateTime<Utc>,
+    /// What connects it with its cause.
+    pub correlation_id: Option<Box<str>>,
+    /// What it is about.
+    pub about: About,
+    /// Its data, byte for byte as it came.
+    pub data: Box<RawValue>,
+}
+
+impl Record {
+    /// The kind, or `None` for a type that farelog does not know.
+    pub fn kind(&self) -> Option<EventKind> {
+        EventKind::of_type(&self.event_type)
+    }
+
+    /// Decodes the data; `None` for a type that farelog does not know.
+    ///
+    /// # Errors
+    /// The field that is malformed. Data is checked before it is appended, so this says that the record was written
+    /// by a farelog with other checks.
+    pub fn decode(&self) -> Option<Result<EventData, FieldError>> {
+        self.kind().map(|kind| decode(kind, self.data.get()))
+    }
+}
