@@ -1,1 +1,12 @@
-//! x
+//! The projections of farelog: what the event log means.
+//!
+//! Points are folded in two stages, and only plain data passes between them, one way: the order stage ([`order`])
+//! says where an order's lines stand, the points stage ([`points`]) what that is worth to whom, by the programs
+//! ([`program`]) and members ([`member`]) that held. Ticket distribution groups ([`distribution`]) need the order stage
+//! only. Folds are pure and know neither clock nor chance, so that two rebuilds give the same bytes.
+
+pub mod distribution;
+pub mod member;
+pub mod order;
+pub mod points;
+pub mod program;
