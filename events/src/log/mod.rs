@@ -3,11 +3,19 @@
 //! [`EventLog`] is the contract. [`sled_log::SledLog`] keeps it on disk, [`memory::MemoryLog`] in memory for tests
 //! and trials; both pass the suite in [`suite`]. [`writer::LogWriter`] is the one thread that appends.
 
+mod codec;
+mod directory;
+mod index;
+mod keys;
 pub mod memory;
+mod meta;
+mod pack;
 pub mod record;
 pub mod sled_log;
 #[cfg(test)]
-pub mod suite;
+mod sled_log_tests;
+#[cfg(test)]
+mod suite;
 pub mod writer;
 
 use std::io;

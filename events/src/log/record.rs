@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use super::Position;
+use super::{Entry, Position};
 use crate::event::{About, EventData, EventKind, FieldError, decode};
 
 /// Largest record that the log takes, encoded and uncompressed: the largest message as a dead letter (base64 in
@@ -47,6 +47,28 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record that an entry becomes.
+    pub(super) fn from_entry(entry: Entry, position: Position, recorded_at: DateTime<Utc>) -> Self {
+        let Entry { event, origin } = entry;
+        Self {
+            position,
+            recorded_at,
+            origin,
+            source: event.source,
+            id: event.id,
+            event_type: event.event_type,
+            time: event.time,
+            correlation_id: event.correlation_id,
+            about: event.about,
+            data: event.data,
+        }
+    }
+
+    /// Whether this is the record of the event that `about`, `source` and `id` identify.
+    pub(super) fn has_identity(&self, about: &About, source: &str, id: &str) -> bool {
+        self.about == *about && *self.source == *source && *self.id == *id
+    }
+
     /// The kind, or `None` for a type that farelog does not know.
     pub fn kind(&self) -> Option<EventKind> {
         EventKind::of_type(&self.event_type)

@@ -1,1 +1,419 @@
-//! Being written.
+//! The event log on disk, on sled.
+//!
+//! sled is a tree of keys and values over a file of its own that is only ever appended to. What it promises of
+//! durability is less than it seems (docs/decisions/0002-durability-on-sled.md), so this module makes its own:
+//!
+//! - A batch is applied to one tree in one step, flushed by sled, and then the database file is synced through a
+//!   descriptor of this module. Only after that do readers see it.
+//! - Every value keeps a check over its bytes, and all records are chained by digests.
+//! - The directory is locked by this module before sled touches it.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::directory::{Directory, failed};
+use super::index::{self, Candidate};
+use super::pack::{Pack, PackSink, Packer, Unpacker};
+use super::{Batch, EventLog, Head, LogError, LogStats, Position, Record, keys, meta};
+use crate::event::About;
+
+/// What sled keeps of the tree in memory, roughly: it is no bound, resident memory is about twice this.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Uncompressed bytes after which a read stops, however many records were asked for.
+pub const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long an open waits for sled's threads of a log that this process has just closed.
+const REOPEN_WAIT_MAX: Duration = Duration::from_secs(5);
+const REOPEN_WAIT_STEP: Duration = Duration::from_millis(10);
+
+/// An event log in a directory of its own.
+///
+/// Closing is dropping: everything appended is durable already.
+pub struct SledLog {
+    id: Uuid,
+    db: sled::Db,
+    writer: Mutex<Writer>,
+    head: watch::Sender<Head>,
+    // Last, so that the lock outlives the store.
+    directory: Directory,
+}
+
+/// What an append needs and changes.
+struct Writer {
+    packer: Packer,
+    /// A descriptor of the database file, to sync it.
+    database: File,
+    /// Digest of the last record.
+    digest: u64,
+    last_recorded_at: Option<DateTime<Utc>>,
+    /// A write or sync has failed: what is on disk is not known.
+    poisoned: bool,
+}
+
+impl SledLog {
+    /// Opens the log in `dir`, making it if there is none.
+    ///
+    /// The end of the log is read and verified; the rest when it is read ([`verify`](Self::verify) reads it all).
+    /// What a killed process had written and not yet synced is synced here, so what is seen once stays.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`], [`LogError::NewerFormat`], [`LogError::Corrupt`], [`LogError::Io`], [`LogError::Store`].
+    pub fn open(dir: &Path) -> Result<Self, LogError> {
+        let directory = Directory::lock(dir)?;
+        let db = open_store(directory.path())?;
+        let database_path = directory.database_path();
+        let database = File::open(&database_path).map_err(failed("open", &database_path))?;
+        let mut writer = Writer {
+            packer: Packer::new()?,
+            database,
+            digest: 0,
+            last_recorded_at: None,
+            poisoned: false,
+        };
+
+        let id = match db.get(keys::META)? {
+            Some(value) => meta::read_identity(&value)?,
+            None if db.is_empty() => {
+                let id = Uuid::new_v4();
+                let mut first_batch = sled::Batch::default();
+                first_batch.insert(keys::META, meta::identity_value(id));
+                db.apply_batch(first_batch)?;
+                id
+            }
+            None => {
+                return Err(LogError::Corrupt {
+                    position: 0,
+                    problem: "the store has data and no log id".to_owned(),
+                });
+            }
+        };
+        make_durable(&db, &writer.database, &directory)?;
+        directory.sync()?;
+
+        let checkpoint = db
+            .get(keys::CHECKPOINT)?
+            .map(|value| meta::read_checkpoint(&value))
+            .transpose()?;
+        let mut position = 0;
+        if let Some((key, value)) = db.last()?
+            && let Some(first) = keys::pack_position(&key)
+        {
+            let pack = unpack(&db, &mut Unpacker::default(), first, &value)?;
+            position = first + pack.records.len() as Position - 1;
+            writer.digest = pack.after;
+            writer.last_recorded_at = pack.records.last().map(|last| last.recorded_at);
+        }
+        Ok(Self {
+            id,
+            db,
+            writer: Mutex::new(writer),
+            head: watch::Sender::new(Head {
+                position,
+                checkpoint,
+            }),
+            directory,
+        })
+    }
+
+    /// Syncs through another descriptor from here on, so that a test can make it fail.
+    #[cfg(test)]
+    pub(super) fn sync_through(&self, file: File) {
+        self.writer.lock().unwrap().database = file;
+    }
+
+    fn head_position(&self) -> Position {
+        self.head.borrow().position
+    }
+
+    /// The packs from the one that has `from`, in order, each verified and following on the one before.
+    fn packs(
+        &self,
+        from: Position,
+    ) -> Result<impl Iterator<Item = Result<(Position, Pack), LogError>> + '_, LogError> {
+        let (start, _) = self
+            .db
+            .range(keys::pack(0)..=keys::pack(from))
+            .next_back()
+            .ok_or_else(|| missing(from))?
+            .map_err(|error| store_failed(from, error))?;
+        let mut unpacker = Unpacker::default();
+        // The next pack's first position and the digest before it, once a pack was read.
+        let mut expected: Option<(Position, u64)> = None;
+        Ok(self.db.range(start..).map(move |entry| {
+            let place = expected.map_or(from, |(next, _)| next);
+            let (key, value) = entry.map_err(|error| store_failed(place, error))?;
+            let first = keys::pack_position(&key).ok_or_else(|| missing(place))?;
+            if expected.is_some_and(|(next, _)| next != first) {
+                return Err(missing(place));
+            }
+            let pack = unpack(&self.db, &mut unpacker, first, &value)?;
+            let next = first + pack.records.len() as Position;
+            if expected.is_none() && next <= from {
+                return Err(missing(from));
+            }
+            if expected.is_some_and(|(_, digest)| digest != pack.before) {
+                return Err(LogError::Corrupt {
+                    position: first,
+                    problem: "the chain of digests is broken".to_owned(),
+                });
+            }
+            expected = Some((next, pack.after));
+            Ok((first, pack))
+        }))
+    }
+
+    /// The records at `positions`, which ascend. A pack that has several is read once.
+    fn records_at(
+        &self,
+        positions: impl Iterator<Item = Position>,
+        mut take: impl FnMut(Record),
+    ) -> Result<(), LogError> {
+        let mut ahead = Vec::new().into_iter();
+        for position in positions {
+            let is_it = |record: &Record| record.position == position;
+            if let Some(record) = ahead.find(is_it) {
+                take(record);
+                continue;
+            }
+            if let Some((_, pack)) = self.packs(position)?.next().transpose()? {
+                ahead = pack.records.into_iter();
+                ahead.find(is_it).into_iter().for_each(&mut take);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the index has under a subject, as far as it is durable, in log order.
+    fn candidates(&self, subject: u64) -> Result<Vec<Candidate>, LogError> {
+        let head = self.head_position();
+        let mut candidates = Vec::new();
+        for entry in self.db.scan_prefix(keys::index_prefix(subject)) {
+            let (key, value) = entry.map_err(|error| store_failed(0, error))?;
+            if let Some((subject, first)) = keys::index_parts(&key)
+                && first <= head
+            {
+                candidates.extend(index::read_entry(subject, first, &value)?);
+            }
+        }
+        Ok(candidates)
+    }
+}
+
+impl EventLog for SledLog {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError> {
+        // A thread that panicked in here left the writer as unknown as a failed write does.
+        let mut writer = self.writer.lock().map_err(|_| LogError::Poisoned)?;
+        if writer.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let head = self.head.borrow().clone();
+        if batch.entries.is_empty() && batch.checkpoint.is_none() {
+            return Ok(Vec::new());
+        }
+        let recorded_at = writer
+            .last_recorded_at
+            .map_or(batch.recorded_at, |last| last.max(batch.recorded_at));
+        let records: Vec<Record> = (head.position + 1..)
+            .zip(batch.entries)
+            .map(|(position, entry)| Record::from_entry(entry, position, recorded_at))
+            .collect();
+
+        let mut changes = Changes::default();
+        let before = writer.digest;
+        let digest = writer.packer.pack(&records, before, &mut changes)?;
+        index::index(&records, |subject, first, value| {
+            changes.put(&keys::index(subject, first), value);
+        });
+        if let Some(checkpoint) = &batch.checkpoint {
+            changes.put(keys::CHECKPOINT, &meta::checkpoint_value(checkpoint));
+        }
+        let written = self.db.apply_batch(changes.0).map_err(LogError::from);
+        if let Err(error) =
+            written.and_then(|()| make_durable(&self.db, &writer.database, &self.directory))
+        {
+            writer.poisoned = true;
+            return Err(error);
+        }
+
+        writer.digest = digest;
+        if let Some(last) = records.last() {
+            writer.last_recorded_at = Some(last.recorded_at);
+        }
+        self.head.send_replace(Head {
+            position: head.position + records.len() as Position,
+            checkpoint: batch.checkpoint.or(head.checkpoint),
+        });
+        Ok(records)
+    }
+
+    fn watch(&self) -> watch::Receiver<Head> {
+        self.head.subscribe()
+    }
+
+    fn read(&self, from: Position, records_max: usize) -> Result<Vec<Record>, LogError> {
+        let head = self.head_position();
+        let from = from.max(1);
+        if from > head || records_max == 0 {
+            return Ok(Vec::new());
+        }
+        let wanted = (records_max as u64).min(head - from + 1);
+        let last = from + (wanted - 1);
+        let mut records = Vec::new();
+        let mut raw_bytes = 0;
+        for pack in self.packs(from)? {
+            let (first, pack) = pack?;
+            let pack_last = first + pack.records.len() as Position - 1;
+            raw_bytes += pack.raw_bytes;
+            records.extend(
+                pack.records
+                    .into_iter()
+                    .filter(|record| (from..=last).contains(&record.position)),
+            );
+            if pack_last >= last || raw_bytes >= READ_BYTES_MAX {
+                return Ok(records);
+            }
+        }
+        Err(missing(from + records.len() as Position))
+    }
+
+    fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError> {
+        if *about == About::Nothing {
+            return Ok(Vec::new());
+        }
+        let candidates = self.candidates(index::subject_digest(about, "", ""))?;
+        let mut records = Vec::new();
+        self.records_at(
+            candidates.iter().map(|candidate| candidate.position),
+            |record| {
+                if record.about == *about {
+                    records.push(record);
+                }
+            },
+        )?;
+        Ok(records)
+    }
+
+    fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError> {
+        let digest = index::candidate_digest(source, id);
+        let candidates = self.candidates(index::subject_digest(about, source, id))?;
+        let mut found = None;
+        let alike = candidates
+            .iter()
+            .filter(|candidate| candidate.digest == digest)
+            .map(|candidate| candidate.position);
+        self.records_at(alike, |record| {
+            if found.is_none() && record.has_identity(about, source, id) {
+                found = Some(record);
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn stats(&self) -> Result<LogStats, LogError> {
+        // Figures only: a poisoned writer still knows them.
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_recorded_at = writer.last_recorded_at;
+        let head = self.head.borrow().clone();
+        drop(writer);
+        Ok(LogStats {
+            log_id: self.id,
+            format_version: meta::FORMAT_VERSION,
+            last_position: head.position,
+            last_recorded_at,
+            disk_bytes: self.directory.bytes()?,
+            checkpoint: head.checkpoint,
+        })
+    }
+}
+
+/// The writes of one batch.
+#[derive(Default)]
+struct Changes(sled::Batch);
+
+impl Changes {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.0.insert(key, value);
+    }
+}
+
+impl PackSink for Changes {
+    fn pack(&mut self, first: Position, value: &[u8]) {
+        self.put(&keys::pack(first), value);
+    }
+
+    fn chunk(&mut self, first: Position, number: u32, value: &[u8]) {
+        self.put(&keys::chunk(first, number), value);
+    }
+}
+
+fn open_store(path: &Path) -> Result<sled::Db, LogError> {
+    // No flusher: the only sync is this module's, and its errors are seen.
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None);
+    let give_up_at = Instant::now() + REOPEN_WAIT_MAX;
+    loop {
+        match config.open() {
+            // Our own lock is held, so no other process has the store: sled's threads of a log that this process has
+            // dropped may hold its files a little longer.
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock")
+                    && Instant::now() < give_up_at =>
+            {
+                thread::sleep(REOPEN_WAIT_STEP);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// On Linux sled's flush neither syncs the file's length nor the drive's cache; the sync does.
+fn make_durable(db: &sled::Db, database: &File, directory: &Directory) -> Result<(), LogError> {
+    db.flush()?;
+    database
+        .sync_data()
+        .map_err(failed("sync", &directory.database_path()))
+}
+
+fn unpack(
+    db: &sled::Db,
+    unpacker: &mut Unpacker,
+    first: Position,
+    value: &[u8],
+) -> Result<Pack, LogError> {
+    unpacker.unpack(first, value, |number| {
+        db.get(keys::chunk(first, number))
+            .map_err(|error| store_failed(first, error))
+    })
+}
+
+fn missing(position: Position) -> LogError {
+    LogError::Corrupt {
+        position,
+        problem: "the record is missing".to_owned(),
+    }
+}
+
+/// sled has checks of its own over its pages; what they find is damage like any other.
+fn store_failed(position: Position, error: sled::Error) -> LogError {
+    match error {
+        sled::Error::Corruption { .. } => LogError::Corrupt {
+            position,
+            problem: error.to_string(),
+        },
+        other => LogError::Store(other),
+    }
+}

@@ -1,0 +1,132 @@
+//! The directory of a log: who may use it, and what makes its entries durable.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::LogError;
+
+/// Held from before the store is touched until after it is closed. Not sled's own lock: that is taken too late to
+/// clean up under.
+const LOCK_FILE: &str = "farelog.lock";
+
+/// The file that sled keeps its data in.
+const DATABASE_FILE: &str = "db";
+
+/// A directory that no other process has open. The lock goes with the value, or with the process.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory if it is missing, locks it, and removes what an interrupted start left behind.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`] where another process, or another part of this one, has it; [`LogError::Io`].
+    pub(super) fn lock(path: &Path) -> Result<Self, LogError> {
+        let first_existing = path.ancestors().find(|ancestor| ancestor.exists());
+        fs::create_dir_all(path).map_err(failed("create", path))?;
+        let path = fs::canonicalize(path).map_err(failed("find", path))?;
+        if let Some(existing) = first_existing {
+            sync_created(&path, existing)?;
+        }
+
+        let lock_path = path.join(LOCK_FILE);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(failed("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LogError::InUse(path.display().to_string()));
+            }
+            Err(TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
+        }
+        let directory = Self { path, _lock: lock };
+        directory.remove_unfinished_snapshots()?;
+        Ok(directory)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn database_path(&self) -> PathBuf {
+        self.path.join(DATABASE_FILE)
+    }
+
+    /// A kill while sled opens can leave `snap.….generating`, which the next open takes for a snapshot and fails on
+    /// (spacejam/sled issues 1527 and 1533). Such a file holds nothing that is not in the database.
+    fn remove_unfinished_snapshots(&self) -> Result<(), LogError> {
+        for entry in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
+            let entry = entry.map_err(failed("list", &self.path))?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the directory's entries durable. sled syncs neither the files that it creates nor those that it renames
+    /// into place in it.
+    pub(super) fn sync(&self) -> Result<(), LogError> {
+        sync_directory(&self.path)
+    }
+
+    /// Bytes of all files.
+    pub(super) fn bytes(&self) -> Result<u64, LogError> {
+        let mut bytes = 0;
+        let mut directories = vec![self.path.clone()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory).map_err(failed("list", &directory))? {
+                let entry = entry.map_err(failed("list", &directory))?;
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => directories.push(entry.path()),
+                    Ok(metadata) => bytes += metadata.len(),
+                    // A snapshot that gave way to a newer one meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(failed("measure", &entry.path())(error)),
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Syncs the parent of each directory that was just created, down from the one that was there before.
+fn sync_created(path: &Path, existing: &Path) -> Result<(), LogError> {
+    // A relative path's first existing ancestor may be the empty path: the working directory.
+    let existing = if existing.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        existing
+    };
+    let existing = fs::canonicalize(existing).map_err(failed("find", existing))?;
+    path.ancestors()
+        .skip(1)
+        .take_while(|ancestor| ancestor.starts_with(&existing))
+        .try_for_each(sync_directory)
+}
+
+fn sync_directory(path: &Path) -> Result<(), LogError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed("sync", path))
+}
+
+/// Turns what the system said into an error that says what was tried, and where.
+pub(super) fn failed(action: &'static str, place: &Path) -> impl FnOnce(io::Error) -> LogError {
+    let place = place.display().to_string();
+    move |source| LogError::Io {
+        action,
+        place,
+        source,
+    }
+}
