@@ -1,17 +1,70 @@
 //! `farelog order`: what happened to an order.
 
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::client::{Client, ServerArgs};
 use super::exit::Failure;
+use super::output::{self, Output};
 
 /// Which order.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  farelog order BERGEN01\n  farelog order BERGEN01 --min-stream-sequence 1803   (the sequence that `farelog publish` told)"
+)]
 pub struct OrderArgs {
-    /// The order.
+    /// The order
     id: String,
+    /// Wait until the events up to this sequence of the stream are in
+    #[arg(long, value_name = "SEQUENCE")]
+    min_stream_sequence: Option<u64>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
+#[derive(Debug, Deserialize)]
+struct Timeline {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    position: u64,
+    time: DateTime<Utc>,
+    kind: String,
+    summary: String,
+}
+
+/// How long the server may wait for the events.
+const WAIT_MS: &str = "30000";
+
 /// Runs the command.
-pub fn run(_: OrderArgs) -> Result<(), Failure> {
-    Err(Failure::Failed(
-        "this command is not part of this build".to_owned(),
-    ))
+pub async fn run(args: OrderArgs) -> Result<(), Failure> {
+    let sequence = args
+        .min_stream_sequence
+        .map(|sequence| sequence.to_string());
+    let query = match &sequence {
+        Some(sequence) => vec![
+            ("minStreamSequence", sequence.as_str()),
+            ("timeoutMs", WAIT_MS),
+        ],
+        None => Vec::new(),
+    };
+    let reply = Client::new(&args.server)?
+        .get(&["v1", "orders", &args.id, "timeline"], &query)
+        .await?;
+    if args.server.output == Output::Json {
+        return output::print(&reply.body);
+    }
+    let timeline: Timeline = reply.json()?;
+    let mut table = output::table(["Position", "Time", "What", "Summary"]);
+    for entry in timeline.entries {
+        table.add_row([
+            entry.position.to_string(),
+            output::local_time(entry.time),
+            entry.kind.to_lowercase().replace('_', " "),
+            entry.summary,
+        ]);
+    }
+    output::print(&table.to_string())
 }

@@ -1,17 +1,199 @@
-//! `farelog replay`: deferred registration, explanation, rebuild and simulation.
+//! `farelog replay`: what is decided by replaying the history of an order line.
 
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::client::{CallError, Client, Problem, Reason, Reply, ServerArgs};
 use super::exit::Failure;
+use super::output::{self, Output};
+use super::transaction::{self, TransactionView};
 
 /// What to replay.
 #[derive(Debug, clap::Subcommand)]
 pub enum ReplayCommand {
-    /// Registers the points of a line after the fact.
-    Register,
+    /// Gives a customer the points of a trip that was bought without being a member
+    #[command(
+        after_help = "The same registration again changes nothing and shows the points of the first.\n\n\
+        Examples:\n  farelog replay register --program points-per-krone --order TRONDHM2 --line TRONDHM2-1 --customer 2000002 --dry-run\n  \
+        farelog replay register --program points-per-krone --order TRONDHM2 --line TRONDHM2-1 --customer 2000002"
+    )]
+    Register(RegisterArgs),
+    /// Takes such a registration back: its points are cancelled, and the line is free again
+    #[command(
+        after_help = "Example:\n  farelog replay revoke --program points-per-krone --order TRONDHM2 --line TRONDHM2-1"
+    )]
+    Revoke(RevokeArgs),
+}
+
+/// Which line, for whom.
+#[derive(Debug, clap::Args)]
+pub struct RegisterArgs {
+    #[command(flatten)]
+    line: LineArgs,
+    /// The customer who travelled
+    #[arg(long, value_name = "ID")]
+    customer: String,
+    /// Show what would be given, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Which line.
+#[derive(Debug, clap::Args)]
+pub struct RevokeArgs {
+    #[command(flatten)]
+    line: LineArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// A line and a program.
+#[derive(Debug, clap::Args)]
+pub struct LineArgs {
+    /// The program's reference or id
+    #[arg(long, value_name = "REF")]
+    program: String,
+    /// The order
+    #[arg(long, value_name = "ID")]
+    order: String,
+    /// The order line
+    #[arg(long, value_name = "ID")]
+    line: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are the names of the interface"
+)]
+struct LineBody<'a> {
+    order_id: &'a str,
+    order_line_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a str>,
+}
+
+/// What a definition gave.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Granted {
+    #[serde(default)]
+    point_definition_reference: Option<String>,
+    amount: Box<RawValue>,
+    transactions: Vec<TransactionView>,
 }
 
 /// Runs the command.
-pub fn run(_: ReplayCommand) -> Result<(), Failure> {
-    Err(Failure::Failed(
-        "this command is not part of this build".to_owned(),
-    ))
+pub async fn run(command: ReplayCommand) -> Result<(), Failure> {
+    match command {
+        ReplayCommand::Register(args) => register(&args).await,
+        ReplayCommand::Revoke(args) => revoke(&args).await,
+    }
+}
+
+async fn register(args: &RegisterArgs) -> Result<(), Failure> {
+    let client = Client::new(&args.server)?;
+    let program = client.program_id(&args.line.program).await?;
+    let path = [
+        "personalisation",
+        "v1",
+        "programs",
+        &program,
+        "deferred-registration",
+    ];
+    let query: &[(&str, &str)] = if args.dry_run {
+        &[("dryRun", "true")]
+    } else {
+        &[]
+    };
+    let body = args.line.body(Some(&args.customer));
+    let reply = client
+        .send_json(Method::POST, &path, query, Some(&body))
+        .await
+        .map_err(|error| told_why(error, args.server.output))?;
+    if args.dry_run {
+        output::note("dry run: nothing was recorded");
+    } else if reply.is_replayed {
+        output::note("this was registered before; nothing was changed");
+    }
+    show_granted(&reply, args.server.output)
+}
+
+async fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
+    let client = Client::new(&args.server)?;
+    let program = client.program_id(&args.line.program).await?;
+    let path = ["v1", "operate", "programs", &program, "revocations"];
+    let body = args.line.body(None);
+    let reply = client
+        .send_json(Method::POST, &path, &[], Some(&body))
+        .await
+        .map_err(|error| told_why(error, args.server.output))?;
+    if args.server.output == Output::Json {
+        return output::print(&reply.body);
+    }
+    let cancelled: Vec<TransactionView> = reply.json()?;
+    output::print(&transaction::table(&cancelled).to_string())
+}
+
+fn show_granted(reply: &Reply, output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return output::print(&reply.body);
+    }
+    let granted: Vec<Granted> = reply.json()?;
+    for definition in &granted {
+        let reference = definition.point_definition_reference.as_deref();
+        output::note(format!(
+            "{}: {} points",
+            reference.unwrap_or("a definition"),
+            output::decimal(&definition.amount)
+        ));
+    }
+    let transactions = granted
+        .iter()
+        .flat_map(|definition| &definition.transactions);
+    output::print(&transaction::table(transactions).to_string())
+}
+
+/// Shows the reasons of a refusal: they are the result, and the failure only says that there are some.
+fn told_why(error: CallError, output: Output) -> Failure {
+    if let CallError::Problem(problem) = &error
+        && problem.is_refusal()
+    {
+        let shown = match output {
+            Output::Json => output::print(&problem.body),
+            Output::Table => output::print(&reasons(problem).to_string()),
+        };
+        if let Err(failure) = shown {
+            return failure;
+        }
+    }
+    error.into()
+}
+
+fn reasons(problem: &Problem) -> comfy_table::Table {
+    let mut table = output::table(["Why", "Definition", "In words"]);
+    for Reason {
+        code,
+        detail,
+        point_definition_reference,
+    } in &problem.reasons
+    {
+        let definition = point_definition_reference.as_deref().unwrap_or("all");
+        table.add_row([code.as_str(), definition, detail.as_str()]);
+    }
+    table
+}
+
+impl LineArgs {
+    fn body<'a>(&'a self, customer_id: Option<&'a str>) -> LineBody<'a> {
+        LineBody {
+            order_id: &self.order,
+            order_line_id: &self.line,
+            customer_id,
+        }
+    }
 }
