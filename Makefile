@@ -1,0 +1,30 @@
+# What there is to do with a clone. `make help` lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint samples tools
+
+help: ## Lists the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: tools ## Starts the server for real use, with its data in ./farelog-data; ARGS="…" are given to `farelog serve`
+	cargo run --release --locked -- serve $(ARGS)
+
+demo: tools ## Shows a day of sales from end to end and checks what it shows; KEEP=1 leaves the server up
+	cargo build --release --locked
+	FARELOG_BIN=target/release/farelog scripts/demo.sh
+
+test: tools samples ## Runs all tests
+	cargo test --workspace --locked
+
+lint: ## Checks format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+samples: ## Checks that the committed sample day is what its generator makes
+	python3 samples/generate.py --check
+
+tools: ## Installs what is missing (nats-server), and says what it can't install
+	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+	@scripts/install-nats-server.sh
