@@ -36,6 +36,11 @@ fn event_digest(source: &str, id: &str) -> u64 {
     xxh3_64_with_seed(id.as_bytes(), xxh3_64(source.as_bytes()))
 }
 
+/// Stands for the identity of an event: what it is about, source and id.
+pub(super) fn identity_digest(about: &About, source: &str, id: &str) -> u64 {
+    event_digest(source, id) ^ subject_digest(about, source, id).rotate_left(1)
+}
+
 /// The digest that an entry keeps. 32 bits are enough: one false candidate in four thousand million costs one read.
 pub(super) fn candidate_digest(source: &str, id: &str) -> u32 {
     let [a, b, c, d, ..] = event_digest(source, id).to_le_bytes();

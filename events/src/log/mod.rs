@@ -4,7 +4,9 @@
 //! and trials; both pass the suite in [`suite`]. [`writer::LogWriter`] is the one thread that appends.
 
 mod codec;
+mod committer;
 mod directory;
+mod draft;
 mod index;
 mod keys;
 pub mod memory;
@@ -17,6 +19,8 @@ mod sled_log_tests;
 #[cfg(test)]
 mod suite;
 pub mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 use std::io;
 

@@ -1,0 +1,254 @@
+//! A batch on its way: what of the events that arrive goes into it, and as what.
+//!
+//! An event is looked for in the log and in the batch so far. One with the same identity (what it is about, source
+//! and id) and the same content is a repeat, one with other content a conflict (contract, section 2). A new one is
+//! put to admission. What may not enter becomes a dead letter, which keeps the message whole.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::index::identity_digest;
+use super::writer::{Admission, Arrival, Refused};
+use super::{Entry, EventLog, LogError, Position, StreamOrigin};
+use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
+use crate::event::{About, EventKind, NewEvent, OWN_SOURCE, short_type};
+
+/// A batch that is being put together. Dropped, it leaves nothing but admissions; see [`Draft::withdraw`].
+pub(super) struct Draft<'a> {
+    log: &'a dyn EventLog,
+    admission: &'a mut dyn Admission,
+    /// Position of the last record in the log.
+    head: Position,
+    entries: Vec<Entry>,
+    /// Places in `entries` by the digest of their identity, or the next free digest above where two have the same.
+    places: HashMap<u64, usize>,
+    admitted: Vec<usize>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Its event is in the batch.
+    Appended,
+    /// Its event, or its dead letter, is there already.
+    Repeat,
+    /// It is in the batch as a dead letter.
+    DeadLetter(DeadLetterReason),
+}
+
+/// Why an event is not in the batch.
+pub(super) enum Rejected {
+    /// It may not enter the log.
+    Refused(Refused),
+    /// The log could not be read.
+    Log(LogError),
+}
+
+impl From<LogError> for Rejected {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// Whether the log, or the batch so far, has an event.
+enum Standing {
+    New,
+    Repeat,
+    /// Another event with its identity is at this position.
+    Conflict(Position),
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(log: &'a dyn EventLog, admission: &'a mut dyn Admission) -> Self {
+        let head = log.head().position;
+        Self {
+            log,
+            admission,
+            head,
+            entries: Vec::new(),
+            places: HashMap::new(),
+            admitted: Vec::new(),
+        }
+    }
+
+    /// Takes a message in, as an event or as a dead letter.
+    ///
+    /// # Errors
+    /// The log could not be read.
+    pub(super) fn take(&mut self, arrival: Arrival) -> Result<Outcome, LogError> {
+        let Arrival { message, content } = arrival;
+        let event = match content {
+            Ok(event) => event,
+            Err(dead_letter) => return self.bury(&dead_letter, None),
+        };
+        let refused = match self.standing(&event)? {
+            Standing::Repeat => return Ok(Outcome::Repeat),
+            Standing::Conflict(position) => conflict(&event, position),
+            Standing::New => match self.admission.admit(&event) {
+                Ok(()) => {
+                    self.admitted.push(self.entries.len());
+                    self.push(event, Some(origin(&message)));
+                    return Ok(Outcome::Appended);
+                }
+                Err(refused) => refused,
+            },
+        };
+        let dead_letter = DeadLetter {
+            reason: refused.reason,
+            detail: refused.detail,
+            order_id: event.about.order().cloned(),
+            message,
+        };
+        self.bury(&dead_letter, event.correlation_id)
+    }
+
+    /// Records an event. True: it is in the batch; false: it is a repeat.
+    pub(super) fn record(
+        &mut self,
+        event: NewEvent,
+        origin: Option<StreamOrigin>,
+    ) -> Result<bool, Rejected> {
+        match self.standing(&event)? {
+            Standing::Repeat => Ok(false),
+            Standing::Conflict(position) => Err(Rejected::Refused(conflict(&event, position))),
+            Standing::New => {
+                self.admission.admit(&event).map_err(Rejected::Refused)?;
+                self.admitted.push(self.entries.len());
+                self.push(event, origin);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Records what became of something, once: whatever the first record of it said stands.
+    pub(super) fn settle(&mut self, event: NewEvent) -> Result<(), Rejected> {
+        if let Standing::New = self.standing(&event)? {
+            self.push(event, None);
+        }
+        Ok(())
+    }
+
+    /// Gives the batch up: what was admitted is taken back.
+    pub(super) fn withdraw(self) {
+        for &place in self.admitted.iter().rev() {
+            self.admission.withdraw(&self.entries[place].event);
+        }
+    }
+
+    /// The entries of the batch.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// Adds a dead letter. One of the same message that is there already is enough, whatever it gave as the reason.
+    fn bury(
+        &mut self,
+        dead_letter: &DeadLetter,
+        correlation_id: Option<Box<str>>,
+    ) -> Result<Outcome, LogError> {
+        let event = dead_letter_event(dead_letter, correlation_id);
+        match self.standing(&event)? {
+            Standing::New => {
+                self.push(event, Some(origin(&dead_letter.message)));
+                Ok(Outcome::DeadLetter(dead_letter.reason))
+            }
+            Standing::Repeat | Standing::Conflict(_) => Ok(Outcome::Repeat),
+        }
+    }
+
+    fn push(&mut self, event: NewEvent, origin: Option<StreamOrigin>) {
+        let mut digest = identity_digest(&event.about, &event.source, &event.id);
+        while self.places.contains_key(&digest) {
+            digest = digest.wrapping_add(1);
+        }
+        self.places.insert(digest, self.entries.len());
+        self.entries.push(Entry { event, origin });
+    }
+
+    fn standing(&self, event: &NewEvent) -> Result<Standing, LogError> {
+        let mut digest = identity_digest(&event.about, &event.source, &event.id);
+        while let Some(&place) = self.places.get(&digest) {
+            let other = &self.entries[place].event;
+            if (&other.about, &other.source, &other.id) == (&event.about, &event.source, &event.id)
+            {
+                let same = same_content(event, &other.event_type, other.time, &other.data);
+                return Ok(if same {
+                    Standing::Repeat
+                } else {
+                    Standing::Conflict(self.head + place as Position + 1)
+                });
+            }
+            digest = digest.wrapping_add(1);
+        }
+        let found = self.log.find(&event.about, &event.source, &event.id)?;
+        Ok(match found {
+            None => Standing::New,
+            Some(record) if same_content(event, &record.event_type, record.time, &record.data) => {
+                Standing::Repeat
+            }
+            Some(record) => Standing::Conflict(record.position),
+        })
+    }
+}
+
+/// Type, time and data as JSON values (contract, section 2).
+fn same_content(event: &NewEvent, event_type: &str, time: DateTime<Utc>, data: &RawValue) -> bool {
+    if short_type(&event.event_type) != short_type(event_type) || event.time != time {
+        return false;
+    }
+    if event.data.get() == data.get() {
+        return true;
+    }
+    let value = |data: &RawValue| serde_json::from_str::<Value>(data.get()).ok();
+    // JSON that can't be read as a value (nested too deeply) has no content to compare but its text.
+    matches!((value(&event.data), value(data)), (Some(one), Some(other)) if one == other)
+}
+
+fn conflict(event: &NewEvent, position: Position) -> Refused {
+    Refused {
+        reason: DeadLetterReason::ConflictingDuplicate,
+        detail: format!(
+            "the event at position {position} has the same source and id ({}, {}) and other content; publish a new \
+             event under a new id",
+            event.source, event.id
+        ),
+    }
+}
+
+/// Where a message came from.
+pub(super) fn origin(message: &RawMessage) -> StreamOrigin {
+    StreamOrigin {
+        stream: message.stream.as_str().into(),
+        sequence: message.stream_sequence,
+    }
+}
+
+/// The event that keeps a dead letter.
+///
+/// Its id tells the message from any other: after a stream has lost its tail another message comes under the same
+/// sequence, at another time.
+fn dead_letter_event(dead_letter: &DeadLetter, correlation_id: Option<Box<str>>) -> NewEvent {
+    let message = &dead_letter.message;
+    let id = format!(
+        "dead-letter:{}:{}:{}",
+        message.stream,
+        message.stream_sequence,
+        message.published_at.timestamp_micros()
+    );
+    NewEvent {
+        source: OWN_SOURCE.into(),
+        id: id.into(),
+        event_type: EventKind::DeadLetterRecorded.name().into(),
+        time: message.published_at,
+        correlation_id,
+        about: dead_letter
+            .order_id
+            .clone()
+            .map_or(About::Nothing, About::Order),
+        data: to_raw_value(dead_letter)
+            .expect("a dead letter is texts and numbers, which JSON can hold"),
+    }
+}
