@@ -219,6 +219,13 @@ numeric_id!(
     TicketDistributionId
 );
 
+impl TransactionId {
+    /// The log position of the event that gave it.
+    pub fn position(self) -> u64 {
+        self.0.unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX)
+    }
+}
+
 /// How many things of one kind one log record can bring into being: ids are `position * 4096 + number`.
 pub const EFFECTS_PER_RECORD_MAX: u32 = 4096;
 

@@ -5,8 +5,20 @@
 //! ([`program`]) and members ([`member`]) that held. Ticket distribution groups ([`distribution`]) need the order stage
 //! only. Folds are pure and know neither clock nor chance, so that two rebuilds give the same bytes.
 
+//!
+//! [`Projections`] is what the binary opens, runs and asks.
+
+pub mod answer;
 pub mod distribution;
+// pub mod document;
 pub mod member;
 pub mod order;
-pub mod points;
+// pub mod points;
 pub mod program;
+mod progress;
+// mod projections;
+// mod projector;
+mod store;
+
+// pub use projections::{Projections, TransactionFilter};
+pub use store::{Counters, FOLD_VERSION, ProjectionError};

@@ -1,0 +1,370 @@
+//! All that the projections keep of one order, and the step that an event makes it take.
+
+use farelog_events::event::{EventData, EventKind};
+use farelog_events::id::{OrderId, OrderLineId};
+use farelog_events::log::Position;
+use farelog_events::registration::DeferredRegistration;
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::{self, DistributionFact, Groups};
+use crate::order::{LineState, OrderEvent, OrderState, TriggerKind};
+use crate::points::entitlement::{Nothing, Slot, TriggeredLine, World, line_scope};
+use crate::points::ledger::{Ledger, Settled, Wanted};
+use crate::points::registration::{Claim, Registration, assess};
+use crate::points::transaction::RegistrationKind;
+use crate::program::{CompiledDefinition, LineScope, PublishedProgram, RuleFault};
+
+/// Where in the log a line first had a trigger. It never moves (domain, section 3, rule 1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerPlace {
+    /// The line.
+    pub order_line_id: OrderLineId,
+    /// The trigger.
+    pub trigger: TriggerKind,
+    /// The record with which it was confirmed and triggered for the first time.
+    pub position: Position,
+}
+
+/// An expression that gave no usable value, or a refund that could not be counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleError {
+    /// The line and definition.
+    #[serde(flatten)]
+    pub slot: Slot,
+    /// What went wrong.
+    pub problem: String,
+    /// The record at which it first did.
+    pub position: Position,
+}
+
+/// One order, as far as the projections have read the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderDocument {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its events that decide where its lines stand, in the order of the log.
+    pub events: Vec<OrderEvent>,
+    places: Vec<TriggerPlace>,
+    /// Deferred registrations of its lines, those that were revoked too, in the order of the log.
+    pub registrations: Vec<Registration>,
+    /// Its points transactions.
+    pub ledger: Ledger,
+    /// Its ticket distribution groups.
+    pub groups: Groups,
+    /// Rule errors, each once, in the order of the log.
+    pub rule_errors: Vec<RuleError>,
+}
+
+/// What a step changed.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Points transactions.
+    pub settled: Settled,
+    /// What the ticket systems are to be told.
+    pub facts: Vec<DistributionFact>,
+    /// How many rule errors are new.
+    pub rule_errors: usize,
+}
+
+impl OrderDocument {
+    /// An order of which nothing is known.
+    pub fn new(order_id: OrderId) -> Self {
+        Self {
+            order_id,
+            events: Vec::new(),
+            places: Vec::new(),
+            registrations: Vec::new(),
+            ledger: Ledger::default(),
+            groups: Groups::default(),
+            rule_errors: Vec::new(),
+        }
+    }
+
+    /// Where its lines stand.
+    pub fn state(&self) -> OrderState<'_> {
+        OrderState::fold(&self.events)
+    }
+
+    /// Where in the log a line first had a trigger.
+    pub fn trigger_place(&self, line: &OrderLineId, trigger: TriggerKind) -> Option<Position> {
+        self.places
+            .iter()
+            .find(|place| place.order_line_id == *line && place.trigger == trigger)
+            .map(|place| place.position)
+    }
+
+    /// The registration of a line that holds now.
+    pub fn registration(
+        &self,
+        program: farelog_events::id::ProgramId,
+        line: &OrderLineId,
+    ) -> Option<&Registration> {
+        self.registrations.iter().find(|registration| {
+            registration.revoked.is_none()
+                && registration.program_id == program
+                && registration.order_line_id == *line
+        })
+    }
+
+    /// Takes in an event: the order stage, then points and groups from what it says.
+    ///
+    /// Pure: the same document, event and world give the same document and effects. Events are given in the order of
+    /// the log, each once.
+    pub fn apply(&mut self, event: &OrderEvent, world: World<'_>) -> Effects {
+        if decides_state(event.kind) {
+            self.events.push(event.clone());
+        }
+        let events = std::mem::take(&mut self.events);
+        let state = OrderState::fold(&events);
+        let mut effects = Effects::default();
+        if decides_points(event.kind) {
+            self.note_trigger_places(&state, event.position);
+            self.note_registration(&state, event, world);
+            let known_errors = self.rule_errors.len();
+            let wanted = self.wanted(&state, world, event.position);
+            effects.rule_errors = self.rule_errors.len() - known_errors;
+            effects.settled = self.ledger.settle(&wanted, event);
+        }
+        effects.facts = distribution::apply(&mut self.groups, &state, event).facts;
+        drop(state);
+        self.events = events;
+        effects
+    }
+
+    fn note_trigger_places(&mut self, state: &OrderState<'_>, position: Position) {
+        for (id, line) in &state.lines {
+            for trigger in TriggerKind::ALL {
+                if state.trigger(line, trigger).is_some()
+                    && self.trigger_place(id, trigger).is_none()
+                {
+                    self.places.push(TriggerPlace {
+                        order_line_id: id.clone(),
+                        trigger,
+                        position,
+                    });
+                }
+            }
+        }
+    }
+
+    fn note_registration(&mut self, state: &OrderState<'_>, event: &OrderEvent, world: World<'_>) {
+        match &event.data {
+            EventData::DeferredRegistrationAccepted(accepted) => {
+                self.accept(state, event, accepted, world);
+            }
+            EventData::DeferredRegistrationRevoked(revoked) => {
+                for registration in &mut self.registrations {
+                    if registration.program_id == revoked.program_id
+                        && registration.order_line_id == revoked.order_line_id
+                    {
+                        registration.revoked.get_or_insert(event.position);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn accept(
+        &mut self,
+        state: &OrderState<'_>,
+        event: &OrderEvent,
+        accepted: &DeferredRegistration,
+        world: World<'_>,
+    ) {
+        let claim = Claim {
+            program_id: accepted.program_id,
+            order_line_id: &accepted.order_line_id,
+            customer_id: &accepted.customer_id,
+            member_id: accepted.member_id,
+            requested_at: event.time,
+            position: event.position,
+        };
+        let refused = state
+            .lines
+            .get(&accepted.order_line_id)
+            .map(|line| assess(self, state, line, world, &claim).refused)
+            .unwrap_or_default();
+        self.registrations.push(Registration {
+            program_id: accepted.program_id,
+            order_line_id: accepted.order_line_id.clone(),
+            customer_id: accepted.customer_id.clone(),
+            member_id: accepted.member_id,
+            accepted: event.position,
+            accepted_at: event.time,
+            revoked: None,
+            refused,
+        });
+    }
+
+    /// What should count for the order as it stands, sorted by slot.
+    fn wanted(
+        &mut self,
+        state: &OrderState<'_>,
+        world: World<'_>,
+        position: Position,
+    ) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        let mut faults = Vec::new();
+        for (id, line) in &state.lines {
+            for trigger in TriggerKind::ALL {
+                let Some(place) = self.trigger_place(id, trigger) else {
+                    continue;
+                };
+                let Some(triggered) = TriggeredLine::new(state, line, trigger, place) else {
+                    continue;
+                };
+                LineWants {
+                    document: self,
+                    state,
+                    world,
+                    id,
+                    line,
+                    triggered,
+                    place,
+                    scope: None,
+                }
+                .collect(&mut wanted, &mut faults);
+            }
+        }
+        for (slot, problem) in faults {
+            if !self.rule_errors.iter().any(|known| known.slot == slot) {
+                self.rule_errors.push(RuleError {
+                    slot,
+                    problem,
+                    position,
+                });
+            }
+        }
+        wanted.sort_by(|a, b| a.slot.cmp(&b.slot));
+        wanted
+    }
+}
+
+/// One line and trigger, over all programs and definitions.
+struct LineWants<'a, 'e> {
+    document: &'a OrderDocument,
+    state: &'a OrderState<'e>,
+    world: World<'a>,
+    id: &'a OrderLineId,
+    line: &'a LineState<'e>,
+    triggered: TriggeredLine<'a>,
+    place: Position,
+    /// What expressions see of the line as it is; made when the first definition asks.
+    scope: Option<LineScope>,
+}
+
+impl LineWants<'_, '_> {
+    fn collect(mut self, wanted: &mut Vec<Wanted>, faults: &mut Vec<(Slot, String)>) {
+        let trigger = self.triggered.trigger().kind;
+        let world = self.world;
+        for program in world.programs.standing_everywhere_at(self.place) {
+            if !program.compiled.program.active {
+                continue;
+            }
+            let mut definitions = program.compiled.definitions(trigger).peekable();
+            if definitions.peek().is_none() {
+                continue;
+            }
+            let document = self.document;
+            let registration = document.registration(program.compiled.program.id, self.id);
+            let registered_scope = registration.and_then(|registration| {
+                line_scope(
+                    &document.order_id,
+                    self.state,
+                    self.line,
+                    Some(&registration.customer_id),
+                )
+            });
+            for definition in definitions {
+                let refusal = registration
+                    .and_then(|r| r.refusal_of(definition.definition.id, trigger));
+                let result = match (registration, refusal) {
+                    (Some(_), Some(refusal)) if !refusal.already_earned => continue,
+                    (Some(registration), None) => registered_scope.as_ref().map(|scope| {
+                        let stand_in = Some(registration.stand_in());
+                        self.triggered
+                            .evaluate(world, program, definition, scope, stand_in)
+                    }),
+                    _ => self.own_scope().map(|(triggered, scope)| {
+                        triggered.evaluate(world, program, definition, scope, None)
+                    }),
+                };
+                let deferred = registration.is_some() && refusal.is_none();
+                match result {
+                    Some(Ok(entitlement)) => {
+                        if self.triggered.refund_in_other_currency() {
+                            faults.push((self.slot(program, definition), OTHER_CURRENCY.to_owned()));
+                        }
+                        wanted.push(Wanted {
+                            order_id: document.order_id.clone(),
+                            slot: self.slot(program, definition),
+                            entitlement,
+                            point_definition_reference: definition.definition.reference.clone(),
+                            trigger_event_id: self.triggered.trigger().event.id.clone(),
+                            program_version: program.version,
+                            registration: if deferred {
+                                RegistrationKind::Deferred
+                            } else {
+                                RegistrationKind::Automatic
+                            },
+                        });
+                    }
+                    Some(Err(Nothing::Fault(RuleFault::Error(problem)))) => {
+                        faults.push((self.slot(program, definition), problem));
+                    }
+                    Some(Err(_)) | None => {}
+                }
+            }
+        }
+    }
+
+    fn own_scope(&mut self) -> Option<(&TriggeredLine<'_>, &LineScope)> {
+        if self.scope.is_none() {
+            self.scope = line_scope(&self.document.order_id, self.state, self.line, None);
+        }
+        Some((&self.triggered, self.scope.as_ref()?))
+    }
+
+    fn slot(&self, program: &PublishedProgram, definition: &CompiledDefinition) -> Slot {
+        Slot {
+            program_id: program.compiled.program.id,
+            point_definition_id: definition.definition.id,
+            order_line_id: self.id.clone(),
+            trigger: self.triggered.trigger().kind,
+        }
+    }
+}
+
+const OTHER_CURRENCY: &str =
+    "a refund is in another currency than the line's price, and was not counted";
+
+/// Whether the fold of an order's sequence, or of what stands beside it, takes the event in.
+fn decides_state(kind: EventKind) -> bool {
+    use EventKind as K;
+    matches!(
+        kind,
+        K::OrderCreated
+            | K::OrderLineAdded
+            | K::OrderLineChanged
+            | K::OrderConfirmed
+            | K::OrderPartiallyConfirmed
+            | K::OrderReset
+            | K::OrderCancelled
+            | K::OrderLineCancelled
+            | K::OrderLineRefunded
+            | K::OrderLinesReplaced
+            | K::TicketActivated
+            | K::PaymentTransactionCaptured
+    )
+}
+
+/// Whether what should count can differ after the event.
+fn decides_points(kind: EventKind) -> bool {
+    decides_state(kind)
+        || matches!(
+            kind,
+            EventKind::DeferredRegistrationAccepted | EventKind::DeferredRegistrationRevoked
+        )
+}

@@ -1,0 +1,271 @@
+//! What should count, for one line, definition and trigger.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use farelog_events::id::{CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId};
+use farelog_events::log::Position;
+use farelog_events::order::OrderLine;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::member::{Member, MemberChange, Members};
+use crate::order::{LineState, OrderState, Trigger, TriggerKind};
+use crate::program::{
+    CompiledDefinition, LineScope, MemberScope, OnCancel, OnRefund, ProgramCatalog,
+    PublishedProgram, RuleFault, TriggerScope,
+};
+
+/// What a fold of points looks up: programs and members, each as it stood at a position of the log.
+#[derive(Clone, Copy)]
+pub struct World<'w> {
+    /// Every version of every program.
+    pub programs: &'w ProgramCatalog,
+    /// Every member, with history.
+    pub members: &'w dyn Members,
+}
+
+/// What at most one live transaction stands for. Its order is the order in which a step settles (domain, section 3,
+/// rule 10).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot {
+    /// The program.
+    pub program_id: ProgramId,
+    /// The definition.
+    pub point_definition_id: PointDefinitionId,
+    /// The line.
+    pub order_line_id: OrderLineId,
+    /// The trigger.
+    pub trigger: TriggerKind,
+}
+
+/// Points that should count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entitlement {
+    /// Who has them.
+    pub member_id: MemberId,
+    /// How many, after refunds; above zero.
+    pub amount: Decimal,
+    /// From when.
+    pub valid_from: DateTime<Utc>,
+    /// Until when.
+    pub expire_at: Option<DateTime<Utc>>,
+}
+
+/// Why a definition gives nothing for a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nothing {
+    /// Neither the line nor the order names a customer.
+    NoCustomer,
+    /// The customer's membership was not in force at the trigger's place.
+    NotMember(CustomerId),
+    /// `when` does not hold.
+    NotMatched,
+    /// An expression gave no usable value.
+    Fault(RuleFault),
+    /// The amount is 0 after rounding.
+    NoAmount,
+    /// The line ended, and the definition does not keep what was given for it.
+    Ended,
+    /// Refunds leave nothing.
+    Refunded,
+}
+
+/// A customer who stands in for the one that the line and the definition name.
+#[derive(Debug, Clone, Copy)]
+pub struct StandIn<'c> {
+    /// The customer.
+    pub customer_id: &'c CustomerId,
+    /// The customer's member.
+    pub member_id: MemberId,
+    /// The place of the registration: where it lies behind the trigger's place, membership is looked up there.
+    pub accepted: Position,
+}
+
+/// A line with a trigger, ready for definitions to be evaluated: what expressions see is made once.
+pub struct TriggeredLine<'e> {
+    line: &'e OrderLine,
+    state: &'e LineState<'e>,
+    trigger: Trigger<'e>,
+    trigger_scope: TriggerScope,
+    place: Position,
+}
+
+/// The values of expressions for one line: as the line is, and as if its customer were another.
+pub fn line_scope(
+    order_id: &OrderId,
+    order: &OrderState<'_>,
+    line: &LineState<'_>,
+    stand_in: Option<&CustomerId>,
+) -> Option<LineScope> {
+    let confirmation = line.confirmation.as_ref()?;
+    Some(LineScope::new(order, order_id, confirmation, stand_in))
+}
+
+impl<'e> TriggeredLine<'e> {
+    /// The line with its trigger of this kind; `None` where it is not confirmed or the trigger has not come.
+    pub fn new(
+        order: &'e OrderState<'e>,
+        state: &'e LineState<'e>,
+        kind: TriggerKind,
+        place: Position,
+    ) -> Option<Self> {
+        let trigger = order.trigger(state, kind)?;
+        Some(Self {
+            line: state.confirmation.as_ref()?.line,
+            state,
+            trigger,
+            trigger_scope: TriggerScope {
+                kind,
+                time: Some(trigger.time),
+            },
+            place,
+        })
+    }
+
+    /// The trigger.
+    pub fn trigger(&self) -> &Trigger<'e> {
+        &self.trigger
+    }
+
+    /// What this definition gives for the line as it stands, and to whom (domain, section 3, rules 2 to 5 and 8).
+    pub fn evaluate(
+        &self,
+        world: World<'_>,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+        scope: &LineScope,
+        stand_in: Option<StandIn<'_>>,
+    ) -> Result<Entitlement, Nothing> {
+        let merits = self.merits(world, program, definition, scope, stand_in)?;
+        self.after_reversal(definition, merits)
+    }
+
+    /// What the definition gives before cancellations and refunds are looked at.
+    pub fn merits(
+        &self,
+        world: World<'_>,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+        scope: &LineScope,
+        stand_in: Option<StandIn<'_>>,
+    ) -> Result<Entitlement, Nothing> {
+        let trigger = &self.trigger_scope;
+        let customer = match stand_in {
+            Some(stand_in) => stand_in.customer_id.clone(),
+            None => definition
+                .customer(scope, trigger)
+                .map_err(Nothing::Fault)?
+                .ok_or(Nothing::NoCustomer)?,
+        };
+        let member_place = stand_in.map_or(self.place, |s| s.accepted.max(self.place));
+        let member = world
+            .members
+            .member(program.compiled.program.id, &customer)
+            .ok_or_else(|| Nothing::NotMember(customer.clone()))?;
+        let Some(change) = member.in_force_at(member_place) else {
+            return Err(Nothing::NotMember(customer));
+        };
+        let member_scope = member_scope(&member, change);
+        let member_scope = Some(&member_scope);
+
+        if !definition
+            .applies(scope, trigger, member_scope)
+            .map_err(Nothing::Fault)?
+        {
+            return Err(Nothing::NotMatched);
+        }
+        let amount = definition
+            .amount(scope, trigger, member_scope)
+            .map_err(Nothing::Fault)?;
+        if amount <= Decimal::ZERO {
+            return Err(Nothing::NoAmount);
+        }
+        let valid_from = definition
+            .valid_from(scope, trigger, member_scope)
+            .map_err(Nothing::Fault)?;
+        Ok(Entitlement {
+            member_id: member.id,
+            amount,
+            valid_from,
+            expire_at: definition.expire_at(valid_from),
+        })
+    }
+
+    /// What is left of merits after the line's cancellation, replacement and refunds (rules 4 and 5).
+    pub fn after_reversal(
+        &self,
+        definition: &CompiledDefinition,
+        merits: Entitlement,
+    ) -> Result<Entitlement, Nothing> {
+        let reversal = &definition.definition.reversal;
+        if self.state.end().is_some() {
+            let kept = match reversal.on_cancel {
+                OnCancel::Cancel => false,
+                OnCancel::Keep => !self.state.ended_before(&self.trigger),
+            };
+            if !kept {
+                return Err(Nothing::Ended);
+            }
+        }
+        let amount = self.after_refunds(definition, merits.amount)?;
+        if amount <= Decimal::ZERO {
+            return Err(Nothing::Refunded);
+        }
+        Ok(Entitlement { amount, ..merits })
+    }
+
+    fn after_refunds(
+        &self,
+        definition: &CompiledDefinition,
+        amount: Decimal,
+    ) -> Result<Decimal, Nothing> {
+        let price = self.line.price.amount;
+        let refunded = self.state.refunded(&self.line.price).amount;
+        if refunded.is_zero() {
+            return Ok(amount);
+        }
+        match definition.definition.reversal.on_refund {
+            OnRefund::Keep => Ok(amount),
+            OnRefund::Cancel => Err(Nothing::Refunded),
+            OnRefund::Proportional if refunded >= price => Err(Nothing::Refunded),
+            OnRefund::Proportional => amount
+                .checked_mul(price - refunded)
+                .and_then(|product| product.checked_div(price))
+                .map(|left| definition.round(left))
+                .ok_or_else(|| {
+                    Nothing::Fault(RuleFault::Error(format!(
+                        "{amount} points of a refunded line are too many to divide exactly"
+                    )))
+                }),
+        }
+    }
+
+    /// Whether a refund of the line is in another currency than its price: a rule error, and it does not count.
+    pub fn refund_in_other_currency(&self) -> bool {
+        self.state.refunded(&self.line.price).other_currency
+    }
+}
+
+/// Whether a definition's `when` holds for a line whose trigger has not come.
+pub fn would_match(
+    definition: &CompiledDefinition,
+    scope: &LineScope,
+    kind: TriggerKind,
+    member: Option<&Arc<Member>>,
+    at: Position,
+) -> bool {
+    let trigger = TriggerScope { kind, time: None };
+    let member_scope = member
+        .and_then(|member| Some(member_scope(member, member.in_force_at(at)?)));
+    definition
+        .applies(scope, &trigger, member_scope.as_ref())
+        .unwrap_or(false)
+}
+
+fn member_scope<'m>(member: &'m Member, change: &'m MemberChange) -> MemberScope<'m> {
+    MemberScope {
+        customer_id: &member.customer_id,
+        change,
+    }
+}

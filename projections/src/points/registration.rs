@@ -1,0 +1,421 @@
+//! Deferred registrations: a line's points for a customer who was not known when the line was bought (domain,
+//! section 4).
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use farelog_events::id::{CustomerId, MemberId, OrderLineId, PointDefinitionId, ProgramId};
+use farelog_events::log::Position;
+use serde::{Deserialize, Serialize};
+
+use super::entitlement::{
+    Entitlement, Nothing, Slot, StandIn, TriggeredLine, World, line_scope, would_match,
+};
+use super::transaction::RegistrationKind;
+use crate::document::OrderDocument;
+use crate::order::{LineState, OrderState, TriggerKind};
+use crate::program::{CompiledDefinition, LineScope, Program, PublishedProgram};
+
+/// A definition that a registration did not get, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedDefinition {
+    /// The definition.
+    pub point_definition_id: PointDefinitionId,
+    /// Its trigger.
+    pub trigger: TriggerKind,
+    /// Whether its points stay with whom they were given to without registration. Otherwise nobody gets any.
+    pub already_earned: bool,
+}
+
+/// A registration that was accepted: from there on the line's points, in this program, are this member's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The program.
+    pub program_id: ProgramId,
+    /// The line.
+    pub order_line_id: OrderLineId,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The customer's member.
+    pub member_id: MemberId,
+    /// The record that accepted it.
+    pub accepted: Position,
+    /// The time of the request.
+    pub accepted_at: DateTime<Utc>,
+    /// The record that revoked it.
+    pub revoked: Option<Position>,
+    /// Definitions that it did not get and never will.
+    pub refused: Vec<RefusedDefinition>,
+}
+
+impl Registration {
+    /// How the registration treats this slot's definition, if it was refused.
+    pub fn refusal_of(
+        &self,
+        definition: PointDefinitionId,
+        trigger: TriggerKind,
+    ) -> Option<&RefusedDefinition> {
+        self.refused
+            .iter()
+            .find(|r| r.point_definition_id == definition && r.trigger == trigger)
+    }
+
+    /// The customer who stands in for the line's own.
+    pub fn stand_in(&self) -> StandIn<'_> {
+        StandIn {
+            customer_id: &self.customer_id,
+            member_id: self.member_id,
+            accepted: self.accepted,
+        }
+    }
+}
+
+/// Why a claim gives nothing, or a definition gives nothing for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the domain's section 4 says what each means, and `explain` tells it")]
+pub enum ReasonCode {
+    OrderUnknown,
+    OrderLineUnknown,
+    CustomerNotMember,
+    NotMemberAtTrigger,
+    ProgramInactive,
+    WindowClosed,
+    NotConfirmed,
+    LineCancelled,
+    Refunded,
+    AlreadyEarned,
+    RegisteredToAnother,
+    NoDefinitionMatched,
+    NotTriggered,
+    Expired,
+}
+
+impl ReasonCode {
+    /// Every code.
+    pub const ALL: [Self; 14] = [
+        Self::OrderUnknown,
+        Self::OrderLineUnknown,
+        Self::CustomerNotMember,
+        Self::NotMemberAtTrigger,
+        Self::ProgramInactive,
+        Self::WindowClosed,
+        Self::NotConfirmed,
+        Self::LineCancelled,
+        Self::Refunded,
+        Self::AlreadyEarned,
+        Self::RegisteredToAnother,
+        Self::NoDefinitionMatched,
+        Self::NotTriggered,
+        Self::Expired,
+    ];
+
+    /// The code in the interfaces, for example `already-earned`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OrderUnknown => "order-unknown",
+            Self::OrderLineUnknown => "order-line-unknown",
+            Self::CustomerNotMember => "customer-not-member",
+            Self::NotMemberAtTrigger => "not-member-at-trigger",
+            Self::ProgramInactive => "program-inactive",
+            Self::WindowClosed => "window-closed",
+            Self::NotConfirmed => "not-confirmed",
+            Self::LineCancelled => "line-cancelled",
+            Self::Refunded => "refunded",
+            Self::AlreadyEarned => "already-earned",
+            Self::RegisteredToAnother => "registered-to-another",
+            Self::NoDefinitionMatched => "no-definition-matched",
+            Self::NotTriggered => "not-triggered",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether a definition that was refused for it stays refused, whatever comes later.
+    fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::AlreadyEarned | Self::WindowClosed | Self::NotMemberAtTrigger | Self::Expired
+        )
+    }
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A reason, in a code and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reason {
+    /// The code.
+    pub code: ReasonCode,
+    /// A sentence for a person.
+    pub detail: String,
+    /// The definition that it is about, where definitions differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point_definition_reference: Option<String>,
+}
+
+impl Reason {
+    /// A reason that settles the whole line.
+    pub fn of_line(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            point_definition_reference: None,
+        }
+    }
+
+    fn of_definition(code: ReasonCode, definition: &CompiledDefinition, detail: String) -> Self {
+        Self {
+            code,
+            detail,
+            point_definition_reference: Some(definition.definition.reference.clone()),
+        }
+    }
+}
+
+/// A claim of a line's points for a customer who is a member.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'c> {
+    /// The program.
+    pub program_id: ProgramId,
+    /// The line.
+    pub order_line_id: &'c OrderLineId,
+    /// The customer.
+    pub customer_id: &'c CustomerId,
+    /// The customer's member.
+    pub member_id: MemberId,
+    /// When it was made.
+    pub requested_at: DateTime<Utc>,
+    /// The record that accepts it, or would.
+    pub position: Position,
+}
+
+/// What a claim is worth, definition by definition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Assessment {
+    /// The definitions that give points.
+    pub gives: Vec<(PointDefinitionId, Entitlement)>,
+    /// Why the others don't, and what hinders the claim as a whole.
+    pub reasons: Vec<Reason>,
+    /// The definitions that are refused for good.
+    pub refused: Vec<RefusedDefinition>,
+}
+
+/// Weighs a claim to a confirmed line: replays the line's triggers as if its customer were this one, with the
+/// program as it stood at each. The decision asks it for reasons, the fold for what is refused for good.
+pub fn assess(
+    document: &OrderDocument,
+    order: &OrderState<'_>,
+    line: &LineState<'_>,
+    world: World<'_>,
+    claim: &Claim<'_>,
+) -> Assessment {
+    let mut assessment = Assessment::default();
+    let Some(scope) = line_scope(&document.order_id, order, line, Some(claim.customer_id)) else {
+        return assessment;
+    };
+    let Some(current) = world.programs.standing_at(claim.program_id, claim.position) else {
+        return assessment;
+    };
+    for kind in TriggerKind::ALL {
+        let triggered = document
+            .trigger_place(claim.order_line_id, kind)
+            .and_then(|place| Some((place, TriggeredLine::new(order, line, kind, place)?)));
+        match triggered {
+            Some((place, triggered)) => Weighing {
+                document,
+                world,
+                claim,
+                scope: &scope,
+                current: &current.compiled.program,
+                triggered: &triggered,
+                place,
+            }
+            .weigh(current, &mut assessment),
+            None => weigh_untriggered(world, current, claim, &scope, kind, &mut assessment),
+        }
+    }
+    if assessment.gives.is_empty() && assessment.reasons.is_empty() {
+        assessment.reasons.push(Reason::of_line(
+            ReasonCode::NoDefinitionMatched,
+            "no point definition of the program gives points for this line",
+        ));
+    }
+    assessment
+}
+
+/// The definitions of one trigger that the line has had.
+struct Weighing<'a, 'e> {
+    document: &'a OrderDocument,
+    world: World<'a>,
+    claim: &'a Claim<'a>,
+    scope: &'a LineScope,
+    current: &'a Program,
+    triggered: &'a TriggeredLine<'e>,
+    place: Position,
+}
+
+impl Weighing<'_, '_> {
+    fn weigh(&self, current: &PublishedProgram, assessment: &mut Assessment) {
+        let kind = self.triggered.trigger().kind;
+        let standing = self.world.programs.standing_at(self.claim.program_id, self.place);
+        let Some(standing) = standing.filter(|standing| standing.compiled.program.active) else {
+            let concerns = standing
+                .unwrap_or(current)
+                .compiled
+                .definitions(kind)
+                .next()
+                .is_some();
+            if concerns {
+                assessment.reasons.push(Reason::of_line(
+                    ReasonCode::ProgramInactive,
+                    format!(
+                        "the program was {} when the line's {} came",
+                        if standing.is_some() { "inactive" } else { "not published" },
+                        kind.name()
+                    ),
+                ));
+            }
+            return;
+        };
+        let stand_in = StandIn {
+            customer_id: self.claim.customer_id,
+            member_id: self.claim.member_id,
+            accepted: self.claim.position,
+        };
+        for definition in standing.compiled.definitions(kind) {
+            let merits =
+                self.triggered
+                    .merits(self.world, standing, definition, self.scope, Some(stand_in));
+            let Ok(merits) = merits else {
+                continue;
+            };
+            let left = self.triggered.after_reversal(definition, merits.clone());
+            let reasons = self.reasons(definition, &merits, left.as_ref().err());
+            let id = definition.definition.id;
+            if let Some(reason) = reasons.iter().find(|reason| reason.code.is_final()) {
+                assessment.refused.push(RefusedDefinition {
+                    point_definition_id: id,
+                    trigger: kind,
+                    already_earned: reason.code == ReasonCode::AlreadyEarned,
+                });
+            }
+            match left {
+                Ok(left) if reasons.is_empty() => assessment.gives.push((id, left)),
+                _ => assessment.reasons.extend(reasons),
+            }
+        }
+    }
+
+    /// Everything that keeps a definition that matched from giving. `already-earned` comes first: where it applies,
+    /// it says what becomes of the definition.
+    fn reasons(
+        &self,
+        definition: &CompiledDefinition,
+        merits: &Entitlement,
+        lost: Option<&Nothing>,
+    ) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let mut add = |code, detail| reasons.push(Reason::of_definition(code, definition, detail));
+        let trigger = self.triggered.trigger();
+
+        if let Some(member) = self.earned_without_registration(definition) {
+            add(
+                ReasonCode::AlreadyEarned,
+                if member == self.claim.member_id {
+                    "the customer has the points already, without registration".to_owned()
+                } else {
+                    "the points went to another customer, without registration".to_owned()
+                },
+            );
+        }
+        if let Some(closes_at) = self.current.window_closes_at(trigger.time)
+            && closes_at < self.claim.requested_at
+        {
+            add(
+                ReasonCode::WindowClosed,
+                format!("points for it could be claimed until {closes_at}"),
+            );
+        }
+        if self.current.registration.require_membership_at_trigger && !self.was_member_at_trigger()
+        {
+            add(
+                ReasonCode::NotMemberAtTrigger,
+                format!(
+                    "the program asks for membership at the line's {}, and the customer had none",
+                    trigger.kind.name()
+                ),
+            );
+        }
+        if let Some(expire_at) = merits.expire_at
+            && expire_at <= self.claim.requested_at
+        {
+            add(
+                ReasonCode::Expired,
+                format!("the points would have expired at {expire_at}"),
+            );
+        }
+        match lost {
+            None => {}
+            Some(Nothing::Ended) => add(
+                ReasonCode::LineCancelled,
+                "the line was cancelled or exchanged, and no points are kept for it".to_owned(),
+            ),
+            Some(Nothing::Refunded) => add(
+                ReasonCode::Refunded,
+                "the line was refunded, and no points are left for it".to_owned(),
+            ),
+            Some(_) => add(
+                ReasonCode::NoDefinitionMatched,
+                "the definition could not be worked out for this line".to_owned(),
+            ),
+        }
+        reasons
+    }
+
+    fn earned_without_registration(&self, definition: &CompiledDefinition) -> Option<MemberId> {
+        let slot = Slot {
+            program_id: self.claim.program_id,
+            point_definition_id: definition.definition.id,
+            order_line_id: self.claim.order_line_id.clone(),
+            trigger: self.triggered.trigger().kind,
+        };
+        let live = self.document.ledger.chain(&slot)?.live()?;
+        (live.metadata.registration == RegistrationKind::Automatic).then_some(live.member_id)
+    }
+
+    fn was_member_at_trigger(&self) -> bool {
+        self.world
+            .members
+            .member(self.claim.program_id, self.claim.customer_id)
+            .is_some_and(|member| member.in_force_at(self.place).is_some())
+    }
+}
+
+/// The definitions that wait for a trigger that the line has not had: a registration would be too early.
+fn weigh_untriggered(
+    world: World<'_>,
+    current: &PublishedProgram,
+    claim: &Claim<'_>,
+    scope: &LineScope,
+    kind: TriggerKind,
+    assessment: &mut Assessment,
+) {
+    if !current.compiled.program.active {
+        return;
+    }
+    let member = world.members.member(claim.program_id, claim.customer_id);
+    for definition in current.compiled.definitions(kind) {
+        if would_match(definition, scope, kind, member.as_ref(), claim.position) {
+            assessment.reasons.push(Reason::of_definition(
+                ReasonCode::NotTriggered,
+                definition,
+                format!("it gives points at {}, which has not come", kind.name()),
+            ));
+        }
+    }
+}

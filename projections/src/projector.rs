@@ -1,0 +1,398 @@
+//! The fold of log records into the store: what each record changes, gathered and written in one batch.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use farelog_events::dead_letter::DeadLetterSettled;
+use farelog_events::event::{EventData, EventKind};
+use farelog_events::id::{
+    CustomerId, MemberId, OrderId, ProgramId, id_from_position,
+};
+use farelog_events::log::{Position, Record};
+use farelog_events::member::Membership;
+
+use crate::answer::{DeadLetterState, DeadLetterSummary};
+use crate::document::{Effects, OrderDocument};
+use crate::member::{Member, MemberChangeKind, Members};
+use crate::order::OrderEvent;
+use crate::points::Transaction;
+use crate::points::entitlement::World;
+use crate::program::ProgramCatalog;
+use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
+
+/// Orders that stay decoded in memory between batches, so that the events of an order which come close together
+/// don't read it again. Twice as many at most.
+const ORDERS_CACHED_MAX: usize = 4_096;
+
+/// Members that stay decoded in memory between batches.
+const MEMBERS_CACHED_MAX: usize = 16_384;
+
+/// Members by program and customer: those that a batch has changed, before what is stored.
+pub struct MemberCache<'s> {
+    store: &'s Store,
+    known: RefCell<HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>>,
+    /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
+    failure: RefCell<Option<ProjectionError>>,
+}
+
+impl<'s> MemberCache<'s> {
+    /// A view of what is stored.
+    pub fn new(store: &'s Store) -> Self {
+        Self {
+            store,
+            known: RefCell::default(),
+            failure: RefCell::default(),
+        }
+    }
+
+    /// Fails if any look-up since the last call did: what was folded with it must not be used.
+    pub fn check(&self) -> Result<(), ProjectionError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Members for MemberCache<'_> {
+    fn member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
+        let key = (program, customer.clone());
+        if let Some(known) = self.known.borrow().get(&key) {
+            return known.clone();
+        }
+        let stored = self
+            .store
+            .read::<Member>(&store::member_key(program, customer), "member");
+        let member = match stored {
+            Ok(member) => member.map(Arc::new),
+            Err(error) => {
+                self.failure.borrow_mut().get_or_insert(error);
+                return None;
+            }
+        };
+        self.known.borrow_mut().insert(key, member.clone());
+        member
+    }
+}
+
+/// Brings the store forward, batch by batch.
+pub struct Projector<'s> {
+    store: &'s Store,
+    checkpoint: Checkpoint,
+    catalog: Arc<ProgramCatalog>,
+    members: MemberCache<'s>,
+    orders: HashMap<OrderId, OrderDocument>,
+    orders_before: HashMap<OrderId, OrderDocument>,
+    counters: Counters,
+}
+
+/// What a batch of records changed and is not written yet.
+#[derive(Default)]
+struct Changes {
+    orders: HashSet<OrderId>,
+    members: HashSet<(ProgramId, CustomerId)>,
+    members_added: BTreeMap<ProgramId, u64>,
+    dead_letters: BTreeMap<Position, DeadLetterSummary>,
+    values: sled::Batch,
+}
+
+impl<'s> Projector<'s> {
+    /// Goes on at a checkpoint, with the programs that the store holds.
+    pub fn new(
+        store: &'s Store,
+        checkpoint: Checkpoint,
+        catalog: Arc<ProgramCatalog>,
+    ) -> Result<Self, ProjectionError> {
+        Ok(Self {
+            store,
+            checkpoint,
+            catalog,
+            members: MemberCache::new(store),
+            orders: HashMap::new(),
+            orders_before: HashMap::new(),
+            counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
+        })
+    }
+
+    /// The last record that is in.
+    pub fn position(&self) -> Position {
+        self.checkpoint.position
+    }
+
+    /// The programs, with every version that is in.
+    pub fn catalog(&self) -> &Arc<ProgramCatalog> {
+        &self.catalog
+    }
+
+    /// Folds records that follow on the last one, and writes all that they change, with the checkpoint, in one batch.
+    /// Records that are in already are passed over.
+    pub fn project(&mut self, records: &[Record]) -> Result<(), ProjectionError> {
+        let mut changes = Changes::default();
+        for record in records {
+            if record.position <= self.checkpoint.position {
+                continue;
+            }
+            self.take_in(record, &mut changes)?;
+            self.checkpoint.position = record.position;
+        }
+        self.members.check()?;
+        self.write(changes)?;
+        self.forget_old();
+        Ok(())
+    }
+
+    fn take_in(&mut self, record: &Record, changes: &mut Changes) -> Result<(), ProjectionError> {
+        let event = match OrderEvent::from_record(record) {
+            None => return Ok(()),
+            Some(Ok(event)) => event,
+            Some(Err(error)) => {
+                // Data is checked before it is appended. A log written with laxer checks must not stop the fold.
+                tracing::error!(position = record.position, %error, "a record can't be read and is passed over");
+                return Ok(());
+            }
+        };
+        match &event.data {
+            EventData::ProgramPublished(id) => self.publish(*id, record, changes),
+            EventData::MemberEnrolled(membership) => {
+                self.change_member(MemberChangeKind::Enrolled, membership, record, changes)
+            }
+            EventData::MemberUpdated(membership) => {
+                self.change_member(MemberChangeKind::Updated, membership, record, changes)
+            }
+            EventData::MemberWithdrawn(membership) => {
+                self.change_member(MemberChangeKind::Withdrawn, membership, record, changes)
+            }
+            // Recorded, and not acted upon yet: see docs/decisions on merged customers.
+            EventData::CustomersMerged(_) => Ok(()),
+            EventData::DeadLetterRecorded(letter) => {
+                self.counters.dead_letters += 1;
+                self.counters.dead_letters_open += 1;
+                let summary = DeadLetterSummary::new(record, (**letter).clone());
+                changes.dead_letters.insert(record.position, summary);
+                Ok(())
+            }
+            EventData::DeadLetterRetried(settled) => {
+                self.settle_dead_letter(settled, DeadLetterState::Retried, changes)
+            }
+            EventData::DeadLetterDiscarded(settled) => {
+                self.settle_dead_letter(settled, DeadLetterState::Discarded, changes)
+            }
+            _ => self.apply_to_order(&event, record, changes),
+        }
+    }
+
+    fn apply_to_order(
+        &mut self,
+        event: &OrderEvent,
+        record: &Record,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        let Some(order_id) = record.about.order() else {
+            return Ok(());
+        };
+        if !self.orders.contains_key(order_id) {
+            let document = self.load_order(order_id)?;
+            self.orders.insert(order_id.clone(), document);
+        }
+        let Some(document) = self.orders.get_mut(order_id) else {
+            return Ok(());
+        };
+        let world = World {
+            programs: &self.catalog,
+            members: &self.members,
+        };
+        let effects = document.apply(event, world);
+        changes.orders.insert(order_id.clone());
+        self.note_effects(&effects, event.kind, changes)
+    }
+
+    fn load_order(&mut self, order_id: &OrderId) -> Result<OrderDocument, ProjectionError> {
+        if let Some(document) = self.orders_before.remove(order_id) {
+            return Ok(document);
+        }
+        let stored = self
+            .store
+            .read(&store::order_key(order_id), order_id.as_str())?;
+        Ok(stored.unwrap_or_else(|| {
+            self.counters.orders += 1;
+            OrderDocument::new(order_id.clone())
+        }))
+    }
+
+    fn note_effects(
+        &mut self,
+        effects: &Effects,
+        kind: EventKind,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        self.counters.rule_errors += effects.rule_errors as u64;
+        self.counters.transactions_cancelled += effects.settled.cancelled.len() as u64;
+        self.counters.transactions_given += effects.settled.given.len() as u64;
+        if effects.settled.postponed > 0 {
+            tracing::warn!(
+                %kind,
+                postponed = effects.settled.postponed,
+                "an order has more points to give than one record can; its next event gives the rest"
+            );
+        }
+        for transaction in effects.settled.cancelled.iter().chain(&effects.settled.given) {
+            put_transaction(changes, transaction)?;
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        id: ProgramId,
+        record: &Record,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        let catalog = Arc::make_mut(&mut self.catalog);
+        if catalog.publish(id, record.position, record.recorded_at, record.data.get()) {
+            let version = StoredVersion {
+                recorded_at: record.recorded_at,
+                document: record.data.clone(),
+            };
+            put(changes, store::program_key(id, record.position), &version)?;
+        }
+        Ok(())
+    }
+
+    fn change_member(
+        &mut self,
+        kind: MemberChangeKind,
+        membership: &Membership,
+        record: &Record,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        // Admission refuses members of unknown programs, so that only a log from elsewhere gets past here.
+        let Some(program) = self.catalog.resolve(membership) else {
+            return Ok(());
+        };
+        let customer = &membership.customer_id;
+        let known = self.members.member(program, customer);
+        let mut member = match (known, kind) {
+            (Some(member), _) => Arc::unwrap_or_clone(member),
+            (None, MemberChangeKind::Enrolled) => {
+                let Some(id) = id_from_position(record.position, 0).and_then(MemberId::new) else {
+                    return Ok(());
+                };
+                self.counters.members += 1;
+                *changes.members_added.entry(program).or_default() += 1;
+                put(changes, store::member_id_key(program, id), customer)?;
+                Member {
+                    id,
+                    program_id: program,
+                    customer_id: customer.clone(),
+                    history: Vec::new(),
+                }
+            }
+            // Nobody to update or to see off.
+            (None, _) => return Ok(()),
+        };
+        member.change(kind, record.position, record.recorded_at, membership);
+        let key = (program, customer.clone());
+        changes.members.insert(key.clone());
+        self.members
+            .known
+            .borrow_mut()
+            .insert(key, Some(Arc::new(member)));
+        Ok(())
+    }
+
+    fn settle_dead_letter(
+        &mut self,
+        settled: &DeadLetterSettled,
+        state: DeadLetterState,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        let known = match changes.dead_letters.remove(&settled.number) {
+            Some(summary) => Some(summary),
+            None => {
+                let key = store::dead_letter_key(settled.number);
+                self.store.read::<DeadLetterSummary>(&key, "dead letter")?
+            }
+        };
+        let Some(mut summary) = known else {
+            return Ok(());
+        };
+        if summary.state == DeadLetterState::Open {
+            self.counters.dead_letters_open = self.counters.dead_letters_open.saturating_sub(1);
+        }
+        summary.state = state;
+        changes.dead_letters.insert(settled.number, summary);
+        Ok(())
+    }
+
+    fn write(&mut self, mut changes: Changes) -> Result<(), ProjectionError> {
+        for order_id in &changes.orders {
+            if let Some(document) = self.orders.get(order_id) {
+                let value = store::encode(document)?;
+                changes.values.insert(store::order_key(order_id), value);
+            }
+        }
+        let known = self.members.known.borrow();
+        for (program, customer) in &changes.members {
+            if let Some(Some(member)) = known.get(&(*program, customer.clone())) {
+                let value = store::encode(&**member)?;
+                changes
+                    .values
+                    .insert(store::member_key(*program, customer), value);
+            }
+        }
+        drop(known);
+        for (number, summary) in &changes.dead_letters {
+            let value = store::encode(summary)?;
+            changes.values.insert(store::dead_letter_key(*number), value);
+        }
+        for (program, added) in &changes.members_added {
+            let key = store::member_count_key(*program);
+            let count: u64 = self.store.read(&key, "member count")?.unwrap_or_default();
+            changes.values.insert(key, store::encode(&(count + added))?);
+        }
+        changes
+            .values
+            .insert(store::COUNTERS, store::encode(&self.counters)?);
+        changes
+            .values
+            .insert(store::CHECKPOINT, store::encode(&self.checkpoint)?);
+        self.store.apply(changes.values)
+    }
+
+    fn forget_old(&mut self) {
+        if self.orders.len() >= ORDERS_CACHED_MAX {
+            self.orders_before = std::mem::take(&mut self.orders);
+        }
+        let mut known = self.members.known.borrow_mut();
+        if known.len() >= MEMBERS_CACHED_MAX {
+            known.clear();
+        }
+    }
+}
+
+/// A version of a program, as it is stored.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct StoredVersion {
+    /// When it was recorded.
+    pub recorded_at: chrono::DateTime<chrono::Utc>,
+    /// The program, as it came.
+    pub document: Box<serde_json::value::RawValue>,
+}
+
+fn put<T: serde::Serialize>(
+    changes: &mut Changes,
+    key: Vec<u8>,
+    value: &T,
+) -> Result<(), ProjectionError> {
+    changes.values.insert(key, store::encode(value)?);
+    Ok(())
+}
+
+fn put_transaction(
+    changes: &mut Changes,
+    transaction: &Transaction,
+) -> Result<(), ProjectionError> {
+    let Some(id) = transaction.id else {
+        return Ok(());
+    };
+    let key = store::transaction_key(transaction.member_id, transaction.valid_from, id);
+    put(changes, key, transaction)
+}

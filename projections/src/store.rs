@@ -1,0 +1,320 @@
+//! Where projections are kept: one sled tree of their own, with the checkpoint in each batch.
+//!
+//! Keys begin with a letter for what they hold; numbers in them are big-endian, so that they sort.
+//!
+//! | key | value |
+//! |---|---|
+//! | `c` | the checkpoint |
+//! | `s` | counters |
+//! | `o` order id | the order, [`crate::document::OrderDocument`] |
+//! | `p` program id, position | a published version of a program |
+//! | `e` program id, customer id | a member |
+//! | `n` program id, member id | the member's customer id |
+//! | `k` program id | how many members the program has |
+//! | `t` member id, validFrom descending, transaction id descending | a transaction |
+//! | `d` position | a dead letter, without its bytes |
+//!
+//! Everything here can be made again from the log, so it is flushed in the background and not with each batch: after
+//! a crash the checkpoint says from where to go on.
+
+use std::path::{Path, PathBuf};
+use std::sync::RwLock;
+
+use chrono::{DateTime, Utc};
+use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, TransactionId};
+use farelog_events::log::Position;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
+/// whenever the same log would give other answers, or they would be stored otherwise.
+pub const FOLD_VERSION: u32 = 1;
+
+/// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why a projection can't be read or brought forward.
+#[derive(Debug, Error)]
+pub enum ProjectionError {
+    /// The store failed.
+    #[error("the projections' store failed: {0}")]
+    Store(#[from] sled::Error),
+    /// Something stored is not what this version writes.
+    #[error("the projections hold something unreadable ({what}): {source}; stop farelog, delete the projections directory and start again, they are made anew from the log")]
+    Unreadable {
+        /// The key, readable.
+        what: String,
+        /// What the decoder said.
+        source: serde_json::Error,
+    },
+    /// The old projections could not be removed.
+    #[error("the outdated projections in {directory} could not be removed: {source}")]
+    Remove {
+        /// Where they are.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] farelog_events::log::LogError),
+    /// The thread that brings the projections forward has ended.
+    #[error("the projections are no longer brought forward: {0}")]
+    Ended(String),
+}
+
+impl ProjectionError {
+    /// A value that has no JSON.
+    pub fn unwritable(source: serde_json::Error) -> Self {
+        Self::Unreadable {
+            what: "a value to write".to_owned(),
+            source,
+        }
+    }
+}
+
+/// How far the projections have read which log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The log.
+    pub log_id: Uuid,
+    /// The version of the folds.
+    pub fold_version: u32,
+    /// The last record that is in.
+    pub position: Position,
+}
+
+/// Figures that the folds count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Orders that any event names.
+    pub orders: u64,
+    /// Members of all programs, also those who left.
+    pub members: u64,
+    /// Points transactions given.
+    pub transactions_given: u64,
+    /// Points transactions cancelled.
+    pub transactions_cancelled: u64,
+    /// Expressions that gave no usable value, and refunds that could not be counted; each once per slot.
+    pub rule_errors: u64,
+    /// Dead letters, in whatever state.
+    pub dead_letters: u64,
+    /// Dead letters that were neither retried nor discarded.
+    pub dead_letters_open: u64,
+}
+
+/// The store.
+#[derive(Debug)]
+pub struct Store {
+    db: sled::Db,
+    /// Held for writing while a batch is applied, for reading by queries over several keys: sled's batches are atomic
+    /// for a single read only.
+    pub gate: RwLock<()>,
+}
+
+impl Store {
+    /// Opens the store for this log. One that belongs to another log, was written by folds of another version, or is
+    /// ahead of the log, is removed first.
+    pub fn open(
+        directory: &Path,
+        log_id: Uuid,
+        log_head: Position,
+    ) -> Result<(Self, Checkpoint), ProjectionError> {
+        let fresh = Checkpoint {
+            log_id,
+            fold_version: FOLD_VERSION,
+            position: 0,
+        };
+        let store = Self::open_as_it_is(directory)?;
+        match store.read::<Checkpoint>(b"c", "checkpoint") {
+            Ok(None) if store.db.is_empty() => return Ok((store, fresh)),
+            Ok(Some(checkpoint))
+                if checkpoint.log_id == log_id
+                    && checkpoint.fold_version == FOLD_VERSION
+                    && checkpoint.position <= log_head =>
+            {
+                return Ok((store, checkpoint));
+            }
+            found => {
+                tracing::warn!(?found, "the projections don't fit the log and are made anew");
+            }
+        }
+        drop(store);
+        std::fs::remove_dir_all(directory).map_err(|source| ProjectionError::Remove {
+            directory: directory.to_owned(),
+            source,
+        })?;
+        Ok((Self::open_as_it_is(directory)?, fresh))
+    }
+
+    fn open_as_it_is(directory: &Path) -> Result<Self, ProjectionError> {
+        let db = sled::Config::new()
+            .path(directory)
+            .cache_capacity(CACHE_BYTES)
+            .open()?;
+        Ok(Self {
+            db,
+            gate: RwLock::new(()),
+        })
+    }
+
+    /// Reads one value.
+    pub fn read<T: DeserializeOwned>(
+        &self,
+        key: &[u8],
+        what: &str,
+    ) -> Result<Option<T>, ProjectionError> {
+        self.db
+            .get(key)?
+            .map(|bytes| parse(&bytes, || what.to_owned()))
+            .transpose()
+    }
+
+    /// Goes through the values whose keys begin with `prefix`, in the order of keys.
+    pub fn scan<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(sled::IVec, T), ProjectionError>> + use<T> {
+        self.db.scan_prefix(prefix).map(|entry| {
+            let (key, bytes) = entry?;
+            let value = parse(&bytes, || format!("key {}", key.escape_ascii()))?;
+            Ok((key, value))
+        })
+    }
+
+    /// Applies a batch: all of it or nothing, also after a crash.
+    pub fn apply(&self, batch: sled::Batch) -> Result<(), ProjectionError> {
+        let _writing = self.gate.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(self.db.apply_batch(batch)?)
+    }
+
+    /// Waits until everything is on disk.
+    pub fn flush(&self) -> Result<(), ProjectionError> {
+        self.db.flush()?;
+        Ok(())
+    }
+}
+
+fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    what: impl FnOnce() -> String,
+) -> Result<T, ProjectionError> {
+    serde_json::from_slice(bytes).map_err(|source| ProjectionError::Unreadable {
+        what: what(),
+        source,
+    })
+}
+
+/// The value's stored form.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, ProjectionError> {
+    serde_json::to_vec(value).map_err(|source| ProjectionError::Unreadable {
+        what: std::any::type_name::<T>().to_owned(),
+        source,
+    })
+}
+
+/// Key of the checkpoint.
+pub const CHECKPOINT: &[u8] = b"c";
+/// Key of the counters.
+pub const COUNTERS: &[u8] = b"s";
+
+/// Key of an order.
+pub fn order_key(order: &OrderId) -> Vec<u8> {
+    [b"o", order.as_str().as_bytes()].concat()
+}
+
+/// Prefix of all versions of all programs.
+pub const PROGRAMS: &[u8] = b"p";
+
+/// Key of a published version of a program.
+pub fn program_key(program: ProgramId, position: Position) -> Vec<u8> {
+    [b"p".as_slice(), &number(program.get()), &position.to_be_bytes()].concat()
+}
+
+/// The program and position in the key of a published version.
+pub fn parse_program_key(key: &[u8]) -> Option<(ProgramId, Position)> {
+    let program = i64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
+    let position = Position::from_be_bytes(key.get(9..)?.try_into().ok()?);
+    Some((ProgramId::new(program)?, position))
+}
+
+/// Key of a member.
+pub fn member_key(program: ProgramId, customer: &CustomerId) -> Vec<u8> {
+    [b"e".as_slice(), &number(program.get()), customer.as_str().as_bytes()].concat()
+}
+
+/// Prefix of the members of a program, by id.
+pub fn members_prefix(program: ProgramId) -> Vec<u8> {
+    [b"n".as_slice(), &number(program.get())].concat()
+}
+
+/// Key by which a member's customer is found.
+pub fn member_id_key(program: ProgramId, member: MemberId) -> Vec<u8> {
+    [members_prefix(program).as_slice(), &number(member.get())].concat()
+}
+
+/// Key of the number of members of a program.
+pub fn member_count_key(program: ProgramId) -> Vec<u8> {
+    [b"k".as_slice(), &number(program.get())].concat()
+}
+
+/// Prefix of a member's transactions, newest `validFrom` first.
+pub fn transactions_prefix(member: MemberId) -> Vec<u8> {
+    [b"t".as_slice(), &number(member.get())].concat()
+}
+
+/// Key of a transaction among its member's.
+pub fn transaction_key(
+    member: MemberId,
+    valid_from: DateTime<Utc>,
+    transaction: TransactionId,
+) -> Vec<u8> {
+    // Flipping the sign bit makes signed numbers sort as unsigned ones; flipping the rest makes them descend.
+    let seconds = valid_from.timestamp().cast_unsigned() ^ (u64::MAX >> 1);
+    let nanos = u32::MAX - valid_from.timestamp_subsec_nanos();
+    [
+        transactions_prefix(member).as_slice(),
+        &seconds.to_be_bytes(),
+        &nanos.to_be_bytes(),
+        &(!transaction.get().cast_unsigned()).to_be_bytes(),
+    ]
+    .concat()
+}
+
+/// Prefix of dead letters.
+pub const DEAD_LETTERS: &[u8] = b"d";
+
+/// Key of a dead letter.
+pub fn dead_letter_key(number: Position) -> Vec<u8> {
+    [DEAD_LETTERS, &number.to_be_bytes()].concat()
+}
+
+/// Ids are positive, so that their bytes sort as they do.
+fn number(id: i64) -> [u8; 8] {
+    id.to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_members_transactions_sort_by_valid_from_newest_first() {
+        let member = MemberId::new(1).unwrap();
+        let key = |time: &str, id: i64| {
+            transaction_key(member, time.parse().unwrap(), TransactionId::new(id).unwrap())
+        };
+        let newest_first = [
+            key("2026-02-01T00:00:00Z", 1),
+            key("2026-01-01T00:00:00.5Z", 1),
+            key("2026-01-01T00:00:00Z", 9),
+            key("2026-01-01T00:00:00Z", 8),
+            key("1969-12-31T23:59:59Z", 1),
+            key("1900-01-01T00:00:00Z", 1),
+        ];
+        assert!(newest_first.is_sorted_by(|a, b| a < b));
+    }
+}

@@ -1,0 +1,186 @@
+//! A small stage for stories about points: programs, members and events go in, transactions come out.
+//!
+//! It drives the folds themselves, without a store, so that a story reads like the domain's page and runs in
+//! microseconds.
+
+#![allow(dead_code, missing_docs, reason = "each test file uses its own part")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use farelog_events::event::{EventKind, decode};
+use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
+use farelog_events::member::Membership;
+use farelog_projections::document::OrderDocument;
+use farelog_projections::member::{Member, MemberChangeKind, Members};
+use farelog_projections::order::OrderEvent;
+use farelog_projections::points::Transaction;
+use farelog_projections::points::entitlement::World;
+use farelog_projections::program::{Program, ProgramCatalog};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+#[derive(Default, Clone)]
+pub struct MemberBook(HashMap<(ProgramId, CustomerId), Arc<Member>>);
+
+impl Members for MemberBook {
+    fn member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
+        self.0.get(&(program, customer.clone())).cloned()
+    }
+}
+
+#[derive(Default, Clone)]
+pub struct Story {
+    pub position: u64,
+    pub catalog: ProgramCatalog,
+    pub members: MemberBook,
+    pub orders: BTreeMap<OrderId, OrderDocument>,
+}
+
+pub fn time(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a time")
+}
+
+pub fn customer(text: &str) -> CustomerId {
+    text.parse().expect("a customer id")
+}
+
+pub fn order_id(text: &str) -> OrderId {
+    text.parse().expect("an order id")
+}
+
+/// One event of an order, with what identifies it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub kind: EventKind,
+    pub time: DateTime<Utc>,
+    pub id: String,
+    pub data: Value,
+}
+
+pub fn told(kind: EventKind, at: &str, data: Value) -> Told {
+    Told {
+        kind,
+        time: time(at),
+        id: format!("{kind}-{at}"),
+        data,
+    }
+}
+
+/// A line of one single ticket, to be changed by the story.
+pub fn line(order: &str, line: &str, price: &str) -> Value {
+    json!({
+        "orderId": order, "orderVersion": 1, "orderLineId": line, "orderLineVersion": 1,
+        "fareProducts": [{"id": "ENT:PreassignedFareProduct:AdultSingle", "type": "SINGLE"}],
+        "price": {"amount": price, "currency": "NOK"}, "userType": "ADULT"
+    })
+}
+
+impl Story {
+    pub fn program(&mut self, toml: &str) -> ProgramId {
+        let program = Program::from_toml(toml).expect("a program");
+        let id = program.id;
+        let json = serde_json::to_string(&program).expect("its JSON");
+        self.position += 1;
+        let at = time("2025-01-01T00:00:00Z");
+        assert!(self.catalog.publish(id, self.position, at, &json));
+        id
+    }
+
+    pub fn member(&mut self, program: ProgramId, kind: MemberChangeKind, name: &str) -> MemberId {
+        self.position += 1;
+        let key = (program, customer(name));
+        let mut member = self.members.0.get(&key).map_or_else(
+            || Member {
+                id: MemberId::new(id_from_position(self.position, 0).unwrap()).unwrap(),
+                program_id: program,
+                customer_id: customer(name),
+                history: Vec::new(),
+            },
+            |member| (**member).clone(),
+        );
+        let event = Membership {
+            program_id: Some(program),
+            program_reference: None,
+            customer_id: customer(name),
+            external_reference: None,
+            organisation_id: None,
+            metadata: None,
+        };
+        member.change(kind, self.position, time("2025-01-01T00:00:00Z"), &event);
+        let id = member.id;
+        self.members.0.insert(key, Arc::new(member));
+        id
+    }
+
+    pub fn enroll(&mut self, program: ProgramId, name: &str) -> MemberId {
+        self.member(program, MemberChangeKind::Enrolled, name)
+    }
+
+    pub fn tell(&mut self, told: &Told) {
+        self.position += 1;
+        let json = told.data.to_string();
+        let order: OrderId = order_id(told.data["orderId"].as_str().expect("orderId"));
+        let event = OrderEvent {
+            position: self.position,
+            recorded_at: told.time,
+            source: "story".into(),
+            id: told.id.as_str().into(),
+            time: told.time,
+            kind: told.kind,
+            data: decode(told.kind, &json).expect("readable data"),
+            json: serde_json::value::RawValue::from_string(json).expect("JSON"),
+        };
+        let world = World {
+            programs: &self.catalog,
+            members: &self.members,
+        };
+        self.orders
+            .entry(order.clone())
+            .or_insert_with(|| OrderDocument::new(order))
+            .apply(&event, world);
+    }
+
+    pub fn event(&mut self, kind: EventKind, at: &str, data: Value) {
+        self.tell(&told(kind, at, data));
+    }
+
+    /// A line is added and its order confirmed, all at one time.
+    pub fn buys(&mut self, order: &str, who: Option<&str>, line: &Value, at: &str) {
+        let mut created = json!({"orderId": order, "orderVersion": 1, "organisationId": 1, "currency": "NOK"});
+        if let Some(who) = who {
+            created["customerId"] = who.into();
+        }
+        self.event(EventKind::OrderCreated, at, created);
+        self.event(EventKind::OrderLineAdded, at, line.clone());
+        self.event(
+            EventKind::OrderConfirmed,
+            at,
+            json!({"orderId": order, "orderVersion": 1}),
+        );
+    }
+
+    pub fn transactions(&self, order: &str) -> Vec<Transaction> {
+        self.orders
+            .get(&order_id(order))
+            .map(|document| document.ledger.transactions().into_iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    pub fn all_transactions(&self) -> Vec<Transaction> {
+        self.orders
+            .values()
+            .flat_map(|document| document.ledger.transactions().into_iter().cloned())
+            .collect()
+    }
+
+    /// The sum that counts for a member at a time.
+    pub fn status(&self, member: MemberId, at: &str) -> Decimal {
+        self.all_transactions()
+            .iter()
+            .filter(|transaction| transaction.member_id == member && transaction.counts_at(time(at)))
+            .map(|transaction| transaction.amount)
+            .sum()
+    }
+}
