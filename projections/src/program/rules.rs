@@ -1,0 +1,224 @@
+//! A program that is ready to run: its expressions compiled, its time zone looked up.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use farelog_events::id::CustomerId;
+use jiff::tz::TimeZone;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::check;
+use super::document::{Expiry, PointDefinition, Program};
+use super::expression::{Expression, Outcome};
+use super::fault::RuleFault;
+use super::meter::Meter;
+use super::problem::ProgramRefused;
+use super::scope::{Facts, Names, ProgramScope};
+use super::source::ProgramSource;
+use crate::order::TriggerKind;
+
+/// Decimals that an expression's number is taken to before it is rounded as the definition says (domain, section 2).
+pub const AMOUNT_SCALE: u32 = 9;
+
+/// Numbers of points stay below this, so that exact arithmetic on them and on prices can't overflow.
+pub const AMOUNT_LIMIT: i64 = 1_000_000_000_000;
+
+/// A version of a program that passed every check.
+#[derive(Debug)]
+pub struct CompiledProgram {
+    /// The document that it was compiled from.
+    pub program: Program,
+    zone: TimeZone,
+    definitions: Vec<CompiledDefinition>,
+}
+
+impl CompiledProgram {
+    /// Checks and compiles a program (domain, section 2).
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. Places are within the expressions; [`ProgramSource::compile`] gives them
+    /// within the document.
+    pub fn compile(program: Program) -> Result<Self, ProgramRefused> {
+        let zone = check::document(&program)?;
+        let definitions = check::definitions(&program, &zone)?;
+        Ok(Self {
+            program,
+            zone,
+            definitions,
+        })
+    }
+
+    /// Reads, checks and compiles a TOML document.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with line and column.
+    pub fn from_toml(text: &str) -> Result<Self, ProgramRefused> {
+        ProgramSource::toml(text)?.compile()
+    }
+
+    /// Reads, checks and compiles a JSON document.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_json(text: &str) -> Result<Self, ProgramRefused> {
+        ProgramSource::json(text)?.compile()
+    }
+
+    /// The definitions that wait for this trigger, by id.
+    pub fn definitions(&self, trigger: TriggerKind) -> &[CompiledDefinition] {
+        let of = |definition: &CompiledDefinition| definition.definition.trigger;
+        let start = self.definitions.partition_point(|it| of(it) < trigger);
+        let end = self.definitions.partition_point(|it| of(it) <= trigger);
+        &self.definitions[start..end]
+    }
+
+    /// Every definition, by trigger and id.
+    pub fn all_definitions(&self) -> &[CompiledDefinition] {
+        &self.definitions
+    }
+
+    /// Until when points can be claimed after the fact; `None`: always (domain, section 2).
+    pub fn window_closes_at(&self, trigger_time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let window = self.program.registration.window?;
+        Some(window.after(trigger_time, &self.zone))
+    }
+}
+
+/// A point definition that is ready to run.
+#[derive(Debug)]
+pub struct CompiledDefinition {
+    /// The definition as the document has it.
+    pub definition: PointDefinition,
+    pub(super) program: Arc<ProgramScope>,
+    pub(super) zone: TimeZone,
+    pub(super) when: Option<Expression>,
+    pub(super) amount: Expression,
+    pub(super) customer: Option<Expression>,
+    pub(super) valid_from: Option<Expression>,
+}
+
+impl CompiledDefinition {
+    /// To whom the points go: what `customer` gives, or else whom the line is for. `None`: to nobody.
+    ///
+    /// A customer who was registered after the fact stands in for either (domain, section 4).
+    ///
+    /// # Errors
+    /// The expression failed, or gave what is no customer id.
+    pub fn customer(&self, facts: &Facts<'_>) -> Result<Option<CustomerId>, RuleFault> {
+        let Some(expression) = self
+            .customer
+            .as_ref()
+            .filter(|_| !facts.line.is_registered())
+        else {
+            return Ok(facts.line.customer().cloned());
+        };
+        match self.run(expression, facts)? {
+            Outcome::Null => Ok(None),
+            Outcome::Text(id) => match id.parse() {
+                Ok(id) => Ok(Some(id)),
+                Err(error) => Err(RuleFault::error(format!("customer is no id: {error}"))),
+            },
+            other => Err(wrong_type("customer", &other, "a string")),
+        }
+    }
+
+    /// Whether the line counts: what `when` gives; always where there is none.
+    ///
+    /// # Errors
+    /// The expression failed, or gave no bool.
+    pub fn applies(&self, facts: &Facts<'_>) -> Result<bool, RuleFault> {
+        let Some(expression) = &self.when else {
+            return Ok(true);
+        };
+        match self.run(expression, facts)? {
+            Outcome::Bool(is) => Ok(is),
+            other => Err(wrong_type("when", &other, "a bool")),
+        }
+    }
+
+    /// How many points the line gives, rounded; never negative, 0 for none.
+    ///
+    /// # Errors
+    /// The expression failed, or gave what is no number of points: a negative or endless number, a value of another
+    /// type.
+    pub fn amount(&self, facts: &Facts<'_>) -> Result<Decimal, RuleFault> {
+        match self.run(&self.amount, facts)? {
+            Outcome::Number(number) => self.points(number),
+            other => Err(wrong_type("amount", &other, "a number")),
+        }
+    }
+
+    fn points(&self, number: Option<Decimal>) -> Result<Decimal, RuleFault> {
+        let number = number.ok_or_else(|| {
+            RuleFault::error("amount is no finite number, or too large for a number of points")
+        })?;
+        let taken =
+            number.round_dp_with_strategy(AMOUNT_SCALE, RoundingStrategy::MidpointNearestEven);
+        if taken.is_sign_negative() && !taken.is_zero() {
+            return Err(RuleFault::error(format!(
+                "amount is {taken}, less than zero"
+            )));
+        }
+        if taken >= Decimal::from(AMOUNT_LIMIT) {
+            return Err(RuleFault::error(format!(
+                "amount is {taken}, a number of points stays below {AMOUNT_LIMIT}"
+            )));
+        }
+        Ok(self.round(taken))
+    }
+
+    /// A number of points rounded as the definition says.
+    pub fn round(&self, amount: Decimal) -> Decimal {
+        let rounding = self.definition.rounding;
+        let rounded = amount.round_dp_with_strategy(rounding.scale, rounding.mode.strategy());
+        // One spelling for one number: rebuilds give the same bytes, and -0 is 0.
+        if rounded.is_zero() {
+            Decimal::ZERO
+        } else {
+            rounded.normalize()
+        }
+    }
+
+    /// From when the points count: what `validFrom` gives, or else `trigger.time`.
+    ///
+    /// # Errors
+    /// The expression failed or gave no timestamp, or there is none and the trigger has not come.
+    pub fn valid_from(&self, facts: &Facts<'_>) -> Result<DateTime<Utc>, RuleFault> {
+        let Some(expression) = &self.valid_from else {
+            return facts
+                .trigger
+                .time()
+                .ok_or_else(|| RuleFault::error("the trigger has not come, so it has no time"));
+        };
+        match self.run(expression, facts)? {
+            Outcome::Time(time) => Ok(time),
+            other => Err(wrong_type("validFrom", &other, "a timestamp")),
+        }
+    }
+
+    /// Until when points that count from `valid_from` do; `None`: for ever (domain, section 3, rule 8).
+    pub fn expire_at(&self, valid_from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match &self.definition.expiry {
+            // Periods are refused at publication.
+            Expiry::Never {} | Expiry::PeriodEnd {} => None,
+            Expiry::Duration { after } => Some(after.after(valid_from, &self.zone)),
+            Expiry::Fixed { at } => Some(*at),
+        }
+    }
+
+    fn run(&self, expression: &Expression, facts: &Facts<'_>) -> Result<Outcome, RuleFault> {
+        let names = Names {
+            facts: *facts,
+            program: &self.program,
+            meter: Meter::full(),
+        };
+        Ok(expression.evaluate(&names)?)
+    }
+}
+
+fn wrong_type(field: &str, outcome: &Outcome, wanted: &str) -> RuleFault {
+    RuleFault::error(format!(
+        "{field} gave {}, not {wanted}",
+        outcome.type_name()
+    ))
+}

@@ -1,0 +1,280 @@
+//! The text of a program's document, and where in it each field stands.
+
+use std::ops::Range;
+
+use serde_json::{Map, Number, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::document::Program;
+use super::problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
+use super::rules::CompiledProgram;
+use super::toml_text;
+
+/// Largest document, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+
+/// A document that is well-formed TOML or JSON.
+///
+/// Both are read through the same JSON value, so that a field means the same in both; for TOML the source is kept too,
+/// and a problem is reported at its line and column.
+#[derive(Debug)]
+pub struct ProgramSource<'t> {
+    value: Value,
+    toml: Option<(&'t str, Spanned<DeTable<'t>>)>,
+}
+
+impl<'t> ProgramSource<'t> {
+    /// Takes in a TOML document.
+    ///
+    /// # Errors
+    /// The first syntax error, with its place.
+    pub fn toml(text: &'t str) -> Result<Self, ProgramRefused> {
+        check_size(text)?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let problem = ProgramProblem::new(
+                "",
+                ProblemCode::Syntax,
+                format!("the document is no TOML: {}", one_line(error.message())),
+            );
+            match error.span() {
+                Some(span) => problem.at(Location::Document(Place::of_byte(text, span.start))),
+                None => problem,
+            }
+        })?;
+        let value =
+            table_to_json(table.get_ref(), &mut String::new()).map_err(|(span, problem)| {
+                problem.at(Location::Document(Place::of_byte(text, span.start)))
+            })?;
+        Ok(Self {
+            value,
+            toml: Some((text, table)),
+        })
+    }
+
+    /// Takes in a JSON document.
+    ///
+    /// # Errors
+    /// The first syntax error, with its place.
+    pub fn json(text: &str) -> Result<Self, ProgramRefused> {
+        check_size(text)?;
+        let value = serde_json::from_str(text).map_err(|error| {
+            let said = error.to_string();
+            let said = said.rfind(" at line ").map_or(&*said, |at| &said[..at]);
+            ProgramProblem::new(
+                "",
+                ProblemCode::Syntax,
+                format!("the document is no JSON: {said}"),
+            )
+            .at(Location::Document(Place {
+                line: error.line(),
+                column: error.column(),
+            }))
+        })?;
+        Ok(Self { value, toml: None })
+    }
+
+    /// Reads the program, without checking what it means.
+    ///
+    /// # Errors
+    /// The first field that is missing, unknown or malformed.
+    pub fn read(&self) -> Result<Program, ProgramRefused> {
+        serde_path_to_error::deserialize(&self.value).map_err(|error| {
+            let path = error.path().to_string();
+            let problem = describe(&path, &error.into_inner().to_string());
+            self.located(problem).into()
+        })
+    }
+
+    /// Reads and compiles the program: what publication does.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with places in this document.
+    pub fn compile(&self) -> Result<CompiledProgram, ProgramRefused> {
+        CompiledProgram::compile(self.read()?).map_err(|refused| ProgramRefused {
+            problems: refused
+                .problems
+                .into_iter()
+                .map(|problem| self.located(problem))
+                .collect(),
+        })
+    }
+
+    /// The problem with its place in this document, where that can be told.
+    fn located(&self, problem: ProgramProblem) -> ProgramProblem {
+        let Some((text, table)) = &self.toml else {
+            return problem;
+        };
+        let Some((span, is_text)) = find(table, &problem.field) else {
+            return problem;
+        };
+        let byte = match problem.location {
+            Some(Location::Document(_)) => return problem,
+            Some(Location::Expression(place)) if is_text => {
+                span.start + toml_text::source_offset(&text[span], place)
+            }
+            _ => span.start,
+        };
+        problem.at(Location::Document(Place::of_byte(text, byte)))
+    }
+}
+
+fn check_size(text: &str) -> Result<(), ProgramRefused> {
+    if text.len() > DOCUMENT_BYTES_MAX {
+        return Err(ProgramProblem::new(
+            "",
+            ProblemCode::TooLarge,
+            format!(
+                "the document has {} bytes, at most {DOCUMENT_BYTES_MAX} are taken; move large tables out of it",
+                text.len()
+            ),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// What the deserializer said, as a sentence about a field.
+fn describe(path: &str, said: &str) -> ProgramProblem {
+    let path = if path == "." { "" } else { path };
+    let within = |name: &str| match path {
+        "" => name.to_owned(),
+        // The path already names an unknown key.
+        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    if let Some(name) = quoted_after(said, "missing field `") {
+        return ProgramProblem::new(
+            within(name),
+            ProblemCode::MissingField,
+            "the field is missing; add it",
+        );
+    }
+    if let Some(name) = quoted_after(said, "unknown field `") {
+        let known = said.split_once(", ").map_or("", |(_, known)| known);
+        return ProgramProblem::new(
+            within(name),
+            ProblemCode::UnknownField,
+            format!("a program has no such field here: {known}"),
+        );
+    }
+    ProgramProblem::new(path, ProblemCode::InvalidValue, one_line(said))
+}
+
+fn quoted_after<'s>(said: &'s str, before: &str) -> Option<&'s str> {
+    said.strip_prefix(before)?.split('`').next()
+}
+
+fn one_line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+type Misplaced = (Range<usize>, ProgramProblem);
+
+fn table_to_json(table: &DeTable<'_>, path: &mut String) -> Result<Value, Misplaced> {
+    let mut map = Map::with_capacity(table.len());
+    for (key, value) in table {
+        let length = path.len();
+        if length > 0 {
+            path.push('.');
+        }
+        path.push_str(key.get_ref());
+        map.insert(key.get_ref().to_string(), to_json(value, path)?);
+        path.truncate(length);
+    }
+    Ok(Value::Object(map))
+}
+
+fn to_json(value: &Spanned<DeValue<'_>>, path: &mut String) -> Result<Value, Misplaced> {
+    let refuse = |sentence: &str| {
+        Err((
+            value.span(),
+            ProgramProblem::new(path.clone(), ProblemCode::InvalidValue, sentence),
+        ))
+    };
+    Ok(match value.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(is) => Value::Bool(*is),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Value::Number(number.into()),
+            Err(_) => return refuse("a whole number has at most 64 bits"),
+        },
+        DeValue::Float(number) => {
+            let number = number.as_str().parse().ok().and_then(Number::from_f64);
+            match number {
+                Some(number) => Value::Number(number),
+                None => return refuse("a number must be finite"),
+            }
+        }
+        DeValue::Array(array) => {
+            let mut items = Vec::with_capacity(array.len());
+            for (index, item) in array.iter().enumerate() {
+                let length = path.len();
+                path.push_str(&format!("[{index}]"));
+                items.push(to_json(item, path)?);
+                path.truncate(length);
+            }
+            Value::Array(items)
+        }
+        DeValue::Table(table) => table_to_json(table, path)?,
+    })
+}
+
+/// Where a field stands, by its path, and whether it is a text. Of a field that is missing or unknown: its key, or
+/// else what it would stand in.
+fn find(table: &Spanned<DeTable<'_>>, path: &str) -> Option<(Range<usize>, bool)> {
+    let mut here = table.span();
+    let mut is_text = false;
+    let mut steps = path.split('.').flat_map(steps_of).peekable();
+    let Some(Step::Key(first)) = steps.next() else {
+        return None;
+    };
+    let mut value = match table.get_ref().get(first) {
+        Some(value) => value,
+        None => return Some((0..0, false)),
+    };
+    here = if value.span().is_empty() {
+        here
+    } else {
+        value.span()
+    };
+    for step in steps {
+        let next = match (step, value.get_ref()) {
+            (Step::Key(key), DeValue::Table(table)) => table.get(key),
+            (Step::Index(index), DeValue::Array(array)) => array.get(index),
+            _ => None,
+        };
+        match next {
+            Some(next) => {
+                value = next;
+                here = value.span();
+            }
+            None => return Some((here, false)),
+        }
+    }
+    if let DeValue::String(_) = value.get_ref() {
+        is_text = true;
+    }
+    Some((here, is_text))
+}
+
+enum Step<'p> {
+    Key(&'p str),
+    Index(usize),
+}
+
+/// The steps of one part of a path: `pointDefinitions[0]` is a key and an index.
+fn steps_of(part: &str) -> Vec<Step<'_>> {
+    let mut pieces = part.split('[');
+    let mut steps = Vec::new();
+    if let Some(key) = pieces.next().filter(|key| !key.is_empty()) {
+        steps.push(Step::Key(key));
+    }
+    steps.extend(
+        pieces
+            .filter_map(|piece| piece.strip_suffix(']')?.parse().ok())
+            .map(Step::Index),
+    );
+    steps
+}

@@ -1,0 +1,447 @@
+//! The names, fields and functions that an expression may use, checked when a program is published.
+
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
+
+use super::expression::COMPREHENSIONS_NESTED_MAX;
+use super::problem::ProblemCode;
+
+/// What a program brings to the vocabulary: its tables.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vocabulary<'p> {
+    pub(super) tables: &'p [&'p str],
+}
+
+/// Something that is wrong, at a node of the tree.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) node: u64,
+    pub(super) code: ProblemCode,
+    pub(super) sentence: String,
+}
+
+/// What is known about a value before anything runs.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// An object with these fields and no others.
+    Object(&'static Object),
+    /// A list of these.
+    List(&'static Shape),
+    /// A map with keys that are only known when it runs.
+    Map,
+    /// The program's tables.
+    Tables,
+    /// A text, a number, a bool, a timestamp.
+    Scalar,
+    /// Anything.
+    Any,
+}
+
+#[derive(Debug)]
+struct Object {
+    name: &'static str,
+    fields: &'static [(&'static str, Shape)],
+}
+
+static NAMES: &[(&str, Shape)] = &[
+    ("order", Shape::Object(&ORDER)),
+    ("line", Shape::Object(&LINE)),
+    ("trigger", Shape::Object(&TRIGGER)),
+    ("member", Shape::Object(&MEMBER)),
+    ("program", Shape::Object(&PROGRAM)),
+    ("tables", Shape::Tables),
+];
+
+static ORDER: Object = Object {
+    name: "order",
+    fields: &[
+        ("orderId", Shape::Scalar),
+        ("orderVersion", Shape::Scalar),
+        ("organisationId", Shape::Scalar),
+        ("distributionChannelId", Shape::Scalar),
+        ("pos", Shape::Scalar),
+        ("customerId", Shape::Scalar),
+        ("currency", Shape::Scalar),
+        ("extra", Shape::Map),
+    ],
+};
+
+static LINE: Object = Object {
+    name: "line",
+    fields: &[
+        ("orderId", Shape::Scalar),
+        ("orderVersion", Shape::Scalar),
+        ("orderLineId", Shape::Scalar),
+        ("orderLineVersion", Shape::Scalar),
+        ("fareProducts", Shape::List(&Shape::Object(&PRODUCT))),
+        ("price", Shape::Object(&PRICE)),
+        ("userType", Shape::Scalar),
+        ("customerId", Shape::Scalar),
+        ("travellers", Shape::Any),
+        ("validity", Shape::Object(&VALIDITY)),
+        ("travel", Shape::Object(&TRAVEL)),
+        ("distributionDetails", Shape::Object(&DISTRIBUTION)),
+        ("extra", Shape::Map),
+    ],
+};
+
+static PRODUCT: Object = Object {
+    name: "a fare product",
+    fields: &[
+        ("id", Shape::Scalar),
+        ("type", Shape::Scalar),
+        ("name", Shape::Scalar),
+        ("main", Shape::Scalar),
+        ("extra", Shape::Map),
+    ],
+};
+
+static PRICE: Object = Object {
+    name: "line.price",
+    fields: &[
+        ("amount", Shape::Scalar),
+        ("currency", Shape::Scalar),
+        ("minorUnits", Shape::Scalar),
+    ],
+};
+
+static VALIDITY: Object = Object {
+    name: "line.validity",
+    fields: &[("start", Shape::Scalar), ("end", Shape::Scalar)],
+};
+
+static TRAVEL: Object = Object {
+    name: "line.travel",
+    fields: &[
+        ("fromStopPlace", Shape::Scalar),
+        ("toStopPlace", Shape::Scalar),
+        ("departureTime", Shape::Scalar),
+        ("extra", Shape::Map),
+    ],
+};
+
+static DISTRIBUTION: Object = Object {
+    name: "line.distributionDetails",
+    fields: &[
+        ("fulfillmentMethod", Shape::Scalar),
+        ("customerAccountRef", Shape::Scalar),
+        ("distributionHolderCustomerId", Shape::Scalar),
+        ("extra", Shape::Map),
+    ],
+};
+
+static TRIGGER: Object = Object {
+    name: "trigger",
+    fields: &[("type", Shape::Scalar), ("time", Shape::Scalar)],
+};
+
+static MEMBER: Object = Object {
+    name: "member",
+    fields: &[
+        ("customerId", Shape::Scalar),
+        ("externalReference", Shape::Scalar),
+        ("metadata", Shape::Map),
+    ],
+};
+
+static PROGRAM: Object = Object {
+    name: "program",
+    fields: &[
+        ("id", Shape::Scalar),
+        ("reference", Shape::Scalar),
+        ("name", Shape::Scalar),
+        ("preset", Shape::Scalar),
+        ("organisationId", Shape::Scalar),
+        ("organisationsWithAccess", Shape::List(&Shape::Scalar)),
+        ("active", Shape::Scalar),
+        ("timezone", Shape::Scalar),
+    ],
+};
+
+/// Functions of the library that are called by themselves: `size(x)`.
+const FUNCTIONS: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "duration",
+    "dyn",
+    "int",
+    "matches",
+    "size",
+    "string",
+    "timestamp",
+    "type",
+    "uint",
+];
+
+/// Functions of the library that are called on a value: `x.startsWith("ENT:")`.
+const METHODS: &[&str] = &[
+    "contains",
+    "endsWith",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "matches",
+    "size",
+    "startsWith",
+];
+
+/// Comprehensions, which look like methods and are none: one that is called with the wrong arguments ends up here.
+const MACROS: &[&str] = &["all", "exists", "exists_one", "filter", "map"];
+
+/// Types by name, for `type(x) == int`.
+const TYPES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+];
+
+/// Whether expressions see something by this name.
+pub(super) fn is_name(name: &str) -> bool {
+    NAMES.iter().any(|(known, _)| *known == name)
+}
+
+/// Everything in an expression that names what does not exist, or goes through what has no order.
+pub(super) fn check(tree: &IdedExpr, vocabulary: &Vocabulary<'_>) -> Vec<Finding> {
+    let mut check = Check {
+        vocabulary,
+        locals: Vec::new(),
+        comprehensions: 0,
+        findings: Vec::new(),
+    };
+    check.shape(tree);
+    check.findings
+}
+
+struct Check<'c> {
+    vocabulary: &'c Vocabulary<'c>,
+    /// Variables of the comprehensions around, innermost last.
+    locals: Vec<(&'c str, Shape)>,
+    comprehensions: usize,
+    findings: Vec<Finding>,
+}
+
+impl<'c> Check<'c> {
+    fn report(&mut self, node: u64, code: ProblemCode, sentence: String) -> Shape {
+        self.findings.push(Finding {
+            node,
+            code,
+            sentence,
+        });
+        Shape::Any
+    }
+
+    fn shape(&mut self, node: &'c IdedExpr) -> Shape {
+        match &node.expr {
+            Expr::Ident(name) => self.ident(node.id, name),
+            Expr::Select(select) => {
+                let of = self.shape(&select.operand);
+                let shape = self.field(node.id, of, &select.field);
+                if select.test { Shape::Scalar } else { shape }
+            }
+            Expr::Call(call) => self.call(node.id, call),
+            Expr::Comprehension(comprehension) => self.comprehension(node.id, comprehension),
+            Expr::List(list) => {
+                for element in &list.elements {
+                    self.shape(element);
+                }
+                Shape::List(&Shape::Any)
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.shape(&entry.key);
+                        self.shape(&entry.value);
+                    }
+                }
+                Shape::Map
+            }
+            Expr::Literal(_) => Shape::Scalar,
+            Expr::Struct(of) => self.report(
+                node.id,
+                ProblemCode::UnknownName,
+                format!("there is no type `{}`; write a map in braces", of.type_name),
+            ),
+            Expr::Unspecified => self.report(
+                node.id,
+                ProblemCode::ExpressionSyntax,
+                "the expression is no CEL: something is missing here".to_owned(),
+            ),
+        }
+    }
+
+    fn ident(&mut self, node: u64, name: &str) -> Shape {
+        if name.starts_with('@') {
+            return Shape::Any;
+        }
+        if let Some((_, shape)) = self.locals.iter().rev().find(|(local, _)| *local == name) {
+            return *shape;
+        }
+        if let Some((_, shape)) = NAMES.iter().find(|(known, _)| *known == name) {
+            return *shape;
+        }
+        if TYPES.contains(&name) {
+            return Shape::Scalar;
+        }
+        self.report(
+            node,
+            ProblemCode::UnknownName,
+            format!(
+                "there is no `{name}`; an expression sees order, line, trigger, member, program and tables"
+            ),
+        )
+    }
+
+    fn field(&mut self, node: u64, of: Shape, field: &str) -> Shape {
+        match of {
+            Shape::Object(object) => {
+                match object.fields.iter().find(|(known, _)| *known == field) {
+                    Some((_, shape)) => *shape,
+                    None => {
+                        let known: Vec<&str> = object.fields.iter().map(|(name, _)| *name).collect();
+                        self.report(
+                            node,
+                            ProblemCode::UnknownName,
+                            format!(
+                                "{} has no field `{field}`; it has {}",
+                                object.name,
+                                known.join(", ")
+                            ),
+                        )
+                    }
+                }
+            }
+            Shape::Tables if self.vocabulary.tables.contains(&field) => Shape::Map,
+            Shape::Tables => {
+                let known = match self.vocabulary.tables {
+                    [] => "the program has none".to_owned(),
+                    tables => format!("the program has {}", tables.join(", ")),
+                };
+                self.report(
+                    node,
+                    ProblemCode::UnknownName,
+                    format!("there is no table `{field}`; {known}"),
+                )
+            }
+            Shape::List(_) => self.report(
+                node,
+                ProblemCode::WrongType,
+                format!("a list has no field `{field}`; take an element, for example [0], or use exists, all, map or filter"),
+            ),
+            Shape::Scalar => self.report(
+                node,
+                ProblemCode::WrongType,
+                format!("what stands before `.{field}` is a single value and has no fields"),
+            ),
+            Shape::Map | Shape::Any => Shape::Any,
+        }
+    }
+
+    fn call(&mut self, node: u64, call: &'c CallExpr) -> Shape {
+        let target = call.target.as_deref();
+        if call.func_name == operators::INDEX
+            && let [of, index] = call.args.as_slice()
+        {
+            return self.element(of, index);
+        }
+        if let Some(target) = target {
+            self.shape(target);
+        }
+        for arg in &call.args {
+            self.shape(arg);
+        }
+        let name = call.func_name.as_str();
+        if is_operator(name) {
+            return Shape::Any;
+        }
+        let (known, kind) = match target {
+            None => (FUNCTIONS, "function"),
+            Some(_) => (METHODS, "method"),
+        };
+        if known.contains(&name) {
+            return Shape::Any;
+        }
+        if MACROS.contains(&name) {
+            return self.report(
+                node,
+                ProblemCode::ExpressionSyntax,
+                format!("`{name}` is called on a list, with a variable and what to do with it: list.{name}(x, …)"),
+            );
+        }
+        self.report(
+            node,
+            ProblemCode::UnknownName,
+            format!(
+                "there is no {kind} `{name}`; there are {}",
+                known.join(", ")
+            ),
+        )
+    }
+
+    fn element(&mut self, of: &'c IdedExpr, index: &'c IdedExpr) -> Shape {
+        let shape = self.shape(of);
+        self.shape(index);
+        match (shape, &index.expr) {
+            (Shape::List(element), _) => *element,
+            (Shape::Object(_) | Shape::Tables, Expr::Literal(LiteralValue::String(field))) => {
+                self.field(index.id, shape, field.inner())
+            }
+            _ => Shape::Any,
+        }
+    }
+
+    fn comprehension(&mut self, node: u64, of: &'c ComprehensionExpr) -> Shape {
+        let element = match self.shape(&of.iter_range) {
+            Shape::List(element) => *element,
+            Shape::Any => Shape::Any,
+            Shape::Scalar => self.report(
+                of.iter_range.id,
+                ProblemCode::WrongType,
+                "a comprehension goes through a list, this is a single value".to_owned(),
+            ),
+            Shape::Map | Shape::Object(_) | Shape::Tables => self.report(
+                of.iter_range.id,
+                ProblemCode::MapComprehension,
+                "a comprehension goes through a list; the keys of a map have no order, so its result would differ from run to run".to_owned(),
+            ),
+        };
+        self.comprehensions += 1;
+        if self.comprehensions > COMPREHENSIONS_NESTED_MAX {
+            self.report(
+                node,
+                ProblemCode::TooLarge,
+                format!(
+                    "more than {COMPREHENSIONS_NESTED_MAX} comprehensions stand within one another; their costs multiply, so write it with fewer"
+                ),
+            );
+        }
+        self.locals.push((&of.iter_var, element));
+        for part in [&of.accu_init, &of.loop_cond, &of.loop_step, &of.result] {
+            self.shape(part);
+        }
+        self.locals.pop();
+        self.comprehensions -= 1;
+        Shape::Any
+    }
+}
+
+/// Whether this is how the library calls an operator: `_&&_`, `!_`, `@in`.
+fn is_operator(name: &str) -> bool {
+    name.starts_with('@')
+        || name.contains('_') && !name.chars().any(char::is_alphanumeric)
+        || name == operators::IN
+}
