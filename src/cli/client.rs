@@ -1,10 +1,10 @@
-//! The client of a running server.
+//! The client: it asks a running server, or the same handlers in this process on the files of a stopped one.
 
-use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use super::exit::Failure;
 use super::output::Output;
+use super::problem::{CallError, Problem};
+use crate::offline::Offline;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,14 +36,30 @@ pub struct ServerArgs {
     /// How to show the result
     #[arg(long, value_enum, default_value_t, env = "FARELOG_OUTPUT")]
     pub output: Output,
+    /// Work on the files of a stopped server instead
+    #[arg(long)]
+    pub offline: bool,
+    /// Where these files are
+    #[arg(
+        long,
+        env = "FARELOG_DATA_DIR",
+        default_value = "./farelog-data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
 }
 
 /// A client. All its requests carry one correlation id, so that a command can be followed through the server's log.
-#[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    server: Url,
+    transport: Transport,
+    /// What paths are joined to.
+    base: Url,
     correlation_id: String,
+}
+
+enum Transport {
+    Http(reqwest::Client),
+    Offline(Offline),
 }
 
 /// What the server answered, with a status of success.
@@ -53,102 +71,6 @@ pub struct Reply {
     pub is_replayed: bool,
     /// The body, as it came.
     pub body: String,
-}
-
-/// An error that the server answered (RFC 9457).
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Problem {
-    /// The HTTP status.
-    pub status: u16,
-    /// The kind of error.
-    pub title: String,
-    /// What was wrong this time.
-    pub detail: Option<String>,
-    /// What was wrong with which field (400).
-    pub errors: Vec<FieldProblem>,
-    /// Why no points could be given (422).
-    pub reasons: Vec<Reason>,
-    /// Where to look in the server's log.
-    pub correlation_id: Option<String>,
-    /// The body, as it came.
-    #[serde(skip)]
-    pub body: String,
-}
-
-/// What is wrong with a field.
-#[derive(Debug, Deserialize)]
-pub struct FieldProblem {
-    /// The field, by its path.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-/// Why a deferred registration gives no points.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Reason {
-    /// The code of domain.md, section 4.
-    pub code: String,
-    /// The reason in a sentence.
-    pub detail: String,
-    /// The point definition that it is about; absent where it is about the whole line.
-    pub point_definition_reference: Option<String>,
-}
-
-/// Why a request has no good answer.
-#[derive(Debug)]
-pub enum CallError {
-    /// The server said no.
-    Problem(Box<Problem>),
-    /// There is no answer to go by.
-    Failure(Failure),
-}
-
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Problem(problem) => problem.into_failure(),
-            CallError::Failure(failure) => failure,
-        }
-    }
-}
-
-impl Problem {
-    /// Whether it is the refusal of a well-formed request.
-    pub fn is_refusal(&self) -> bool {
-        self.status == StatusCode::UNPROCESSABLE_ENTITY
-    }
-
-    fn of(status: StatusCode, body: String) -> Self {
-        // Something between here and the server may answer with a page of its own.
-        let mut problem: Self = serde_json::from_str(&body).unwrap_or_default();
-        problem.status = status.as_u16();
-        if problem.title.is_empty() {
-            problem.title = format!("the server answered {status}");
-        }
-        problem.body = body;
-        problem
-    }
-
-    fn into_failure(self) -> Failure {
-        let is_refusal = self.is_refusal();
-        let mut sentence = self.detail.unwrap_or(self.title);
-        for FieldProblem { field, message } in &self.errors {
-            let _ = write!(sentence, "\n  {field}: {message}");
-        }
-        if self.status >= 500
-            && let Some(correlation_id) = self.correlation_id
-        {
-            let _ = write!(sentence, " (correlation id {correlation_id})");
-        }
-        if is_refusal {
-            Failure::Refused(sentence)
-        } else {
-            Failure::Failed(sentence)
-        }
-    }
 }
 
 impl Reply {
@@ -163,7 +85,7 @@ impl Reply {
 }
 
 impl Client {
-    /// A client of the server that the arguments name.
+    /// A client of the server, or of the files, that the arguments name.
     pub fn new(args: &ServerArgs) -> Result<Self, Failure> {
         if args.server.scheme() != "http" || args.server.cannot_be_a_base() {
             return Err(Failure::Usage(format!(
@@ -171,59 +93,48 @@ impl Client {
                 args.server
             )));
         }
-        let correlation_id = Uuid::now_v7().to_string();
-        let mut headers = HeaderMap::new();
-        headers.insert("ET-Client-Name", HeaderValue::from_static(CLIENT_NAME));
-        if let Ok(value) = HeaderValue::from_str(&correlation_id) {
-            headers.insert("X-Correlation-Id", value);
-        }
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(|error| Failure::Failed(format!("no HTTP client could be made: {error}")))?;
+        let transport = if args.offline {
+            Transport::Offline(Offline::open(&args.data_dir)?)
+        } else {
+            let http = reqwest::Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(ANSWER_TIMEOUT)
+                .build();
+            Transport::Http(http.map_err(|error| {
+                Failure::Failed(format!("no HTTP client could be made: {error}"))
+            })?)
+        };
         Ok(Self {
-            http,
-            server: args.server.clone(),
-            correlation_id,
+            transport,
+            base: args.server.clone(),
+            correlation_id: Uuid::now_v7().to_string(),
         })
     }
 
     /// Reads something.
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, CallError> {
-        let mut url = self.address(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.send(self.http.get(url)).await
+        self.send(self.request(Method::GET, path, query)).await
     }
 
-    /// Sends a JSON body, or none.
+    /// Asks for something to be done that needs no body.
+    pub async fn act(&self, method: Method, path: &[&str]) -> Result<Reply, CallError> {
+        self.send(self.request(method, path, &[])).await
+    }
+
+    /// Sends a JSON body.
     pub async fn send_json<T: Serialize>(
         &self,
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
-        body: Option<&T>,
+        body: &T,
     ) -> Result<Reply, CallError> {
-        let mut url = self.address(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut request = self.http.request(method, url);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        self.send(request).await
+        let json = super::to_json(body).map_err(CallError::Failure)?;
+        let request = self.request(method, path, query);
+        self.send(request.with_body("application/json", json)).await
     }
 
-    /// Asks for something to be done that needs no body.
-    pub async fn act(&self, method: Method, path: &[&str]) -> Result<Reply, CallError> {
-        self.send_json::<()>(method, path, &[], None).await
-    }
-
-    /// Puts a document in its own media type.
+    /// Puts a document in its own media type, if the version that stands is the one named.
     pub async fn put_document(
         &self,
         path: &[&str],
@@ -232,43 +143,57 @@ impl Client {
         if_match: Option<u32>,
     ) -> Result<Reply, CallError> {
         let mut request = self
-            .http
-            .put(self.address(path))
-            .header(CONTENT_TYPE, media_type)
-            .body(document);
+            .request(Method::PUT, path, &[])
+            .with_body(media_type, document);
         if let Some(version) = if_match {
-            request = request.header("If-Match", format!("\"{version}\""));
+            let tag = HeaderValue::from_str(&format!("\"{version}\""));
+            request.headers.extend(tag.ok().map(|tag| (IF_MATCH, tag)));
         }
         self.send(request).await
     }
 
-    /// The address of a path; each segment is encoded, whatever characters it has.
-    fn address(&self, path: &[&str]) -> Url {
-        let mut url = self.server.clone();
+    /// A request; each segment of the path is encoded, whatever characters it has.
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Request {
+        let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        url
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("ET-Client-Name", HeaderValue::from_static(CLIENT_NAME));
+        if let Ok(value) = HeaderValue::from_str(&self.correlation_id) {
+            headers.insert("X-Correlation-Id", value);
+        }
+        Request {
+            method,
+            url,
+            headers,
+            body: String::new(),
+        }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, CallError> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unanswered(&error))?;
-        let status = response.status();
-        let is_replayed = response
-            .headers()
-            .get("Idempotent-Replayed")
-            .is_some_and(|value| value == "true");
-        let body = response
-            .text()
-            .await
-            .map_err(|error| self.unanswered(&error))?;
+    async fn send(&self, request: Request) -> Result<Reply, CallError> {
+        let (status, headers, body) = match &self.transport {
+            Transport::Http(http) => self.send_over(http, request).await,
+            Transport::Offline(offline) => {
+                let Request {
+                    method,
+                    url,
+                    headers,
+                    body,
+                } = request;
+                offline.answer(method, &url, headers, body).await
+            }
+        }
+        .map_err(CallError::Failure)?;
         if status.is_success() {
             Ok(Reply {
                 status,
-                is_replayed,
+                is_replayed: headers
+                    .get("Idempotent-Replayed")
+                    .is_some_and(|value| value == "true"),
                 body,
             })
         } else {
@@ -276,26 +201,65 @@ impl Client {
         }
     }
 
-    fn unanswered(&self, error: &reqwest::Error) -> CallError {
+    async fn send_over(
+        &self,
+        http: &reqwest::Client,
+        request: Request,
+    ) -> Result<(StatusCode, HeaderMap, String), Failure> {
+        let mut response = http
+            .request(request.method, request.url)
+            .headers(request.headers)
+            .body(request.body)
+            .send()
+            .await
+            .map_err(|error| self.unanswered(&error))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let body = response.text().await;
+        Ok((
+            status,
+            headers,
+            body.map_err(|error| self.unanswered(&error))?,
+        ))
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
         let Self {
-            server,
+            base: server,
             correlation_id,
             ..
         } = self;
-        CallError::Failure(if error.is_connect() {
-            Failure::OutOfReach(format!(
+        Failure::OutOfReach(if error.is_connect() {
+            format!(
                 "no server answers at {server}; start one with `farelog serve`, or name another with --server"
-            ))
+            )
         } else if error.is_timeout() {
-            Failure::OutOfReach(format!(
+            format!(
                 "the server at {server} did not answer within {} s; what was asked may still be carried out (correlation id {correlation_id})",
                 ANSWER_TIMEOUT.as_secs()
-            ))
+            )
         } else {
-            Failure::OutOfReach(format!(
+            format!(
                 "the connection to {server} broke off before the answer (correlation id {correlation_id})"
-            ))
+            )
         })
+    }
+}
+
+/// A request, whichever way it goes.
+struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Request {
+    fn with_body(mut self, media_type: &'static str, body: String) -> Self {
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.body = body;
+        self
     }
 }
 

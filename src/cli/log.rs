@@ -1,10 +1,6 @@
 //! `farelog log`: the event log.
 
-use std::path::{Path, PathBuf};
-
 use chrono::{DateTime, Utc};
-use farelog_events::log::EventLog as _;
-use farelog_events::log::sled_log::SledLog;
 use serde::Deserialize;
 
 use super::client::{Client, ServerArgs};
@@ -19,17 +15,6 @@ pub enum LogCommand {
         after_help = "Examples:\n  farelog log stats\n  farelog log stats --offline --data-dir ./farelog-data"
     )]
     Stats {
-        /// Read the files of a stopped server
-        #[arg(long, conflicts_with = "server")]
-        offline: bool,
-        /// Where they are
-        #[arg(
-            long,
-            env = "FARELOG_DATA_DIR",
-            default_value = "./farelog-data",
-            value_name = "DIR"
-        )]
-        data_dir: PathBuf,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -62,43 +47,18 @@ struct Progress {
 
 /// Runs the command.
 pub async fn run(command: LogCommand) -> Result<(), Failure> {
-    let LogCommand::Stats {
-        offline,
-        data_dir,
-        server,
-    } = command;
-    let json = if offline {
-        read_files(&data_dir)?
-    } else {
-        let path = ["v1", "operate", "log", "stats"];
-        Client::new(&server)?.get(&path, &[]).await?.body
-    };
+    let LogCommand::Stats { server } = command;
+    let reply = Client::new(&server)?
+        .get(&["v1", "operate", "log", "stats"], &[])
+        .await?;
     match server.output {
-        Output::Json => output::print(&json),
-        Output::Table => output::print(&table(&json)?.to_string()),
+        Output::Json => output::print(&reply.body),
+        Output::Table => output::print(&table(reply.json()?).to_string()),
     }
 }
 
-fn read_files(data_dir: &Path) -> Result<String, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let directory = data_dir.join("log");
-    if !directory.is_dir() {
-        return Err(Failure::Failed(format!(
-            "there is no event log in {}; name the directory that `farelog serve` was given with --data-dir",
-            data_dir.display()
-        )));
-    }
-    let log = SledLog::open(&directory).map_err(|error| failed(&error))?;
-    super::to_json(&log.stats().map_err(|error| failed(&error))?)
-}
-
-fn table(json: &str) -> Result<comfy_table::Table, Failure> {
-    let stats: Stats = serde_json::from_str(json).map_err(|error| {
-        Failure::Failed(format!(
-            "the figures are not understood, are they another version's? {error}"
-        ))
-    })?;
-    Ok(output::properties([
+fn table(stats: Stats) -> comfy_table::Table {
+    output::properties([
         ("Log", Some(stats.log_id)),
         ("Format", Some(stats.format_version.to_string())),
         ("Records", Some(output::grouped(stats.last_position))),
@@ -125,5 +85,5 @@ fn table(json: &str) -> Result<comfy_table::Table, Failure> {
                 .projections
                 .map(|progress| format!("at position {}", output::grouped(progress.position))),
         ),
-    ]))
+    ])
 }

@@ -162,7 +162,7 @@ async fn enroll(who: &Who, kept: Kept, args: &ServerArgs) -> Result<(), Failure>
     let program = client.program_id(&who.program).await?;
     let body = kept.into_body(Some(&who.customer));
     let reply = client
-        .send_json(Method::POST, &members_of(&program), &[], Some(&body))
+        .send_json(Method::POST, &members_of(&program), &[], &body)
         .await?;
     if reply.status != StatusCode::CREATED {
         output::note(format!(
@@ -182,7 +182,7 @@ async fn update(who: &Who, kept: Kept, args: &ServerArgs) -> Result<(), Failure>
             Method::PATCH,
             &[members_of(&program).as_slice(), &[&member]].concat(),
             &[],
-            Some(&kept.into_body(None)),
+            &kept.into_body(None),
         )
         .await?;
     show(&reply.body, reply.json()?, args.output)

@@ -11,6 +11,7 @@ mod member;
 mod message_line;
 mod order;
 mod output;
+mod problem;
 mod program;
 mod publish;
 mod replay;

@@ -4,9 +4,10 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::client::{CallError, Client, Problem, Reason, Reply, ServerArgs};
+use super::client::{Client, Reply, ServerArgs};
 use super::exit::Failure;
 use super::output::{self, Output};
+use super::problem::{CallError, Problem, Reason};
 use super::transaction::{self, TransactionView};
 
 /// What to replay.
@@ -112,7 +113,7 @@ async fn register(args: &RegisterArgs) -> Result<(), Failure> {
     };
     let body = args.line.body(Some(&args.customer));
     let reply = client
-        .send_json(Method::POST, &path, query, Some(&body))
+        .send_json(Method::POST, &path, query, &body)
         .await
         .map_err(|error| told_why(error, args.server.output))?;
     if args.dry_run {
@@ -129,7 +130,7 @@ async fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let path = ["v1", "operate", "programs", &program, "revocations"];
     let body = args.line.body(None);
     let reply = client
-        .send_json(Method::POST, &path, &[], Some(&body))
+        .send_json(Method::POST, &path, &[], &body)
         .await
         .map_err(|error| told_why(error, args.server.output))?;
     if args.server.output == Output::Json {
