@@ -78,8 +78,8 @@ pub struct TicketDistributionRequested {
     pub distributed_by_org_id: Option<OrganisationId>,
     /// The point of sale that asked.
     pub pos: Option<String>,
-    /// The language of the tickets.
-    pub language: Language,
+    /// The language of the tickets; as they were generated when absent.
+    pub language: Option<Language>,
     /// Not to be delivered before.
     pub deliver_after: Option<DateTime<Utc>>,
     /// How the QR code is checked.

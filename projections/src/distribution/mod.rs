@@ -1,1 +1,33 @@
-//! Being written.
+//! Ticket distribution: which tickets an order's lines have, and how far each is on its way to its ticket system
+//! (domain, section 5).
+//!
+//! - [`group`]: the groups of an order, one per line, and the tickets in them.
+//! - [`status`]: the life of a ticket, as a table of statuses and moves.
+//! - [`decision`]: whether groups are generated or tickets sent, and what is recorded if so.
+//! - [`fold`]: what an event of the order does to its groups, and what goes out to the ticket systems.
+//! - [`fact`]: what goes out, as data.
+//! - [`summary`]: the tickets by the names that the ticket systems gave them.
+//!
+//! The recorded events say only that groups were asked for; which groups and tickets come of it is one pure plan that the
+//! decision and the fold share. So "generate again" can't promise one thing and do another.
+
+pub mod decision;
+pub mod fact;
+pub mod fold;
+mod generation;
+pub mod group;
+mod plan;
+pub mod status;
+pub mod summary;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use decision::{Distribute, DistributionRefusal, Generate, Reach};
+pub use fact::DistributionFact;
+pub use fold::{Ignored, Outcome, apply};
+pub use group::{Groups, TicketDistribution, TicketDistributionGroup};
+pub use status::DistributionStatus;
+pub use summary::{DistributionSummary, summary};

@@ -127,6 +127,15 @@ impl<'e> LineState<'e> {
         }
     }
 
+    /// Whether refunds in the currency of this price came, and together reach it. A line that costs nothing is
+    /// refunded by a refund of nothing.
+    pub fn is_refunded_in_full(&self, price: &Money) -> bool {
+        self.refunds
+            .iter()
+            .any(|refund| refund.currency == price.currency)
+            && self.refunded(price).amount >= price.amount
+    }
+
     /// All refunds of the line, of whatever version, in the currency of this price.
     pub fn refunded(&self, price: &Money) -> Refunded {
         Refunded {

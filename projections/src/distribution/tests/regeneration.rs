@@ -1,0 +1,271 @@
+//! Rule 1, second half: generating again after a change.
+
+use serde_json::{Value, json};
+
+use crate::distribution::Distribute;
+use crate::distribution::fact::{CancellationCause, DistributionFact};
+use crate::distribution::status::DistributionStatus;
+use crate::distribution::testing::{History, LINE, ORDER, created, line, refund, round, with};
+
+/// Opens round 2, changes line `L1` to these products and confirms it.
+fn change(history: &mut History, products: &[&str]) {
+    change_to(history, line(LINE, 2, 2, products));
+}
+
+fn change_to(history: &mut History, line: Value) {
+    history.tell("OrderCreated", created(2));
+    history.tell("OrderLineChanged", line);
+    history.tell("OrderConfirmed", round(2));
+}
+
+#[test]
+fn a_changed_line_keeps_its_group_and_the_tickets_that_are_the_same() {
+    let mut history = History::generated_with(&["Single", "Zone"]);
+    let before = history.group();
+    change(&mut history, &["Zone", "Train"]);
+
+    assert!(history.generate());
+
+    let group = history.group();
+    assert_eq!(group.id, before.id);
+    assert_eq!(group.created_at, before.created_at);
+    assert!(group.updated_at > before.updated_at);
+    assert_eq!(group.order_version.get(), 2);
+    assert_eq!(group.updated_for_order_line_version.get(), 2);
+    assert_eq!(
+        history.tickets(),
+        ["Single CANCELLED", "Zone GENERATED", "Train GENERATED"]
+    );
+    assert_eq!(
+        group.ticket_distributions[1],
+        before.ticket_distributions[1]
+    );
+    assert!(!history.generate());
+}
+
+#[test]
+fn a_change_that_is_not_confirmed_is_none() {
+    let mut history = History::generated_with(&["Single"]);
+    history.tell("OrderCreated", created(2));
+    history.tell("OrderLineChanged", line(LINE, 2, 2, &["Train"]));
+    assert!(!history.generate());
+}
+
+#[test]
+fn a_new_version_with_the_same_products_only_moves_the_group_on() {
+    let mut history = History::distributed_with(&["Single"]);
+    let tickets = history.group().ticket_distributions;
+    change(&mut history, &["Single"]);
+
+    assert!(history.generate());
+    assert_eq!(history.group().updated_for_order_line_version.get(), 2);
+    assert_eq!(history.group().ticket_distributions, tickets);
+    assert!(history.cancellations_sent().is_empty());
+}
+
+#[test]
+fn another_validity_makes_another_ticket() {
+    let mut history = History::generated_with(&["Single"]);
+    let later =
+        json!({"validity": {"start": "2026-03-05T00:00:00Z", "end": "2026-03-06T00:00:00Z"}});
+    change_to(&mut history, with(line(LINE, 2, 2, &["Single"]), &later));
+    history.generate();
+
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Single GENERATED"]);
+    assert_eq!(
+        history.ticket(1).start_of_validity,
+        Some("2026-03-05T00:00:00Z".parse().unwrap())
+    );
+}
+
+#[test]
+fn a_ticket_that_was_sent_and_is_superseded_is_cancelled_at_the_ticket_system() {
+    let mut history = History::distributed_with(&["Single", "Zone"]);
+    history.ticket_system("TicketDistributionFailed", 1, &json!({}));
+    let sent = history.ticket(0).id;
+    change(&mut history, &["Train", "Bus"]);
+    history.generate();
+
+    assert_eq!(
+        history.tickets(),
+        [
+            "Single CANCELLED",
+            "Zone CANCELLED",
+            "Train GENERATED",
+            "Bus GENERATED"
+        ]
+    );
+    // The one that failed is not there and needs no word.
+    assert_eq!(history.cancellations_sent(), [sent]);
+    let Some(DistributionFact::TicketCancelled(fact)) = history.facts.last() else {
+        panic!("no cancellation");
+    };
+    assert_eq!(fact.cause, CancellationCause::OrderLineChanged);
+}
+
+#[test]
+fn a_ticket_in_use_stays_and_stands_for_what_its_product_became() {
+    let mut history = History::distributed_with(&["Single"]);
+    history.activated();
+    change(&mut history, &["Train"]);
+
+    assert!(history.generate());
+    assert_eq!(history.tickets(), ["Single ACTIVATED"]);
+    assert!(!history.generate());
+
+    // Even if it is void later: its product got no second ticket.
+    history.ticket_system("TicketDistributionCancelledExternally", 0, &json!({}));
+    assert!(!history.generate());
+
+    // A product beside it gets one.
+    change_to(&mut history, line(LINE, 3, 3, &["Train", "Bus"]));
+    history.tell("OrderConfirmed", round(3));
+    assert!(history.generate());
+    assert_eq!(
+        history.tickets(),
+        ["Single CANCELLED_EXTERNALLY", "Bus GENERATED"]
+    );
+}
+
+#[test]
+fn a_ticket_in_use_whose_product_was_taken_away_does_not_stand_for_one_that_comes_later() {
+    let mut history = History::distributed_with(&["Single", "Zone"]);
+    history.activated();
+    change(&mut history, &["Zone"]);
+    history.generate();
+    assert_eq!(history.tickets(), ["Single ACTIVATED", "Zone ACTIVATED"]);
+    assert!(!history.generate());
+
+    change_to(&mut history, line(LINE, 3, 3, &["Zone", "Train"]));
+    history.tell("OrderConfirmed", round(3));
+    history.generate();
+    assert_eq!(
+        history.tickets(),
+        ["Single ACTIVATED", "Zone ACTIVATED", "Train GENERATED"]
+    );
+}
+
+#[test]
+fn where_products_become_fewer_the_ticket_in_use_is_the_one_that_stays() {
+    let mut history = History::distributed_with(&["Single", "Single"]);
+    history.ticket_system(
+        "TicketDistributionAdded",
+        1,
+        &json!({"status": "ACTIVATED"}),
+    );
+    change(&mut history, &["Single"]);
+    history.generate();
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Single ACTIVATED"]);
+}
+
+#[test]
+fn a_ticket_that_ended_at_the_ticket_system_is_replaced_only_by_a_change() {
+    for (kind, status) in [
+        (
+            "TicketDistributionCancelledExternally",
+            "CANCELLED_EXTERNALLY",
+        ),
+        ("TicketDistributionCancelled", "CANCELLED"),
+        ("TicketDistributionFailed", "FAILED"),
+    ] {
+        let mut history = History::distributed_with(&["Single"]);
+        history.ticket_system(kind, 0, &json!({}));
+        assert_eq!(history.tickets(), [format!("Single {status}")]);
+        assert!(!history.generate());
+
+        change(&mut history, &["Train"]);
+        history.generate();
+        assert_eq!(
+            history.tickets().last().unwrap(),
+            "Train GENERATED",
+            "{kind}"
+        );
+        assert_eq!(history.cancellations_sent(), [], "{kind}");
+        assert!(history.ticket(0).status.is_ended());
+    }
+}
+
+#[test]
+fn a_line_that_moves_to_another_ticket_system_needs_its_tickets_there() {
+    let mut history = History::distributed_with(&["Single"]);
+    let account = json!({"distributionDetails": {
+        "fulfillmentMethod": "ACCOUNT_BASED_TICKETING", "customerAccountRef": "account"}});
+    change_to(&mut history, with(line(LINE, 2, 2, &["Single"]), &account));
+    history.generate();
+    history.distribute(Distribute::default());
+
+    let subjects: Vec<_> = history
+        .facts
+        .iter()
+        .map(DistributionFact::subject)
+        .collect();
+    assert_eq!(
+        subjects,
+        [
+            "farelog.distributions.NOD.O1",
+            "farelog.distributions.NOD.O1",
+            "farelog.distributions.ACCOUNT_BASED_TICKETING.O1",
+        ]
+    );
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Single REQUESTED"]);
+}
+
+#[test]
+fn a_ticket_that_is_still_to_be_sent_goes_to_the_account_of_the_line() {
+    let account = |account: &str| json!({"distributionDetails": {"customerAccountRef": account}});
+    let mut history = History::created();
+    history.tell(
+        "OrderLineAdded",
+        with(line(LINE, 1, 1, &["Single"]), &account("old")),
+    );
+    history.tell("OrderConfirmed", round(1));
+    history.generate();
+    change_to(
+        &mut history,
+        with(line(LINE, 2, 2, &["Single"]), &account("new")),
+    );
+    assert!(history.generate());
+
+    assert_eq!(history.tickets(), ["Single GENERATED"]);
+    assert_eq!(
+        history.ticket(0).customer_account_ref.as_deref(),
+        Some("new")
+    );
+}
+
+#[test]
+fn a_line_that_stands_again_gets_new_tickets() {
+    let mut history = History::distributed_with(&["Single"]);
+    history.tell("OrderLineRefunded", refund(LINE, "39.00", "NOK"));
+    assert_eq!(history.tickets(), ["Single CANCELLED"]);
+    assert!(!history.generate());
+
+    let dearer = json!({"price": {"amount": "79.00", "currency": "NOK"}});
+    change_to(&mut history, with(line(LINE, 2, 2, &["Single"]), &dearer));
+    assert!(history.generate());
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Single GENERATED"]);
+}
+
+#[test]
+fn lines_that_are_added_or_exchanged_get_groups_beside_the_old() {
+    let mut history = History::distributed_with(&["Single"]);
+    let old = history.group();
+    history.tell("OrderCreated", created(2));
+    history.tell("OrderLineAdded", line("L2", 2, 1, &["Train"]));
+    history.tell(
+        "OrderLinesReplaced",
+        json!({"orderId": ORDER, "orderVersion": 2, "replacements": [
+            {"originalOrderLineIds": [LINE], "replacedByOrderLineIds": ["L2"]}]}),
+    );
+    history.tell("OrderConfirmed", round(2));
+    assert_eq!(history.statuses(), [DistributionStatus::Cancelled]);
+
+    assert!(history.generate());
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Train GENERATED"]);
+    assert_eq!(history.views()[0].id, old.id);
+    assert_eq!(history.views()[1].order_version.get(), 2);
+    assert_eq!(
+        history.cancellations_sent(),
+        [old.ticket_distributions[0].id]
+    );
+}
