@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self
             .rest
             .split_at_checked(len)
@@ -145,9 +145,14 @@ impl<'a> Reader<'a> {
         Err(Malformed("a number passes 64 bits"))
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// Bytes behind their length.
+    pub(super) fn prefixed(&mut self) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(self.varint()?).map_err(|_| Malformed("it ends too early"))?;
-        str::from_utf8(self.take(len)?).map_err(|_| Malformed("a text is not UTF-8"))
+        self.take(len)
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+        str::from_utf8(self.prefixed()?).map_err(|_| Malformed("a text is not UTF-8"))
     }
 
     pub(super) fn time(&mut self) -> Result<DateTime<Utc>, Malformed> {
@@ -167,8 +172,9 @@ pub(super) struct RecordReader {
 }
 
 impl RecordReader {
-    /// Reads one record off the front of `reader`.
-    pub(super) fn record(&mut self, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
+    /// Reads a record's bytes, all of them.
+    pub(super) fn record(&mut self, bytes: &[u8]) -> Result<Record, Malformed> {
+        let reader = &mut Reader::new(bytes);
         let flags = reader.byte()?;
         if flags & !FLAGS_KNOWN != 0 {
             return Err(Malformed("it has flags that are not known"));
@@ -195,6 +201,9 @@ impl RecordReader {
         // The JSON is checked again here: serde_json has no way around it, and it costs about a nanosecond a byte.
         let data = RawValue::from_string(reader.text()?.to_owned())
             .map_err(|_| Malformed("its data is not JSON"))?;
+        if !reader.is_empty() {
+            return Err(Malformed("a record has more bytes than it uses"));
+        }
         Ok(Record {
             position,
             recorded_at,
@@ -252,15 +261,13 @@ mod tests {
             let record = Record::from_entry(entry, position, at);
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record);
-            let mut reader = Reader::new(&bytes);
-            let read = RecordReader::default().record(&mut reader).unwrap();
-            prop_assert!(reader.is_empty());
+            let read = RecordReader::default().record(&bytes).unwrap();
             suite::assert_same(&[read], &[record]);
         }
 
         #[test]
         fn random_bytes_are_refused_and_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = RecordReader::default().record(&mut Reader::new(&bytes));
+            let _ = RecordReader::default().record(&bytes);
         }
 
         #[test]
@@ -269,7 +276,7 @@ mod tests {
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record);
             bytes.truncate(cut.index(bytes.len()));
-            prop_assert!(RecordReader::default().record(&mut Reader::new(&bytes)).is_err());
+            prop_assert!(RecordReader::default().record(&bytes).is_err());
         }
     }
 

@@ -27,6 +27,9 @@ pub(super) const VALUE_BYTES_MAX: usize = 7_000;
 /// Uncompressed bytes at which a pack of several records is closed.
 const PACK_RAW_BYTES_MAX: usize = 48 * 1024;
 
+/// One record of the largest size and its length: the most that a body decompresses to.
+const RAW_BYTES_MAX: usize = RECORD_BYTES_MAX + 5;
+
 /// Format, count, two varints and two digests before the body, the check after it.
 const FRAME_BYTES_MAX: usize = 1 + 1 + 5 + 5 + 8 + 8 + 8;
 
@@ -54,6 +57,7 @@ struct Encoded {
 /// Makes packs.
 pub(super) struct Packer {
     compressor: Compressor<'static>,
+    record: Vec<u8>,
     raw: Vec<u8>,
     encoded: Vec<Encoded>,
     body: Vec<u8>,
@@ -65,6 +69,7 @@ impl Packer {
         let compressor = Compressor::new(COMPRESSION_LEVEL).map_err(zstd_failed)?;
         Ok(Self {
             compressor,
+            record: Vec::new(),
             raw: Vec::new(),
             encoded: Vec::new(),
             body: Vec::new(),
@@ -91,7 +96,12 @@ impl Packer {
             digest = self.encoded.last().map_or(digest, |last| last.digest);
             rest = &rest[count..];
         }
-        for buffer in [&mut self.raw, &mut self.body, &mut self.value] {
+        for buffer in [
+            &mut self.record,
+            &mut self.raw,
+            &mut self.body,
+            &mut self.value,
+        ] {
             if buffer.capacity() > BUFFER_BYTES_KEPT {
                 *buffer = Vec::new();
             }
@@ -105,19 +115,21 @@ impl Packer {
         self.encoded.clear();
         let mut digest = before;
         for record in records.iter().take(PACK_RECORDS_MAX) {
-            let start = self.raw.len();
-            put_record(&mut self.raw, record);
-            let bytes = self.raw.len() - start;
+            self.record.clear();
+            put_record(&mut self.record, record);
+            let bytes = self.record.len();
             if bytes > RECORD_BYTES_MAX {
                 return Err(LogError::RecordTooLarge {
                     bytes,
                     max: RECORD_BYTES_MAX,
                 });
             }
-            if start > 0 && self.raw.len() > PACK_RAW_BYTES_MAX {
+            if !self.raw.is_empty() && self.raw.len() + bytes > PACK_RAW_BYTES_MAX {
                 break;
             }
-            digest = chain_digest(digest, &self.raw[start..]);
+            put_varint(&mut self.raw, bytes as u64);
+            self.raw.extend_from_slice(&self.record);
+            digest = chain_digest(digest, &self.record);
             self.encoded.push(Encoded {
                 end: self.raw.len(),
                 digest,
@@ -187,8 +199,10 @@ impl Packer {
 
 /// A pack, read and verified.
 pub(super) struct Pack {
-    /// Its records, at least one; their positions follow each other.
+    /// Those of its records that were wanted, in log order.
     pub(super) records: Vec<Record>,
+    /// Position of the first record of the next pack.
+    pub(super) next: Position,
     /// Digest of the record before the first.
     pub(super) before: u64,
     /// Digest of the last record.
@@ -204,7 +218,8 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    /// Reads and verifies the pack at `first`. `chunk` gives the chunk of a number, if the store has it.
+    /// Verifies the pack at `first` and reads the records of it that are wanted. `chunk` gives the chunk of a number, if
+    /// the store has it.
     ///
     /// The check over the stored bytes comes before anything in them is believed, so that damage can neither
     /// claim memory nor reach the decompressor.
@@ -216,6 +231,7 @@ impl Unpacker {
         first: Position,
         value: &[u8],
         chunk: impl FnMut(u32) -> Result<Option<C>, LogError>,
+        wanted: impl Fn(Position) -> bool,
     ) -> Result<Pack, LogError> {
         let corrupt = |problem: &str| LogError::Corrupt {
             position: first,
@@ -235,23 +251,27 @@ impl Unpacker {
         if xxh3_64_with_seed(&checked, first) != frame.check {
             return Err(corrupt("the pack's check does not match its bytes"));
         }
-        if frame.raw_len > RECORD_BYTES_MAX.max(PACK_RAW_BYTES_MAX) {
+        if frame.raw_len > RAW_BYTES_MAX {
             return Err(corrupt("the pack claims more bytes than a record may have"));
         }
         decompress(&checked[frame.body_at..], frame.raw_len, |raw| {
             let mut reader = Reader::new(raw);
-            let mut records = Vec::with_capacity(frame.record_count.into());
+            let mut records = Vec::new();
             let mut digest = frame.before;
-            for position in (first..).take(frame.record_count.into()) {
-                let rest = reader.rest();
-                let record = self.reader.record(&mut reader).map_err(malformed)?;
-                digest = chain_digest(digest, &rest[..rest.len() - reader.rest().len()]);
-                if record.position != position {
-                    return Err(corrupt("the pack holds records of another place"));
+            let mut next = first;
+            for _ in 0..frame.record_count {
+                let bytes = reader.prefixed().map_err(malformed)?;
+                digest = chain_digest(digest, bytes);
+                if wanted(next) {
+                    let record = self.reader.record(bytes).map_err(malformed)?;
+                    if record.position != next {
+                        return Err(corrupt("the pack holds records of another place"));
+                    }
+                    records.push(record);
                 }
-                records.push(record);
+                next += 1;
             }
-            if records.is_empty() || !reader.is_empty() {
+            if frame.record_count == 0 || !reader.is_empty() {
                 return Err(corrupt("the pack holds another number of records"));
             }
             if digest != frame.after {
@@ -259,6 +279,7 @@ impl Unpacker {
             }
             Ok(Pack {
                 records,
+                next,
                 before: frame.before,
                 after: frame.after,
                 raw_bytes: raw.len(),
@@ -398,9 +419,8 @@ mod tests {
         }
 
         fn unpack(&self, first: Position) -> Result<Pack, LogError> {
-            Unpacker::default().unpack(first, &self.packs[&first], |number| {
-                Ok(self.chunks.get(&(first, number)).cloned())
-            })
+            let chunk = |number| Ok(self.chunks.get(&(first, number)).cloned());
+            Unpacker::default().unpack(first, &self.packs[&first], chunk, |_| true)
         }
     }
 

@@ -106,8 +106,8 @@ impl SledLog {
         if let Some((key, value)) = db.last()?
             && let Some(first) = keys::pack_position(&key)
         {
-            let pack = unpack(&db, &mut Unpacker::default(), first, &value)?;
-            position = first + pack.records.len() as Position - 1;
+            let pack = unpack(&db, &mut Unpacker::default(), first, &value, |_| true)?;
+            position = pack.next - 1;
             writer.digest = pack.after;
             writer.last_recorded_at = pack.records.last().map(|last| last.recorded_at);
         }
@@ -133,11 +133,13 @@ impl SledLog {
         self.head.borrow().position
     }
 
-    /// The packs from the one that has `from`, in order, each verified and following on the one before.
-    fn packs(
+    /// The packs from the one that has `from`, in order, each verified and following on the one before, with the
+    /// records that are wanted.
+    fn packs<W: Fn(Position) -> bool>(
         &self,
         from: Position,
-    ) -> Result<impl Iterator<Item = Result<(Position, Pack), LogError>> + '_, LogError> {
+        wanted: W,
+    ) -> Result<impl Iterator<Item = Result<Pack, LogError>> + use<'_, W>, LogError> {
         let (start, _) = self
             .db
             .range(keys::pack(0)..=keys::pack(from))
@@ -154,10 +156,9 @@ impl SledLog {
             if expected.is_some_and(|(next, _)| next != first) {
                 return Err(missing(place));
             }
-            let pack = unpack(&self.db, &mut unpacker, first, &value)?;
-            let next = first + pack.records.len() as Position;
-            if expected.is_none() && next <= from {
-                return Err(missing(from));
+            let pack = unpack(&self.db, &mut unpacker, first, &value, &wanted)?;
+            if pack.next <= place {
+                return Err(missing(place));
             }
             if expected.is_some_and(|(_, digest)| digest != pack.before) {
                 return Err(LogError::Corrupt {
@@ -165,30 +166,24 @@ impl SledLog {
                     problem: "the chain of digests is broken".to_owned(),
                 });
             }
-            expected = Some((next, pack.after));
-            Ok((first, pack))
+            expected = Some((pack.next, pack.after));
+            Ok(pack)
         }))
     }
 
     /// The records at `positions`, which ascend. A pack that has several is read once.
-    fn records_at(
-        &self,
-        positions: impl Iterator<Item = Position>,
-        mut take: impl FnMut(Record),
-    ) -> Result<(), LogError> {
-        let mut ahead = Vec::new().into_iter();
-        for position in positions {
-            let is_it = |record: &Record| record.position == position;
-            if let Some(record) = ahead.find(is_it) {
-                take(record);
-                continue;
+    fn records_at(&self, positions: &[Position]) -> Result<Vec<Record>, LogError> {
+        let wanted = |position| positions.binary_search(&position).is_ok();
+        let mut records: Vec<Record> = Vec::with_capacity(positions.len());
+        while let Some(&position) = positions.get(records.len()) {
+            let pack = self.packs(position, wanted)?.next();
+            let found = pack.transpose()?.map_or_else(Vec::new, |pack| pack.records);
+            if found.first().map(|record| record.position) != Some(position) {
+                return Err(missing(position));
             }
-            if let Some((_, pack)) = self.packs(position)?.next().transpose()? {
-                ahead = pack.records.into_iter();
-                ahead.find(is_it).into_iter().for_each(&mut take);
-            }
+            records.extend(found);
         }
-        Ok(())
+        Ok(records)
     }
 
     /// What the index has under a subject, as far as it is durable, in log order.
@@ -268,20 +263,14 @@ impl EventLog for SledLog {
         if from > head || records_max == 0 {
             return Ok(Vec::new());
         }
-        let wanted = (records_max as u64).min(head - from + 1);
-        let last = from + (wanted - 1);
+        let last = from + ((records_max as u64).min(head - from + 1) - 1);
         let mut records = Vec::new();
         let mut raw_bytes = 0;
-        for pack in self.packs(from)? {
-            let (first, pack) = pack?;
-            let pack_last = first + pack.records.len() as Position - 1;
+        for pack in self.packs(from, |position| (from..=last).contains(&position))? {
+            let pack = pack?;
             raw_bytes += pack.raw_bytes;
-            records.extend(
-                pack.records
-                    .into_iter()
-                    .filter(|record| (from..=last).contains(&record.position)),
-            );
-            if pack_last >= last || raw_bytes >= READ_BYTES_MAX {
+            records.extend(pack.records);
+            if pack.next > last || raw_bytes >= READ_BYTES_MAX {
                 return Ok(records);
             }
         }
@@ -293,32 +282,27 @@ impl EventLog for SledLog {
             return Ok(Vec::new());
         }
         let candidates = self.candidates(index::subject_digest(about, "", ""))?;
-        let mut records = Vec::new();
-        self.records_at(
-            candidates.iter().map(|candidate| candidate.position),
-            |record| {
-                if record.about == *about {
-                    records.push(record);
-                }
-            },
-        )?;
+        let positions: Vec<Position> = candidates
+            .iter()
+            .map(|candidate| candidate.position)
+            .collect();
+        let mut records = self.records_at(&positions)?;
+        records.retain(|record| record.about == *about);
         Ok(records)
     }
 
     fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError> {
         let digest = index::candidate_digest(source, id);
         let candidates = self.candidates(index::subject_digest(about, source, id))?;
-        let mut found = None;
-        let alike = candidates
+        let positions: Vec<Position> = candidates
             .iter()
             .filter(|candidate| candidate.digest == digest)
-            .map(|candidate| candidate.position);
-        self.records_at(alike, |record| {
-            if found.is_none() && record.has_identity(about, source, id) {
-                found = Some(record);
-            }
-        })?;
-        Ok(found)
+            .map(|candidate| candidate.position)
+            .collect();
+        let records = self.records_at(&positions)?;
+        Ok(records
+            .into_iter()
+            .find(|record| record.has_identity(about, source, id)))
     }
 
     fn stats(&self) -> Result<LogStats, LogError> {
@@ -393,11 +377,13 @@ fn unpack(
     unpacker: &mut Unpacker,
     first: Position,
     value: &[u8],
+    wanted: impl Fn(Position) -> bool,
 ) -> Result<Pack, LogError> {
-    unpacker.unpack(first, value, |number| {
+    let chunk = |number| {
         db.get(keys::chunk(first, number))
             .map_err(|error| store_failed(first, error))
-    })
+    };
+    unpacker.unpack(first, value, chunk, wanted)
 }
 
 fn missing(position: Position) -> LogError {
