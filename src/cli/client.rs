@@ -62,6 +62,9 @@ enum Transport {
     Offline(Offline),
 }
 
+/// A query parameter.
+pub type Parameter = (&'static str, String);
+
 /// What the server answered, with a status of success.
 #[derive(Debug)]
 pub struct Reply {
@@ -112,7 +115,7 @@ impl Client {
     }
 
     /// Reads something.
-    pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, CallError> {
+    pub async fn get(&self, path: &[&str], query: &[Parameter]) -> Result<Reply, CallError> {
         self.send(self.request(Method::GET, path, query)).await
     }
 
@@ -126,7 +129,7 @@ impl Client {
         &self,
         method: Method,
         path: &[&str],
-        query: &[(&str, &str)],
+        query: &[Parameter],
         body: &T,
     ) -> Result<Reply, CallError> {
         let json = super::to_json(body).map_err(CallError::Failure)?;
@@ -153,7 +156,7 @@ impl Client {
     }
 
     /// A request; each segment of the path is encoded, whatever characters it has.
-    fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Request {
+    fn request(&self, method: Method, path: &[&str], query: &[Parameter]) -> Request {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -296,6 +299,16 @@ pub struct PageArgs {
     /// How many on a page
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub per_page: u32,
+}
+
+impl PageArgs {
+    /// The page as query parameters.
+    pub fn query(&self) -> Vec<Parameter> {
+        vec![
+            ("page", self.page.to_string()),
+            ("perPage", self.per_page.to_string()),
+        ]
+    }
 }
 
 /// A program, as far as the command line needs it.

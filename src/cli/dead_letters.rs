@@ -147,12 +147,8 @@ pub async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
 }
 
 async fn list(state: StateFilter, page: &PageArgs, args: &ServerArgs) -> Result<(), Failure> {
-    let (number, per_page) = (page.page.to_string(), page.per_page.to_string());
-    let query = [
-        ("state", state.as_str()),
-        ("page", &number),
-        ("perPage", &per_page),
-    ];
+    let mut query = page.query();
+    query.push(("state", state.as_str().to_owned()));
     let reply = Client::new(args)?.get(&DEAD_LETTERS, &query).await?;
     if args.output == Output::Json {
         return output::print(&reply.body);

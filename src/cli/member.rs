@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::client::{Client, PageArgs, Paged, ServerArgs};
 use super::exit::Failure;
 use super::output::{self, Output};
+use super::transaction::{self, TransactionView};
 
 /// What to do with members.
 #[derive(Debug, clap::Subcommand)]
@@ -45,6 +46,21 @@ pub enum MemberCommand {
     Withdraw {
         #[command(flatten)]
         who: Who,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Shows a member's points, newest first
+    #[command(
+        after_help = "Example:\n  farelog member transactions --program points-per-krone --customer 2000001"
+    )]
+    Transactions {
+        #[command(flatten)]
+        who: Who,
+        /// Only those of this order
+        #[arg(long, value_name = "ID")]
+        order: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -148,6 +164,12 @@ pub async fn run(command: MemberCommand) -> Result<(), Failure> {
         MemberCommand::Enroll { who, kept, server } => enroll(&who, kept, &server).await,
         MemberCommand::Update { who, kept, server } => update(&who, kept, &server).await,
         MemberCommand::Withdraw { who, server } => withdraw(&who, &server).await,
+        MemberCommand::Transactions {
+            who,
+            order,
+            page,
+            server,
+        } => transactions(&who, order.as_deref(), &page, &server).await,
         MemberCommand::List {
             program,
             customer,
@@ -198,6 +220,29 @@ async fn withdraw(who: &Who, args: &ServerArgs) -> Result<(), Failure> {
     show(&reply.body, reply.json()?, args.output)
 }
 
+async fn transactions(
+    who: &Who,
+    order: Option<&str>,
+    page: &PageArgs,
+    args: &ServerArgs,
+) -> Result<(), Failure> {
+    let client = Client::new(args)?;
+    let program = client.program_id(&who.program).await?;
+    let member = find(&client, &program, who).await?.id.to_string();
+    let mut query = page.query();
+    query.extend(order.map(|order| ("orderId", order.to_owned())));
+    let path = [members_of(&program).as_slice(), &[&member, "transactions"]].concat();
+    let reply = client.get(&path, &query).await?;
+    if args.output == Output::Json {
+        return output::print(&reply.body);
+    }
+    let transactions: Paged<TransactionView> = reply.json()?;
+    if let Some(more) = transactions.more(page.page) {
+        output::note(more);
+    }
+    output::print(&transaction::table(&transactions.items).to_string())
+}
+
 async fn list(
     program: &str,
     customer: Option<&str>,
@@ -206,11 +251,8 @@ async fn list(
 ) -> Result<(), Failure> {
     let client = Client::new(args)?;
     let program = client.program_id(program).await?;
-    let (number, per_page) = (page.page.to_string(), page.per_page.to_string());
-    let mut query = vec![("page", number.as_str()), ("perPage", per_page.as_str())];
-    if let Some(customer) = customer {
-        query.push(("customerId", customer));
-    }
+    let mut query = page.query();
+    query.extend(customer.map(|customer| ("customerId", customer.to_owned())));
     let reply = client.get(&members_of(&program), &query).await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
@@ -228,7 +270,10 @@ fn members_of(program: &str) -> [&str; 5] {
 
 async fn find(client: &Client, program: &str, who: &Who) -> Result<MemberView, Failure> {
     let members: Paged<MemberView> = client
-        .get(&members_of(program), &[("customerId", &who.customer)])
+        .get(
+            &members_of(program),
+            &[("customerId", who.customer.clone())],
+        )
         .await?
         .json()?;
     members.items.into_iter().next().ok_or_else(|| {

@@ -40,13 +40,10 @@ const WAIT_MS: &str = "30000";
 
 /// Runs the command.
 pub async fn run(args: OrderArgs) -> Result<(), Failure> {
-    let sequence = args
-        .min_stream_sequence
-        .map(|sequence| sequence.to_string());
-    let query = match &sequence {
+    let query = match args.min_stream_sequence {
         Some(sequence) => vec![
-            ("minStreamSequence", sequence.as_str()),
-            ("timeoutMs", WAIT_MS),
+            ("minStreamSequence", sequence.to_string()),
+            ("timeoutMs", WAIT_MS.to_owned()),
         ],
         None => Vec::new(),
     };

@@ -106,14 +106,10 @@ async fn register(args: &RegisterArgs) -> Result<(), Failure> {
         &program,
         "deferred-registration",
     ];
-    let query: &[(&str, &str)] = if args.dry_run {
-        &[("dryRun", "true")]
-    } else {
-        &[]
-    };
+    let query = [("dryRun", args.dry_run.to_string())];
     let body = args.line.body(Some(&args.customer));
     let reply = client
-        .send_json(Method::POST, &path, query, &body)
+        .send_json(Method::POST, &path, &query, &body)
         .await
         .map_err(|error| told_why(error, args.server.output))?;
     if args.dry_run {
