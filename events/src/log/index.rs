@@ -5,6 +5,9 @@
 //! which records are about an order, and whether an event is a repeat. Digests only narrow down: every candidate's
 //! record is read and compared, so that two things or two events with one digest do no harm.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::codec::{Malformed, Reader, put_varint};
@@ -54,6 +57,38 @@ pub(super) struct Candidate {
     pub(super) position: Position,
     /// The digest of its source and id.
     pub(super) digest: u32,
+}
+
+/// What the index has just said, for as long as the head stays.
+///
+/// Every event is looked for before it is appended, and an order's events come close together: without this each of
+/// them goes through the tree for the same answer.
+#[derive(Default)]
+pub(super) struct RecentLookups {
+    head: Position,
+    of_subjects: HashMap<u64, Vec<Candidate>>,
+}
+
+/// Subjects that [`RecentLookups`] holds at most: more than a commit has.
+const RECENT_SUBJECTS_MAX: usize = 8192;
+
+impl RecentLookups {
+    /// The candidates of a subject, from `look_up` where they are not known at this head.
+    pub(super) fn candidates(
+        &mut self,
+        head: Position,
+        subject: u64,
+        look_up: impl FnOnce() -> Result<Vec<Candidate>, LogError>,
+    ) -> Result<&[Candidate], LogError> {
+        if self.head != head || self.of_subjects.len() >= RECENT_SUBJECTS_MAX {
+            self.of_subjects.clear();
+            self.head = head;
+        }
+        match self.of_subjects.entry(subject) {
+            Occupied(known) => Ok(known.into_mut()),
+            Vacant(unknown) => Ok(unknown.insert(look_up()?)),
+        }
+    }
 }
 
 /// Makes the index entries of a batch. `put` takes the subject, the position of its first candidate, and the value.

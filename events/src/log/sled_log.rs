@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::directory::{Directory, failed};
-use super::index::{self, Candidate};
+use super::index::{self, Candidate, RecentLookups};
 use super::pack::{Pack, PackSink, Packer, Unpacker};
 use super::{Batch, EventLog, Head, LogError, LogStats, Position, Record, keys, meta};
 use crate::event::About;
@@ -41,6 +41,7 @@ pub struct SledLog {
     id: Uuid,
     db: sled::Db,
     writer: Mutex<Writer>,
+    lookups: Mutex<RecentLookups>,
     head: watch::Sender<Head>,
     // Last, so that the lock outlives the store.
     directory: Directory,
@@ -115,6 +116,7 @@ impl SledLog {
             id,
             db,
             writer: Mutex::new(writer),
+            lookups: Mutex::default(),
             head: watch::Sender::new(Head {
                 position,
                 checkpoint,
@@ -293,12 +295,16 @@ impl EventLog for SledLog {
 
     fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError> {
         let digest = index::candidate_digest(source, id);
-        let candidates = self.candidates(index::subject_digest(about, source, id))?;
-        let positions: Vec<Position> = candidates
-            .iter()
-            .filter(|candidate| candidate.digest == digest)
-            .map(|candidate| candidate.position)
-            .collect();
+        let subject = index::subject_digest(about, source, id);
+        let positions: Vec<Position> = {
+            let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+            lookups
+                .candidates(self.head_position(), subject, || self.candidates(subject))?
+                .iter()
+                .filter(|candidate| candidate.digest == digest)
+                .map(|candidate| candidate.position)
+                .collect()
+        };
         let records = self.records_at(&positions)?;
         Ok(records
             .into_iter()
