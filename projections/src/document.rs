@@ -6,7 +6,7 @@ use farelog_events::log::Position;
 use farelog_events::registration::DeferredRegistration;
 use serde::{Deserialize, Serialize};
 
-use crate::distribution::{self, DistributionFact, Groups};
+use crate::distribution::{self, Groups, Outcome};
 use crate::order::{LineState, OrderEvent, OrderState, TriggerKind};
 use crate::points::entitlement::{Nothing, Slot, TriggeredLine, World, line_scope};
 use crate::points::ledger::{Ledger, Settled, Wanted};
@@ -61,8 +61,8 @@ pub struct OrderDocument {
 pub struct Effects {
     /// Points transactions.
     pub settled: Settled,
-    /// What the ticket systems are to be told.
-    pub facts: Vec<DistributionFact>,
+    /// Ticket distribution groups: what the ticket systems are to be told, and what was not obeyed.
+    pub distribution: Outcome,
     /// How many rule errors are new.
     pub rule_errors: usize,
 }
@@ -126,7 +126,7 @@ impl OrderDocument {
             effects.rule_errors = self.rule_errors.len() - known_errors;
             effects.settled = self.ledger.settle(&wanted, event);
         }
-        effects.facts = distribution::apply(&mut self.groups, &state, event).facts;
+        effects.distribution = distribution::apply(&mut self.groups, &state, event);
         drop(state);
         self.events = events;
         effects
@@ -278,8 +278,8 @@ impl LineWants<'_, '_> {
                 )
             });
             for definition in definitions {
-                let refusal = registration
-                    .and_then(|r| r.refusal_of(definition.definition.id, trigger));
+                let refusal =
+                    registration.and_then(|r| r.refusal_of(definition.definition.id, trigger));
                 let result = match (registration, refusal) {
                     (Some(_), Some(refusal)) if !refusal.already_earned => continue,
                     (Some(registration), None) => registered_scope.as_ref().map(|scope| {
@@ -295,7 +295,8 @@ impl LineWants<'_, '_> {
                 match result {
                     Some(Ok(entitlement)) => {
                         if self.triggered.refund_in_other_currency() {
-                            faults.push((self.slot(program, definition), OTHER_CURRENCY.to_owned()));
+                            faults
+                                .push((self.slot(program, definition), OTHER_CURRENCY.to_owned()));
                         }
                         wanted.push(Wanted {
                             order_id: document.order_id.clone(),

@@ -10,15 +10,15 @@
 
 pub mod answer;
 pub mod distribution;
-// pub mod document;
+pub mod document;
 pub mod member;
 pub mod order;
-// pub mod points;
+pub mod points;
 pub mod program;
 mod progress;
-// mod projections;
-// mod projector;
+mod projections;
+mod projector;
 mod store;
 
-// pub use projections::{Projections, TransactionFilter};
+pub use projections::{Projections, TransactionFilter};
 pub use store::{Counters, FOLD_VERSION, ProjectionError};

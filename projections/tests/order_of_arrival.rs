@@ -161,7 +161,11 @@ fn live(story: &Story) -> Vec<(String, i64, Decimal)> {
         .flat_map(|order| order.ledger.chains())
         .filter_map(|chain| {
             let live = chain.live()?;
-            Some((format!("{:?}", chain.slot), live.member_id.get(), live.amount))
+            Some((
+                format!("{:?}", chain.slot),
+                live.member_id.get(),
+                live.amount,
+            ))
         })
         .collect()
 }

@@ -40,7 +40,11 @@ fn thirty_days_back() {
     let member = story.enroll(program, "kari");
 
     // When the member buys single adult tickets on 1, 10 January and 1 February 2026
-    for (order, day) in [("a", "2026-01-01"), ("b", "2026-01-10"), ("c", "2026-02-01")] {
+    for (order, day) in [
+        ("a", "2026-01-01"),
+        ("b", "2026-01-10"),
+        ("c", "2026-02-01"),
+    ] {
         let at = format!("{day}T09:00:00Z");
         story.buys(order, Some("kari"), &line(order, "1", "39.00"), &at);
     }
@@ -48,9 +52,17 @@ fn thirty_days_back() {
     // Then they expire 31 January, 9 February, 3 March; status at 5 February: 2
     assert_eq!(
         expiries(&story),
-        ["2026-01-31T09:00:00Z", "2026-02-09T09:00:00Z", "2026-03-03T09:00:00Z"].map(time)
+        [
+            "2026-01-31T09:00:00Z",
+            "2026-02-09T09:00:00Z",
+            "2026-03-03T09:00:00Z"
+        ]
+        .map(time)
     );
-    assert_eq!(story.status(member, "2026-02-05T00:00:00Z"), Decimal::from(2));
+    assert_eq!(
+        story.status(member, "2026-02-05T00:00:00Z"),
+        Decimal::from(2)
+    );
 }
 
 #[test]
@@ -75,15 +87,28 @@ fn points_per_product() {
     let member = story.enroll(program, "kari");
 
     // When a product that is in the table is bought, and one that is not
-    story.buys("a", Some("kari"), &line("a", "1", "39.00"), "2026-01-01T09:00:00Z");
+    story.buys(
+        "a",
+        Some("kari"),
+        &line("a", "1", "39.00"),
+        "2026-01-01T09:00:00Z",
+    );
     let mut other = line("b", "1", "39.00");
     other["fareProducts"][0]["id"] = "ENT:PreassignedFareProduct:Unlisted".into();
     story.buys("b", Some("kari"), &other, "2026-01-02T09:00:00Z");
 
     // Then the first gives its points, the second nothing, and that is no rule error
-    assert_eq!(story.status(member, "2026-01-03T00:00:00Z"), Decimal::from(5));
+    assert_eq!(
+        story.status(member, "2026-01-03T00:00:00Z"),
+        Decimal::from(5)
+    );
     assert_eq!(story.transactions("b"), []);
-    assert!(story.orders.values().all(|order| order.rule_errors.is_empty()));
+    assert!(
+        story
+            .orders
+            .values()
+            .all(|order| order.rule_errors.is_empty())
+    );
 }
 
 const POINT_PER_TEN_KRONER: &str = r#"
@@ -105,8 +130,16 @@ fn a_point_per_ten_kroner() {
     let member = story.enroll(program, "kari");
 
     // A line of 399.00 gives 39
-    story.buys("a", Some("kari"), &line("a", "1", "399.00"), "2026-01-10T09:00:00Z");
-    assert_eq!(story.status(member, "2026-01-20T00:00:00Z"), Decimal::from(39));
+    story.buys(
+        "a",
+        Some("kari"),
+        &line("a", "1", "399.00"),
+        "2026-01-10T09:00:00Z",
+    );
+    assert_eq!(
+        story.status(member, "2026-01-20T00:00:00Z"),
+        Decimal::from(39)
+    );
 
     // Refund of 100.00 on 25 January: the 39 is cancelled on the 25th and 29 counts from then
     let refund = |amount: &str| {
@@ -116,11 +149,20 @@ fn a_point_per_ten_kroner() {
         })
     };
     story.event(OrderLineRefunded, "2026-01-25T12:00:00Z", refund("100.00"));
-    assert_eq!(story.status(member, "2026-01-20T00:00:00Z"), Decimal::from(39));
-    assert_eq!(story.status(member, "2026-01-26T00:00:00Z"), Decimal::from(29));
+    assert_eq!(
+        story.status(member, "2026-01-20T00:00:00Z"),
+        Decimal::from(39)
+    );
+    assert_eq!(
+        story.status(member, "2026-01-26T00:00:00Z"),
+        Decimal::from(29)
+    );
     let transactions = story.transactions("a");
     assert_eq!(transactions.len(), 2);
-    assert_eq!(transactions[0].cancelled_at, Some(time("2026-01-25T12:00:00Z")));
+    assert_eq!(
+        transactions[0].cancelled_at,
+        Some(time("2026-01-25T12:00:00Z"))
+    );
     assert_eq!(transactions[1].valid_from, time("2026-01-25T12:00:00Z"));
     assert_eq!(transactions[1].metadata.replaces, transactions[0].id);
 
@@ -136,7 +178,12 @@ fn an_amount_of_39_90_divided_by_ten_is_3_99() {
         "{POINT_PER_TEN_KRONER}\nrounding = {{ scale = 2, mode = \"FLOOR\" }}"
     ));
     let member = story.enroll(program, "kari");
-    story.buys("a", Some("kari"), &line("a", "1", "39.90"), "2026-01-10T09:00:00Z");
+    story.buys(
+        "a",
+        Some("kari"),
+        &line("a", "1", "39.90"),
+        "2026-01-10T09:00:00Z",
+    );
     assert_eq!(
         story.status(member, "2026-01-11T00:00:00Z"),
         Decimal::new(399, 2)
@@ -157,5 +204,8 @@ fn the_owner_gets_the_points_of_a_line_without_a_customer_even_when_the_order_co
         "2026-01-10T09:00:01Z",
         json!({"orderId": "a", "orderVersion": 1, "organisationId": 1, "currency": "NOK", "customerId": "kari"}),
     );
-    assert_eq!(story.status(member, "2026-01-11T00:00:00Z"), Decimal::from(39));
+    assert_eq!(
+        story.status(member, "2026-01-11T00:00:00Z"),
+        Decimal::from(39)
+    );
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::{CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId};
+use farelog_events::id::{
+    CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId,
+};
 use farelog_events::log::Position;
 use farelog_events::order::OrderLine;
 use rust_decimal::Decimal;
@@ -256,8 +258,8 @@ pub fn would_match(
     at: Position,
 ) -> bool {
     let trigger = TriggerScope { kind, time: None };
-    let member_scope = member
-        .and_then(|member| Some(member_scope(member, member.in_force_at(at)?)));
+    let member_scope =
+        member.and_then(|member| Some(member_scope(member, member.in_force_at(at)?)));
     definition
         .applies(scope, &trigger, member_scope.as_ref())
         .unwrap_or(false)

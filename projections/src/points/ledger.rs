@@ -153,7 +153,13 @@ impl Ledger {
                 Ok(index) => index,
                 Err(index) => {
                     let slot = wanted.slot.clone();
-                    self.chains.insert(index, Chain { slot, rows: Vec::new() });
+                    self.chains.insert(
+                        index,
+                        Chain {
+                            slot,
+                            rows: Vec::new(),
+                        },
+                    );
                     index
                 }
             };

@@ -73,7 +73,10 @@ impl Registration {
 /// Why a claim gives nothing, or a definition gives nothing for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the domain's section 4 says what each means, and `explain` tells it")]
+#[allow(
+    missing_docs,
+    reason = "the domain's section 4 says what each means, and `explain` tells it"
+)]
 pub enum ReasonCode {
     OrderUnknown,
     OrderLineUnknown,
@@ -262,7 +265,10 @@ struct Weighing<'a, 'e> {
 impl Weighing<'_, '_> {
     fn weigh(&self, current: &PublishedProgram, assessment: &mut Assessment) {
         let kind = self.triggered.trigger().kind;
-        let standing = self.world.programs.standing_at(self.claim.program_id, self.place);
+        let standing = self
+            .world
+            .programs
+            .standing_at(self.claim.program_id, self.place);
         let Some(standing) = standing.filter(|standing| standing.compiled.program.active) else {
             let concerns = standing
                 .unwrap_or(current)
@@ -275,7 +281,11 @@ impl Weighing<'_, '_> {
                     ReasonCode::ProgramInactive,
                     format!(
                         "the program was {} when the line's {} came",
-                        if standing.is_some() { "inactive" } else { "not published" },
+                        if standing.is_some() {
+                            "inactive"
+                        } else {
+                            "not published"
+                        },
                         kind.name()
                     ),
                 ));

@@ -123,7 +123,12 @@ mod tests {
 
     #[test]
     fn an_amount_is_a_json_number_with_exactly_its_digits() {
-        for (amount, json) in [("39", "39"), ("39.00", "39"), ("0.1", "0.1"), ("3.990000001", "3.990000001")] {
+        for (amount, json) in [
+            ("39", "39"),
+            ("39.00", "39"),
+            ("0.1", "0.1"),
+            ("3.990000001", "3.990000001"),
+        ] {
             let holder = Holder(Decimal::from_str_exact(amount).unwrap());
             assert_eq!(serde_json::to_string(&holder).unwrap(), json);
             assert_eq!(serde_json::from_str::<Holder>(json).unwrap(), holder);

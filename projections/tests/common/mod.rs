@@ -148,7 +148,8 @@ impl Story {
 
     /// A line is added and its order confirmed, all at one time.
     pub fn buys(&mut self, order: &str, who: Option<&str>, line: &Value, at: &str) {
-        let mut created = json!({"orderId": order, "orderVersion": 1, "organisationId": 1, "currency": "NOK"});
+        let mut created =
+            json!({"orderId": order, "orderVersion": 1, "organisationId": 1, "currency": "NOK"});
         if let Some(who) = who {
             created["customerId"] = who.into();
         }
@@ -164,7 +165,14 @@ impl Story {
     pub fn transactions(&self, order: &str) -> Vec<Transaction> {
         self.orders
             .get(&order_id(order))
-            .map(|document| document.ledger.transactions().into_iter().cloned().collect())
+            .map(|document| {
+                document
+                    .ledger
+                    .transactions()
+                    .into_iter()
+                    .cloned()
+                    .collect()
+            })
             .unwrap_or_default()
     }
 
@@ -179,7 +187,9 @@ impl Story {
     pub fn status(&self, member: MemberId, at: &str) -> Decimal {
         self.all_transactions()
             .iter()
-            .filter(|transaction| transaction.member_id == member && transaction.counts_at(time(at)))
+            .filter(|transaction| {
+                transaction.member_id == member && transaction.counts_at(time(at))
+            })
             .map(|transaction| transaction.amount)
             .sum()
     }
