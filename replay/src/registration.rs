@@ -10,9 +10,7 @@ use farelog_events::registration::DeferredRegistration;
 use farelog_projections::document::OrderDocument;
 use farelog_projections::order::OrderEvent;
 use farelog_projections::points::entitlement::World;
-use farelog_projections::points::registration::{
-    Claim, Reason, ReasonCode, Registration, assess,
-};
+use farelog_projections::points::registration::{Claim, Reason, ReasonCode, Registration, assess};
 use farelog_projections::points::transaction::decimal_as_number;
 use farelog_projections::points::{RegistrationKind, Transaction};
 use farelog_projections::{ProjectionError, Projections};
@@ -107,7 +105,10 @@ pub enum RegistrationRefused {
 }
 
 fn details(reasons: &[Reason]) -> String {
-    let details: Vec<&str> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
+    let details: Vec<&str> = reasons
+        .iter()
+        .map(|reason| reason.detail.as_str())
+        .collect();
     details.join("; ")
 }
 
@@ -128,10 +129,16 @@ pub fn register(
         if world.programs.current(command.program_id).is_none() {
             return Err(RegistrationRefused::UnknownProgram(command.program_id));
         }
-        let document = document.filter(|document| !document.events.is_empty()).ok_or_else(|| {
-            whole_line(ReasonCode::OrderUnknown, format!("there is no order {}", command.order_id))
-        })?;
-        if let Some(registration) = document.registration(command.program_id, &command.order_line_id)
+        let document = document
+            .filter(|document| !document.events.is_empty())
+            .ok_or_else(|| {
+                whole_line(
+                    ReasonCode::OrderUnknown,
+                    format!("there is no order {}", command.order_id),
+                )
+            })?;
+        if let Some(registration) =
+            document.registration(command.program_id, &command.order_line_id)
             && registration.customer_id == command.customer_id
         {
             return Ok(Registered {
@@ -306,7 +313,11 @@ pub fn revoke(
             customer_id: registration.customer_id.clone(),
             member_id: registration.member_id,
         };
-        Some(own_event(EventKind::DeferredRegistrationRevoked, &data, context)?)
+        Some(own_event(
+            EventKind::DeferredRegistrationRevoked,
+            &data,
+            context,
+        )?)
     };
     Ok(Revoked {
         event,
@@ -352,10 +363,12 @@ fn transactions_of(registration: &Registration, document: &OrderDocument) -> Vec
             transaction.program_id == registration.program_id
                 && transaction.metadata.order_line_id == registration.order_line_id
                 && transaction.metadata.registration == RegistrationKind::Deferred
-                && transaction.id.is_some_and(|id| id.position() >= registration.accepted)
-                && registration.revoked.is_none_or(|revoked| {
-                    transaction.id.is_some_and(|id| id.position() < revoked)
-                })
+                && transaction
+                    .id
+                    .is_some_and(|id| id.position() >= registration.accepted)
+                && registration
+                    .revoked
+                    .is_none_or(|revoked| transaction.id.is_some_and(|id| id.position() < revoked))
         })
         .cloned()
         .collect()

@@ -65,7 +65,10 @@ fn a_line_without_a_customer_gives_its_points_as_if_the_customer_had_been_known(
     let transactions = desk.transactions("o");
     assert_eq!(granted[0].transactions, transactions);
     assert_eq!(transactions[0].valid_from, common::time(SOLD));
-    assert_eq!(transactions[0].metadata.registration, RegistrationKind::Deferred);
+    assert_eq!(
+        transactions[0].metadata.registration,
+        RegistrationKind::Deferred
+    );
 }
 
 #[test]
@@ -84,7 +87,8 @@ fn a_dry_run_gives_the_same_without_ids_and_changes_nothing() {
 }
 
 #[test]
-fn the_same_registration_again_gives_the_first_answer_as_it_stands_now_before_any_refusal_is_looked_for() {
+fn the_same_registration_again_gives_the_first_answer_as_it_stands_now_before_any_refusal_is_looked_for()
+ {
     let mut desk = desk(PROGRAM);
     desk.sells("o", SOLD);
     let first = desk.register("o", "kari", NOW).unwrap();
@@ -100,17 +104,30 @@ fn what_settles_the_whole_line_stands_alone() {
     let mut desk = desk(PROGRAM);
     assert_eq!(desk.refusal("o", "stranger", NOW), of_line(R::OrderUnknown));
 
-    desk.event(OrderCreated, SOLD, &json!({"orderId": "o", "orderVersion": 1, "organisationId": 1, "currency": "NOK"}));
-    assert_eq!(desk.refusal("o", "stranger", NOW), of_line(R::OrderLineUnknown));
+    desk.event(
+        OrderCreated,
+        SOLD,
+        &json!({"orderId": "o", "orderVersion": 1, "organisationId": 1, "currency": "NOK"}),
+    );
+    assert_eq!(
+        desk.refusal("o", "stranger", NOW),
+        of_line(R::OrderLineUnknown)
+    );
 
     desk.opens("p", SOLD);
     assert_eq!(desk.refusal("p", "stranger", NOW), of_line(R::NotConfirmed));
 
     desk.sells("q", SOLD);
-    assert_eq!(desk.refusal("q", "stranger", NOW), of_line(R::CustomerNotMember));
+    assert_eq!(
+        desk.refusal("q", "stranger", NOW),
+        of_line(R::CustomerNotMember)
+    );
 
     desk.register("q", "kari", NOW).unwrap();
-    assert_eq!(desk.refusal("q", "ola", NOW), of_line(R::RegisteredToAnother));
+    assert_eq!(
+        desk.refusal("q", "ola", NOW),
+        of_line(R::RegisteredToAnother)
+    );
 
     let error = desk.dry_run("q", "kari", NOW);
     assert!(error.is_ok());
@@ -122,7 +139,10 @@ fn what_settles_the_whole_line_stands_alone() {
         correlation_id: None,
     };
     let refused = farelog_replay::registration::register(&desk.projections, &context, &unknown);
-    assert!(matches!(refused, Err(RegistrationRefused::UnknownProgram(_))));
+    assert!(matches!(
+        refused,
+        Err(RegistrationRefused::UnknownProgram(_))
+    ));
 }
 
 #[test]
@@ -130,7 +150,10 @@ fn a_customer_who_left_is_no_member() {
     let mut desk = desk(PROGRAM);
     desk.sells("o", SOLD);
     desk.member(MemberWithdrawn, "kari");
-    assert_eq!(desk.refusal("o", "kari", NOW), of_line(R::CustomerNotMember));
+    assert_eq!(
+        desk.refusal("o", "kari", NOW),
+        of_line(R::CustomerNotMember)
+    );
     desk.member(MemberEnrolled, "kari");
     assert!(desk.dry_run("o", "kari", NOW).is_ok());
 }
@@ -155,7 +178,10 @@ fn a_program_may_ask_for_membership_at_the_trigger() {
     desk.member(MemberEnrolled, "ola");
     desk.sells("o", SOLD);
     desk.member(MemberEnrolled, "kari");
-    assert_eq!(desk.refusal("o", "kari", NOW), of_definition(R::NotMemberAtTrigger));
+    assert_eq!(
+        desk.refusal("o", "kari", NOW),
+        of_definition(R::NotMemberAtTrigger)
+    );
     assert!(desk.dry_run("o", "ola", NOW).is_ok());
 }
 
@@ -167,8 +193,14 @@ fn a_program_that_was_inactive_or_not_published_at_the_trigger_gives_nothing() {
     desk.sells("inactive", SOLD);
     desk.program(PROGRAM);
     desk.member(MemberEnrolled, "kari");
-    assert_eq!(desk.refusal("before", "kari", NOW), of_line(R::ProgramInactive));
-    assert_eq!(desk.refusal("inactive", "kari", NOW), of_line(R::ProgramInactive));
+    assert_eq!(
+        desk.refusal("before", "kari", NOW),
+        of_line(R::ProgramInactive)
+    );
+    assert_eq!(
+        desk.refusal("inactive", "kari", NOW),
+        of_line(R::ProgramInactive)
+    );
 }
 
 #[test]
@@ -176,13 +208,29 @@ fn a_line_that_ended_or_was_refunded_gives_nothing() {
     let mut desk = desk(PROGRAM);
     desk.sells("c", SOLD);
     desk.on_line(OrderLineCancelled, "c", "2026-01-02T10:00:00Z", json!({}));
-    assert_eq!(desk.refusal("c", "kari", NOW), of_definition(R::LineCancelled));
+    assert_eq!(
+        desk.refusal("c", "kari", NOW),
+        of_definition(R::LineCancelled)
+    );
 
     desk.sells("r", SOLD);
     let refund = |amount: &str| json!({"refund": {"amount": amount, "currency": "NOK"}});
-    desk.on_line(OrderLineRefunded, "r", "2026-01-02T10:00:00Z", refund("100.00"));
-    assert_eq!(desk.dry_run("r", "kari", NOW).unwrap().granted[0].amount, Decimal::from(29));
-    desk.on_line(OrderLineRefunded, "r", "2026-01-03T10:00:00Z", refund("299.00"));
+    desk.on_line(
+        OrderLineRefunded,
+        "r",
+        "2026-01-02T10:00:00Z",
+        refund("100.00"),
+    );
+    assert_eq!(
+        desk.dry_run("r", "kari", NOW).unwrap().granted[0].amount,
+        Decimal::from(29)
+    );
+    desk.on_line(
+        OrderLineRefunded,
+        "r",
+        "2026-01-03T10:00:00Z",
+        refund("299.00"),
+    );
     assert_eq!(desk.refusal("r", "kari", NOW), of_definition(R::Refunded));
 }
 
@@ -195,21 +243,38 @@ fn points_that_went_to_a_customer_without_registration_stay_there() {
         "2026-01-01T10:00:01Z",
         &json!({"orderId": "o", "orderVersion": 1, "organisationId": 1, "currency": "NOK", "customerId": "ola"}),
     );
-    desk.event(OrderConfirmed, "2026-01-01T10:01:00Z", &json!({"orderId": "o", "orderVersion": 1}));
+    desk.event(
+        OrderConfirmed,
+        "2026-01-01T10:01:00Z",
+        &json!({"orderId": "o", "orderVersion": 1}),
+    );
     assert_eq!(desk.transactions("o").len(), 1);
-    assert_eq!(desk.refusal("o", "kari", NOW), of_definition(R::AlreadyEarned));
-    assert_eq!(desk.refusal("o", "ola", NOW), of_definition(R::AlreadyEarned));
+    assert_eq!(
+        desk.refusal("o", "kari", NOW),
+        of_definition(R::AlreadyEarned)
+    );
+    assert_eq!(
+        desk.refusal("o", "ola", NOW),
+        of_definition(R::AlreadyEarned)
+    );
 }
 
 #[test]
 fn a_definition_that_does_not_match_and_one_whose_trigger_has_not_come() {
-    let mut desk = desk(&PROGRAM.replace("amount =", "when = 'line.userType == \"CHILD\"'\namount ="));
+    let mut desk =
+        desk(&PROGRAM.replace("amount =", "when = 'line.userType == \"CHILD\"'\namount ="));
     desk.sells("o", SOLD);
-    assert_eq!(desk.refusal("o", "kari", NOW), of_line(R::NoDefinitionMatched));
+    assert_eq!(
+        desk.refusal("o", "kari", NOW),
+        of_line(R::NoDefinitionMatched)
+    );
 
     let mut desk = self::desk(&PROGRAM.replace("LineConfirmed", "LineActivated"));
     desk.sells("o", SOLD);
-    assert_eq!(desk.refusal("o", "kari", NOW), of_definition(R::NotTriggered));
+    assert_eq!(
+        desk.refusal("o", "kari", NOW),
+        of_definition(R::NotTriggered)
+    );
 }
 
 #[test]
@@ -257,7 +322,10 @@ fn later_events_of_a_registered_line_act_on_its_points_whatever_they_say_of_the_
     );
     let transactions = desk.transactions("o");
     assert_eq!(transactions.len(), 2);
-    assert_eq!((transactions[1].member_id, transactions[1].amount), (kari, Decimal::from(5)));
+    assert_eq!(
+        (transactions[1].member_id, transactions[1].amount),
+        (kari, Decimal::from(5))
+    );
 
     // A change to another customer moves nothing
     desk.event(
@@ -269,7 +337,11 @@ fn later_events_of_a_registered_line_act_on_its_points_whatever_they_say_of_the_
             "price": {"amount": "399.00", "currency": "NOK"}, "userType": "ADULT"
         }),
     );
-    desk.event(OrderConfirmed, "2026-01-17T10:01:00Z", &json!({"orderId": "o", "orderVersion": 2}));
+    desk.event(
+        OrderConfirmed,
+        "2026-01-17T10:01:00Z",
+        &json!({"orderId": "o", "orderVersion": 2}),
+    );
     assert_eq!(desk.transactions("o"), transactions);
 
     // A refund takes from it, and the same registration again shows that
@@ -280,8 +352,18 @@ fn later_events_of_a_registered_line_act_on_its_points_whatever_they_say_of_the_
         json!({"refund": {"amount": "399.00", "currency": "NOK"}}),
     );
     let again = desk.dry_run("o", "kari", NOW).unwrap();
-    assert_eq!(again.granted.iter().map(|g| g.amount).sum::<Decimal>(), Decimal::ZERO);
-    assert_eq!(again.granted.iter().map(|g| g.transactions.len()).sum::<usize>(), 2);
+    assert_eq!(
+        again.granted.iter().map(|g| g.amount).sum::<Decimal>(),
+        Decimal::ZERO
+    );
+    assert_eq!(
+        again
+            .granted
+            .iter()
+            .map(|g| g.transactions.len())
+            .sum::<usize>(),
+        2
+    );
 }
 
 #[test]
@@ -296,7 +378,10 @@ fn a_definition_refused_for_good_stays_refused_and_others_may_match_later() {
     // 15 April: the purchase's window has closed, the activation's has not
     let granted = desk.register("o", "kari", "2026-04-15T10:00:00Z").unwrap();
     assert_eq!(granted.len(), 1);
-    assert_eq!(granted[0].point_definition_reference.as_deref(), Some("activated"));
+    assert_eq!(
+        granted[0].point_definition_reference.as_deref(),
+        Some("activated")
+    );
 
     // A later change of the line does not open it again
     desk.event(
@@ -308,7 +393,11 @@ fn a_definition_refused_for_good_stays_refused_and_others_may_match_later() {
             "price": {"amount": "500.00", "currency": "NOK"}, "userType": "ADULT"
         }),
     );
-    desk.event(OrderConfirmed, "2026-04-16T10:01:00Z", &json!({"orderId": "o", "orderVersion": 2}));
+    desk.event(
+        OrderConfirmed,
+        "2026-04-16T10:01:00Z",
+        &json!({"orderId": "o", "orderVersion": 2}),
+    );
     let transactions = desk.transactions("o");
     assert_eq!(transactions.len(), 1, "{transactions:?}");
 }
@@ -317,12 +406,21 @@ fn a_definition_refused_for_good_stays_refused_and_others_may_match_later() {
 fn a_revoked_registration_leaves_the_line_free() {
     let mut desk = desk(PROGRAM);
     desk.sells("o", SOLD);
-    assert!(matches!(desk.revoke("o", NOW), Err(RegistrationRefused::NotRegistered)));
+    assert!(matches!(
+        desk.revoke("o", NOW),
+        Err(RegistrationRefused::NotRegistered)
+    ));
     desk.register("o", "kari", NOW).unwrap();
     assert!(desk.revoke("o", "2026-01-16T10:00:00Z").unwrap());
-    assert!(!desk.revoke("o", "2026-01-16T11:00:00Z").unwrap(), "a repeat records nothing");
+    assert!(
+        !desk.revoke("o", "2026-01-16T11:00:00Z").unwrap(),
+        "a repeat records nothing"
+    );
     let transactions = desk.transactions("o");
-    assert_eq!(transactions[0].cancelled_at, Some(common::time("2026-01-16T10:00:00Z")));
+    assert_eq!(
+        transactions[0].cancelled_at,
+        Some(common::time("2026-01-16T10:00:00Z"))
+    );
 
     // Ola can have it now; at no time do both count
     let granted = desk.register("o", "ola", "2026-01-17T10:00:00Z").unwrap();

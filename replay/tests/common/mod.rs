@@ -49,7 +49,10 @@ impl Desk {
     pub fn append(&mut self, event: NewEvent) {
         let recorded_at = event.time;
         let batch = Batch {
-            entries: vec![Entry { event, origin: None }],
+            entries: vec![Entry {
+                event,
+                origin: None,
+            }],
             checkpoint: None,
             recorded_at,
         };
@@ -129,8 +132,17 @@ impl Desk {
     }
 
     /// The decision alone, with nothing recorded.
-    pub fn dry_run(&self, order: &str, customer: &str, now: &str) -> Result<Registered, RegistrationRefused> {
-        register(&self.projections, &self.context(now), &command(order, customer))
+    pub fn dry_run(
+        &self,
+        order: &str,
+        customer: &str,
+        now: &str,
+    ) -> Result<Registered, RegistrationRefused> {
+        register(
+            &self.projections,
+            &self.context(now),
+            &command(order, customer),
+        )
     }
 
     /// The decision, its event recorded, and the answer as it is then.
@@ -161,7 +173,12 @@ impl Desk {
     }
 
     /// The codes of a refusal, each once, with the definition where it names one.
-    pub fn refusal(&self, order: &str, customer: &str, now: &str) -> Vec<(ReasonCode, Option<String>)> {
+    pub fn refusal(
+        &self,
+        order: &str,
+        customer: &str,
+        now: &str,
+    ) -> Vec<(ReasonCode, Option<String>)> {
         match self.dry_run(order, customer, now) {
             Err(RegistrationRefused::Reasons(reasons)) => reasons
                 .into_iter()
