@@ -10,11 +10,10 @@ use serde_json::Value;
 use super::document::{Expiry, PointDefinition, Program};
 use super::expression::{Expression, ExpressionProblem, Outcome};
 use super::fault;
-use super::meter::Meter;
 use super::problem::{Location, ProblemCode, ProgramProblem, ProgramRefused};
 use super::rules::{AMOUNT_SCALE, CompiledDefinition};
 use super::sample::Sample;
-use super::scope::{Names, ProgramScope};
+use super::scope::ProgramScope;
 use super::vocabulary::Vocabulary;
 
 /// How many point definitions a program may have.
@@ -40,8 +39,8 @@ pub(super) fn document(program: &Program) -> Result<TimeZone, ProgramRefused> {
             "the name is empty; give the program one that can be shown",
         ));
     }
-    let zone = jiff::tz::db().get(&program.timezone);
-    if zone.is_err() {
+    let zone = program.zone();
+    if zone.is_none() {
         problems.push(ProgramProblem::new(
             "timezone",
             ProblemCode::InvalidValue,
@@ -73,7 +72,7 @@ pub(super) fn document(program: &Program) -> Result<TimeZone, ProgramRefused> {
         check_definition(index, definition, &mut problems);
     }
     match zone {
-        Ok(zone) if problems.is_empty() => Ok(zone),
+        Some(zone) if problems.is_empty() => Ok(zone),
         _ => Err(ProgramRefused { problems }),
     }
 }
@@ -275,11 +274,7 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let names = Names {
-            facts: self.sample.facts(definition.trigger),
-            program: &self.scope,
-            meter: Meter::full(),
-        };
+        let names = self.sample.names(&self.scope, definition.trigger);
         let outcome = expression.evaluate(&names);
         let problem = |code, sentence: String| ProgramProblem::new(field.as_str(), code, sentence);
         match outcome {

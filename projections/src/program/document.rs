@@ -1,9 +1,11 @@
 //! A program's document: the same fields in TOML and in JSON (domain, section 2).
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{OrganisationId, PointDefinitionId, ProgramId};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use rust_decimal::RoundingStrategy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -76,6 +78,20 @@ impl Program {
     /// What is wrong with its form; of a syntax error with line and column.
     pub fn from_json(text: &str) -> Result<Self, ProgramRefused> {
         ProgramSource::json(text)?.read()
+    }
+
+    /// The program's time zone, by the rules that come with farelog; `None` for a name that they don't have, which
+    /// publication refuses.
+    pub fn zone(&self) -> Option<TimeZone> {
+        // The bundled rules, so that two machines can't differ.
+        static BUNDLED: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+        BUNDLED.get(&self.timezone).ok()
+    }
+
+    /// Until when points for a trigger at this time can be claimed; `None`: always.
+    pub fn window_closes_at(&self, trigger_time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let window = self.registration.window?;
+        Some(window.after(trigger_time, &self.zone().unwrap_or(TimeZone::UTC)))
     }
 
     /// The document in the form that the log keeps: JSON, every default spelled out.

@@ -3,14 +3,12 @@
 use std::fmt;
 
 use cel::{ExecutionError, Value};
-use serde::{Deserialize, Serialize};
 
 use super::scope::missing_table_key;
 use super::value::Anything;
 
 /// Why a definition gives nothing for a line, where an expression could not say (domain, section 2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleFault {
     /// The key is not in the table. This is how a table says "nothing for this one", so it is no rule error.
     MissingTableKey {
@@ -20,22 +18,17 @@ pub enum RuleFault {
         key: String,
     },
     /// A rule error: what went wrong, in a sentence.
-    Error {
-        /// The sentence.
-        sentence: String,
-    },
+    Error(String),
 }
 
 impl RuleFault {
     pub(super) fn error(sentence: impl Into<String>) -> Self {
-        Self::Error {
-            sentence: sentence.into(),
-        }
+        Self::Error(sentence.into())
     }
 
     /// Whether it is to be counted as a rule error.
     pub fn is_error(&self) -> bool {
-        matches!(self, Self::Error { .. })
+        matches!(self, Self::Error(_))
     }
 }
 
@@ -45,7 +38,7 @@ impl fmt::Display for RuleFault {
             Self::MissingTableKey { table, key } => {
                 write!(f, "the table {table} has no key {key}")
             }
-            Self::Error { sentence } => f.write_str(sentence),
+            Self::Error(sentence) => f.write_str(sentence),
         }
     }
 }

@@ -2,18 +2,21 @@
 //!
 //! A [`Program`] is read from TOML or JSON and becomes a [`CompiledProgram`] if every check passes; whoever refuses one
 //! says so with a [`ProgramRefused`], one sentence for each problem, with its place. A fold asks the definitions of a
-//! compiled program about [`Facts`]: a line, a trigger, a member. [`ProgramCatalog`] keeps which version stands at
+//! compiled program about a line, a trigger and a
+//! member ([`LineScope`], [`TriggerScope`], [`MemberScope`]). [`ProgramCatalog`] keeps which version stands at
 //! which place in the log, and [`ProgramGate`] says what may enter the log.
 //!
 //! Expressions are CEL as the library has it, with these differences: an object or map can't be gone through, only
 //! looked up in (its keys have no order); `has(x.f)` is false where `f` is null, and where `x` is; optional syntax is
 //! off; and an evaluation ends with an error after [`EVALUATION_STEPS_MAX`] steps.
 
+mod catalog;
 mod check;
 mod document;
 mod duration;
 mod expression;
 mod fault;
+mod gate;
 mod meter;
 mod problem;
 mod rules;
@@ -24,6 +27,7 @@ mod toml_text;
 mod value;
 mod vocabulary;
 
+pub use catalog::{ProgramCatalog, PublishedProgram};
 pub use check::{POINT_DEFINITIONS_MAX, REFERENCE_CHARS_MAX, TABLE_KEYS_MAX, TABLES_MAX};
 pub use document::{
     Cap, CapScope, Expiry, LocalizedName, OnCancel, OnRefund, Period, PeriodKind, PointDefinition,
@@ -32,8 +36,9 @@ pub use document::{
 pub use duration::{CalendarDuration, DURATION_YEARS_MAX, DurationError};
 pub use expression::{COMPREHENSIONS_NESTED_MAX, EXPRESSION_CHARS_MAX, EXPRESSION_DEPTH_MAX};
 pub use fault::RuleFault;
+pub use gate::{ProgramGate, check_publication};
 pub use meter::EVALUATION_STEPS_MAX;
 pub use problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 pub use rules::{AMOUNT_LIMIT, AMOUNT_SCALE, CompiledDefinition, CompiledProgram};
-pub use scope::{Facts, LineScope, MemberScope, TriggerScope};
+pub use scope::{LineScope, MemberScope, TriggerScope};
 pub use source::{DOCUMENT_BYTES_MAX, ProgramSource};

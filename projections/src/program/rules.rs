@@ -11,9 +11,8 @@ use super::check;
 use super::document::{Expiry, PointDefinition, Program};
 use super::expression::{Expression, Outcome};
 use super::fault::RuleFault;
-use super::meter::Meter;
 use super::problem::ProgramRefused;
-use super::scope::{Facts, Names, ProgramScope};
+use super::scope::{LineScope, MemberScope, Names, ProgramScope, TriggerScope};
 use super::source::ProgramSource;
 use crate::order::TriggerKind;
 
@@ -28,7 +27,6 @@ pub const AMOUNT_LIMIT: i64 = 1_000_000_000_000;
 pub struct CompiledProgram {
     /// The document that it was compiled from.
     pub program: Program,
-    zone: TimeZone,
     definitions: Vec<CompiledDefinition>,
 }
 
@@ -43,7 +41,6 @@ impl CompiledProgram {
         let definitions = check::definitions(&program, &zone)?;
         Ok(Self {
             program,
-            zone,
             definitions,
         })
     }
@@ -64,23 +61,26 @@ impl CompiledProgram {
         ProgramSource::json(text)?.compile()
     }
 
+    /// The program with no definition, for a document that the log has and that checks of a later version refuse: what
+    /// it gave was never more than nothing.
+    pub(super) fn inert(program: Program) -> Self {
+        Self {
+            program,
+            definitions: Vec::new(),
+        }
+    }
+
     /// The definitions that wait for this trigger, by id.
-    pub fn definitions(&self, trigger: TriggerKind) -> &[CompiledDefinition] {
+    pub fn definitions(&self, trigger: TriggerKind) -> impl Iterator<Item = &CompiledDefinition> {
         let of = |definition: &CompiledDefinition| definition.definition.trigger;
         let start = self.definitions.partition_point(|it| of(it) < trigger);
         let end = self.definitions.partition_point(|it| of(it) <= trigger);
-        &self.definitions[start..end]
+        self.definitions[start..end].iter()
     }
 
     /// Every definition, by trigger and id.
     pub fn all_definitions(&self) -> &[CompiledDefinition] {
         &self.definitions
-    }
-
-    /// Until when points can be claimed after the fact; `None`: always (domain, section 2).
-    pub fn window_closes_at(&self, trigger_time: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let window = self.program.registration.window?;
-        Some(window.after(trigger_time, &self.zone))
     }
 }
 
@@ -100,23 +100,23 @@ pub struct CompiledDefinition {
 impl CompiledDefinition {
     /// To whom the points go: what `customer` gives, or else whom the line is for. `None`: to nobody.
     ///
-    /// A customer who was registered after the fact stands in for either (domain, section 4).
+    /// A customer who is registered after the fact stands in for this (domain, section 4).
     ///
     /// # Errors
     /// The expression failed, or gave what is no customer id.
-    pub fn customer(&self, facts: &Facts<'_>) -> Result<Option<CustomerId>, RuleFault> {
-        let Some(expression) = self
-            .customer
-            .as_ref()
-            .filter(|_| !facts.line.is_registered())
-        else {
-            return Ok(facts.line.customer().cloned());
+    pub fn customer(
+        &self,
+        line: &LineScope,
+        trigger: &TriggerScope,
+    ) -> Result<Option<CustomerId>, RuleFault> {
+        let Some(expression) = &self.customer else {
+            return Ok(line.customer().cloned());
         };
-        match self.run(expression, facts)? {
+        match self.run(expression, line, trigger, None)? {
             Outcome::Null => Ok(None),
             Outcome::Text(id) => match id.parse() {
                 Ok(id) => Ok(Some(id)),
-                Err(error) => Err(RuleFault::error(format!("customer is no id: {error}"))),
+                Err(error) => Err(RuleFault::error(format!("customer gave no id: {error}"))),
             },
             other => Err(wrong_type("customer", &other, "a string")),
         }
@@ -126,11 +126,16 @@ impl CompiledDefinition {
     ///
     /// # Errors
     /// The expression failed, or gave no bool.
-    pub fn applies(&self, facts: &Facts<'_>) -> Result<bool, RuleFault> {
+    pub fn applies(
+        &self,
+        line: &LineScope,
+        trigger: &TriggerScope,
+        member: Option<&MemberScope<'_>>,
+    ) -> Result<bool, RuleFault> {
         let Some(expression) = &self.when else {
             return Ok(true);
         };
-        match self.run(expression, facts)? {
+        match self.run(expression, line, trigger, member)? {
             Outcome::Bool(is) => Ok(is),
             other => Err(wrong_type("when", &other, "a bool")),
         }
@@ -141,8 +146,13 @@ impl CompiledDefinition {
     /// # Errors
     /// The expression failed, or gave what is no number of points: a negative or endless number, a value of another
     /// type.
-    pub fn amount(&self, facts: &Facts<'_>) -> Result<Decimal, RuleFault> {
-        match self.run(&self.amount, facts)? {
+    pub fn amount(
+        &self,
+        line: &LineScope,
+        trigger: &TriggerScope,
+        member: Option<&MemberScope<'_>>,
+    ) -> Result<Decimal, RuleFault> {
+        match self.run(&self.amount, line, trigger, member)? {
             Outcome::Number(number) => self.points(number),
             other => Err(wrong_type("amount", &other, "a number")),
         }
@@ -150,18 +160,20 @@ impl CompiledDefinition {
 
     fn points(&self, number: Option<Decimal>) -> Result<Decimal, RuleFault> {
         let number = number.ok_or_else(|| {
-            RuleFault::error("amount is no finite number, or too large for a number of points")
+            RuleFault::error("amount gave no finite number, or one too large for points")
         })?;
         let taken =
             number.round_dp_with_strategy(AMOUNT_SCALE, RoundingStrategy::MidpointNearestEven);
         if taken.is_sign_negative() && !taken.is_zero() {
             return Err(RuleFault::error(format!(
-                "amount is {taken}, less than zero"
+                "amount gave {}, which is negative",
+                taken.normalize()
             )));
         }
         if taken >= Decimal::from(AMOUNT_LIMIT) {
             return Err(RuleFault::error(format!(
-                "amount is {taken}, a number of points stays below {AMOUNT_LIMIT}"
+                "amount gave {}, and points stay below {AMOUNT_LIMIT}",
+                taken.normalize()
             )));
         }
         Ok(self.round(taken))
@@ -170,27 +182,28 @@ impl CompiledDefinition {
     /// A number of points rounded as the definition says.
     pub fn round(&self, amount: Decimal) -> Decimal {
         let rounding = self.definition.rounding;
-        let rounded = amount.round_dp_with_strategy(rounding.scale, rounding.mode.strategy());
-        // One spelling for one number: rebuilds give the same bytes, and -0 is 0.
-        if rounded.is_zero() {
-            Decimal::ZERO
-        } else {
-            rounded.normalize()
-        }
+        // One spelling for one number, so that rebuilds give the same bytes; it makes -0 of a double 0, too.
+        amount
+            .round_dp_with_strategy(rounding.scale, rounding.mode.strategy())
+            .normalize()
     }
 
     /// From when the points count: what `validFrom` gives, or else `trigger.time`.
     ///
     /// # Errors
     /// The expression failed or gave no timestamp, or there is none and the trigger has not come.
-    pub fn valid_from(&self, facts: &Facts<'_>) -> Result<DateTime<Utc>, RuleFault> {
+    pub fn valid_from(
+        &self,
+        line: &LineScope,
+        trigger: &TriggerScope,
+        member: Option<&MemberScope<'_>>,
+    ) -> Result<DateTime<Utc>, RuleFault> {
         let Some(expression) = &self.valid_from else {
-            return facts
-                .trigger
-                .time()
+            return trigger
+                .time
                 .ok_or_else(|| RuleFault::error("the trigger has not come, so it has no time"));
         };
-        match self.run(expression, facts)? {
+        match self.run(expression, line, trigger, member)? {
             Outcome::Time(time) => Ok(time),
             other => Err(wrong_type("validFrom", &other, "a timestamp")),
         }
@@ -199,19 +212,21 @@ impl CompiledDefinition {
     /// Until when points that count from `valid_from` do; `None`: for ever (domain, section 3, rule 8).
     pub fn expire_at(&self, valid_from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.definition.expiry {
-            // Periods are refused at publication.
+            // Publication refuses an expiry at the end of a period.
             Expiry::Never {} | Expiry::PeriodEnd {} => None,
             Expiry::Duration { after } => Some(after.after(valid_from, &self.zone)),
             Expiry::Fixed { at } => Some(*at),
         }
     }
 
-    fn run(&self, expression: &Expression, facts: &Facts<'_>) -> Result<Outcome, RuleFault> {
-        let names = Names {
-            facts: *facts,
-            program: &self.program,
-            meter: Meter::full(),
-        };
+    fn run(
+        &self,
+        expression: &Expression,
+        line: &LineScope,
+        trigger: &TriggerScope,
+        member: Option<&MemberScope<'_>>,
+    ) -> Result<Outcome, RuleFault> {
+        let names = Names::new(line, &self.program, *trigger, member.copied());
         Ok(expression.evaluate(&names)?)
     }
 }

@@ -4,10 +4,10 @@
 //! own (`travellers`, `extra`, a member's metadata) is not: an expression that goes there proves nothing.
 
 use chrono::{DateTime, Utc};
+use farelog_events::id::CustomerId;
 use farelog_events::order::{OrderCreated, OrderLine};
-use serde_json::value::RawValue;
 
-use super::scope::{Facts, LineScope, MemberScope, TriggerScope};
+use super::scope::{LineScope, MemberScope, Names, ProgramScope, TriggerScope};
 use crate::member::{MemberChange, MemberChangeKind};
 use crate::order::TriggerKind;
 
@@ -32,20 +32,18 @@ const LINE: &str = r#"{
     }
 }"#;
 
-/// A line, its triggers and a member.
+/// A line, a trigger and a member.
 #[derive(Debug)]
 pub(super) struct Sample {
     line: LineScope,
-    triggers: [TriggerScope; 3],
-    member: MemberScope,
+    customer_id: CustomerId,
+    membership: MemberChange,
 }
 
 impl Sample {
     pub(super) fn new() -> Self {
         let order: OrderCreated = constant(ORDER);
         let line: OrderLine = constant(LINE);
-        let order_json: &RawValue = constant(ORDER);
-        let line_json: &RawValue = constant(LINE);
         let membership = MemberChange {
             position: 1,
             recorded_at: DateTime::<Utc>::UNIX_EPOCH,
@@ -54,26 +52,28 @@ impl Sample {
             organisation_id: None,
             metadata: serde_json::Map::new(),
         };
-        let customer: &farelog_events::id::CustomerId = &constant("\"1001\"");
         Self {
-            line: LineScope::sample((&order, order_json), (&line, line_json)),
-            triggers: TriggerKind::ALL
-                .map(|kind| TriggerScope::new(kind, Some(DateTime::<Utc>::UNIX_EPOCH))),
-            member: MemberScope::new(customer, &membership),
+            line: LineScope::sample((&order, constant(ORDER)), (&line, constant(LINE))),
+            customer_id: constant("\"1001\""),
+            membership,
         }
     }
 
-    pub(super) fn facts(&self, trigger: TriggerKind) -> Facts<'_> {
-        let [confirmed, activated, captured] = &self.triggers;
-        Facts {
-            line: &self.line,
-            trigger: match trigger {
-                TriggerKind::LineConfirmed => confirmed,
-                TriggerKind::LineActivated => activated,
-                TriggerKind::PaymentCaptured => captured,
-            },
-            member: Some(&self.member),
-        }
+    /// The names of an evaluation on the sample.
+    pub(super) fn names<'n>(
+        &'n self,
+        program: &'n ProgramScope,
+        trigger: TriggerKind,
+    ) -> Names<'n> {
+        let trigger = TriggerScope {
+            kind: trigger,
+            time: Some(DateTime::<Utc>::UNIX_EPOCH),
+        };
+        let member = MemberScope {
+            customer_id: &self.customer_id,
+            change: &self.membership,
+        };
+        Names::new(&self.line, program, trigger, Some(member))
     }
 }
 
@@ -88,9 +88,6 @@ mod tests {
 
     #[test]
     fn the_sample_is_readable() {
-        let sample = Sample::new();
-        for kind in TriggerKind::ALL {
-            assert_eq!(sample.facts(kind).trigger.kind(), kind);
-        }
+        assert!(Sample::new().line.customer().is_some());
     }
 }

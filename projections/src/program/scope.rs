@@ -4,7 +4,7 @@
 //! values of an order and its line are made once per line and serve every definition of every program.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cel::common::types::{CelBool, CelList};
 use cel::common::value::{CowVal, Val};
@@ -72,7 +72,6 @@ pub struct LineScope {
     order: Fields,
     line: Fields,
     customer: Option<CustomerId>,
-    is_registered: bool,
 }
 
 impl LineScope {
@@ -105,7 +104,6 @@ impl LineScope {
                 &confirmation.line_event.json,
             ),
             customer: customer.cloned(),
-            is_registered: registered_customer.is_some(),
         }
     }
 
@@ -116,18 +114,12 @@ impl LineScope {
             order: order_fields(Some(order), &order.0.order_id),
             line: line_fields(line.0, customer, Box::new(Anything), line.1),
             customer: customer.cloned(),
-            is_registered: false,
         }
     }
 
     /// Whom the line is for: what a definition without `customer` gives its points to.
     pub fn customer(&self) -> Option<&CustomerId> {
         self.customer.as_ref()
-    }
-
-    /// Whether the customer is one who was registered after the fact, and stands in for whatever `customer` gives.
-    pub fn is_registered(&self) -> bool {
-        self.is_registered
     }
 }
 
@@ -316,59 +308,50 @@ fn distribution_fields(details: &DistributionDetails, json: &Arc<RawValue>) -> F
 }
 
 /// `trigger`: what happened to the line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TriggerScope {
-    kind: TriggerKind,
-    time: Option<DateTime<Utc>>,
-    fields: Fields,
+    /// Which trigger.
+    pub kind: TriggerKind,
+    /// When it came; `None` where it has not come, and `trigger.time` is null then.
+    pub time: Option<DateTime<Utc>>,
 }
 
 impl TriggerScope {
-    /// A trigger; `time` is `None` where it has not come, and `trigger.time` is null then.
-    pub fn new(kind: TriggerKind, time_of_trigger: Option<DateTime<Utc>>) -> Self {
-        Self {
-            kind,
-            time: time_of_trigger,
-            fields: Fields::object(
-                "trigger",
-                vec![
-                    ("type", text(kind.name())),
-                    ("time", or_null(time_of_trigger, time)),
-                ],
-            ),
-        }
-    }
-
-    /// Which trigger.
-    pub fn kind(&self) -> TriggerKind {
-        self.kind
-    }
-
-    /// When it came, if it has.
-    pub fn time(&self) -> Option<DateTime<Utc>> {
-        self.time
+    fn fields(self) -> Fields {
+        Fields::object(
+            "trigger",
+            vec![
+                ("type", text(self.kind.name())),
+                ("time", or_null(self.time, time)),
+            ],
+        )
     }
 }
 
 /// `member`: who would get the points.
-#[derive(Debug, Clone)]
-pub struct MemberScope(Fields);
+#[derive(Debug, Clone, Copy)]
+pub struct MemberScope<'m> {
+    /// The customer.
+    pub customer_id: &'m CustomerId,
+    /// The membership as it stands at the trigger's place.
+    pub change: &'m MemberChange,
+}
 
-impl MemberScope {
-    /// A customer with what is kept about the membership.
-    pub fn new(customer: &CustomerId, membership: &MemberChange) -> Self {
-        let metadata = Fields::map("member.metadata", entries_from_json(&membership.metadata));
-        Self(Fields::object(
+impl MemberScope<'_> {
+    fn fields(self) -> Fields {
+        let change = self.change;
+        let metadata = Fields::map("member.metadata", entries_from_json(&change.metadata));
+        Fields::object(
             "member",
             vec![
-                ("customerId", text(customer.as_str())),
+                ("customerId", text(self.customer_id.as_str())),
                 (
                     "externalReference",
-                    or_null(membership.external_reference.as_deref(), text),
+                    or_null(change.external_reference.as_deref(), text),
                 ),
                 ("metadata", Box::new(metadata)),
             ],
-        ))
+        )
     }
 }
 
@@ -433,35 +416,47 @@ pub(super) fn missing_table_key(said: &str) -> Option<(&str, &str)> {
         .split_once('[')
 }
 
-/// Everything that one evaluation sees of the log. Borrowed: the same line and member serve many definitions.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'f> {
-    /// The order and its line.
-    pub line: &'f LineScope,
-    /// What happened to the line.
-    pub trigger: &'f TriggerScope,
-    /// Who would get the points; `member` is null where nobody is known yet.
-    pub member: Option<&'f MemberScope>,
+/// The names of one evaluation, looked up by the interpreter. Trigger and member become values when they are first
+/// asked for: most expressions see the line only.
+pub(super) struct Names<'n> {
+    line: &'n LineScope,
+    program: &'n ProgramScope,
+    trigger: TriggerScope,
+    member: Option<MemberScope<'n>>,
+    trigger_value: OnceLock<Fields>,
+    member_value: OnceLock<Owned>,
+    meter: Meter,
 }
 
-/// The names of one evaluation, looked up by the interpreter.
-pub(super) struct Names<'f> {
-    pub(super) facts: Facts<'f>,
-    pub(super) program: &'f ProgramScope,
-    pub(super) meter: Meter,
+impl<'n> Names<'n> {
+    pub(super) fn new(
+        line: &'n LineScope,
+        program: &'n ProgramScope,
+        trigger: TriggerScope,
+        member: Option<MemberScope<'n>>,
+    ) -> Self {
+        Self {
+            line,
+            program,
+            trigger,
+            member,
+            trigger_value: OnceLock::new(),
+            member_value: OnceLock::new(),
+            meter: Meter::full(),
+        }
+    }
 }
 
 impl VariableResolver for Names<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        static NULL: cel::common::types::CelNull = cel::common::types::CelNull;
         let value: &dyn Val = match name {
-            "line" => &self.facts.line.line,
-            "order" => &self.facts.line.order,
-            "trigger" => &self.facts.trigger.fields,
-            "member" => match self.facts.member {
-                Some(member) => &member.0,
-                None => &NULL,
-            },
+            "line" => &self.line.line,
+            "order" => &self.line.order,
+            "trigger" => self.trigger_value.get_or_init(|| self.trigger.fields()),
+            "member" => self
+                .member_value
+                .get_or_init(|| or_null(self.member, |member| Box::new(member.fields())))
+                .as_ref(),
             "program" => &self.program.program,
             "tables" => &self.program.tables,
             Meter::NAME => &self.meter,

@@ -58,6 +58,10 @@ impl<'t> ProgramSource<'t> {
     /// The first syntax error, with its place.
     pub fn json(text: &str) -> Result<Self, ProgramRefused> {
         check_size(text)?;
+        Self::parse_json(text)
+    }
+
+    fn parse_json(text: &str) -> Result<Self, ProgramRefused> {
         let value = serde_json::from_str(text).map_err(|error| {
             let said = error.to_string();
             let said = said.rfind(" at line ").map_or(&*said, |at| &said[..at]);
@@ -72,6 +76,11 @@ impl<'t> ProgramSource<'t> {
             }))
         })?;
         Ok(Self { value, toml: None })
+    }
+
+    /// Takes in a JSON document that the log has, whatever its size.
+    pub(super) fn stored(text: &str) -> Result<Self, ProgramRefused> {
+        Self::parse_json(text)
     }
 
     /// Reads the program, without checking what it means.
