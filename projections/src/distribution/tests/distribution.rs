@@ -148,6 +148,24 @@ fn nothing_is_sent_twice() {
 }
 
 #[test]
+fn two_requests_that_were_decided_at_once_send_once() {
+    let mut history = History::generated_with(&["Single"]);
+    let decided = decision::distribute(
+        &order(),
+        Some(&history.state()),
+        &history.groups,
+        Distribute::default(),
+    )
+    .unwrap()
+    .unwrap();
+    history.tell("TicketDistributionRequested", &decided);
+    let groups = history.groups.clone();
+    history.tell("TicketDistributionRequested", &decided);
+    assert_eq!(history.requests_sent().len(), 1);
+    assert_eq!(history.groups, groups);
+}
+
+#[test]
 fn what_failed_is_sent_again_and_nothing_else() {
     let mut history = History::distributed_with(&["Single", "Zone"]);
     history.ticket_system("TicketDistributionFailed", 1, &json!({"reason": "no card"}));

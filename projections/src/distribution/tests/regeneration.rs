@@ -159,6 +159,27 @@ fn where_products_become_fewer_the_ticket_in_use_is_the_one_that_stays() {
 }
 
 #[test]
+fn a_changed_product_is_recognised_wherever_it_stands_on_the_line() {
+    let mut history = History::distributed_with(&["Single", "Zone"]);
+    history.ticket_system(
+        "TicketDistributionAdded",
+        0,
+        &json!({"status": "ACTIVATED"}),
+    );
+    let later =
+        json!({"validity": {"start": "2026-03-05T00:00:00Z", "end": "2026-03-06T00:00:00Z"}});
+    change_to(
+        &mut history,
+        with(line(LINE, 2, 2, &["Zone", "Single"]), &later),
+    );
+    history.generate();
+    assert_eq!(
+        history.tickets(),
+        ["Single ACTIVATED", "Zone CANCELLED", "Zone GENERATED"]
+    );
+}
+
+#[test]
 fn a_ticket_that_ended_at_the_ticket_system_is_replaced_only_by_a_change() {
     for (kind, status) in [
         (
@@ -231,6 +252,19 @@ fn a_ticket_that_is_still_to_be_sent_goes_to_the_account_of_the_line() {
         history.ticket(0).customer_account_ref.as_deref(),
         Some("new")
     );
+
+    // One that was sent is where it is.
+    history.distribute(Distribute::default());
+    change_to(
+        &mut history,
+        with(line(LINE, 3, 3, &["Single"]), &account("newer")),
+    );
+    history.tell("OrderConfirmed", round(3));
+    assert!(history.generate());
+    assert_eq!(
+        history.ticket(0).customer_account_ref.as_deref(),
+        Some("new")
+    );
 }
 
 #[test]
@@ -244,6 +278,23 @@ fn a_line_that_stands_again_gets_new_tickets() {
     change_to(&mut history, with(line(LINE, 2, 2, &["Single"]), &dearer));
     assert!(history.generate());
     assert_eq!(history.tickets(), ["Single CANCELLED", "Single GENERATED"]);
+}
+
+#[test]
+fn a_line_that_stands_again_as_it_was_gets_new_tickets() {
+    let mut history = History::generated_with(&["Single"]);
+    let at = |time: &str| json!({"time": format!("2026-01-01T00:02:{time}Z")});
+    history.tell("OrderReset", with(round(1), &at("30")));
+    assert_eq!(history.tickets(), ["Single CANCELLED"]);
+    // Added again after the reset and before the confirmation, and late as well.
+    history.tell(
+        "OrderLineAdded",
+        with(line(LINE, 1, 1, &["Single"]), &at("40")),
+    );
+
+    assert!(history.generate());
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Single GENERATED"]);
+    assert!(!history.generate());
 }
 
 #[test]
