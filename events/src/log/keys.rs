@@ -10,6 +10,8 @@ pub(super) const CHECKPOINT: &[u8] = b"mcheckpoint";
 
 const CHUNK: u8 = b'c';
 const INDEX: u8 = b'i';
+/// All index entries begin with this.
+pub(super) const INDEX_PREFIX: &[u8] = &[INDEX];
 /// After every other letter, so that the last key is the last pack's.
 const PACK: u8 = b'r';
 

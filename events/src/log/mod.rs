@@ -9,18 +9,15 @@ mod directory;
 mod draft;
 mod index;
 mod keys;
+mod mark;
 pub mod memory;
 mod meta;
 mod pack;
 pub mod record;
 pub mod sled_log;
 #[cfg(test)]
-mod sled_log_tests;
-#[cfg(test)]
 mod suite;
 pub mod writer;
-#[cfg(test)]
-mod writer_tests;
 
 use std::io;
 

@@ -8,6 +8,10 @@
 //! - Every value keeps a check over its bytes, and all records are chained by digests.
 //! - The directory is locked by this module before sled touches it.
 
+#[cfg(test)]
+mod tests;
+mod verify;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +24,7 @@ use uuid::Uuid;
 
 use super::directory::{Directory, failed};
 use super::index::{self, Candidate, RecentLookups};
+use super::mark::Mark;
 use super::pack::{Pack, PackSink, Packer, Unpacker};
 use super::{Batch, EventLog, Head, LogError, LogStats, Position, Record, keys, meta};
 use crate::event::About;
@@ -52,6 +57,7 @@ struct Writer {
     packer: Packer,
     /// A descriptor of the database file, to sync it.
     database: File,
+    mark: Mark,
     /// Digest of the last record.
     digest: u64,
     last_recorded_at: Option<DateTime<Utc>>,
@@ -72,14 +78,6 @@ impl SledLog {
         let db = open_store(directory.path())?;
         let database_path = directory.database_path();
         let database = File::open(&database_path).map_err(failed("open", &database_path))?;
-        let mut writer = Writer {
-            packer: Packer::new()?,
-            database,
-            digest: 0,
-            last_recorded_at: None,
-            poisoned: false,
-        };
-
         let id = match db.get(keys::META)? {
             Some(value) => meta::read_identity(&value)?,
             None if db.is_empty() => {
@@ -96,26 +94,38 @@ impl SledLog {
                 });
             }
         };
-        make_durable(&db, &writer.database, &directory)?;
-        directory.sync()?;
+        make_durable(&db, &database, &directory)?;
 
         let checkpoint = db
             .get(keys::CHECKPOINT)?
             .map(|value| meta::read_checkpoint(&value))
             .transpose()?;
         let mut position = 0;
+        let mut digest = 0;
+        let mut last_recorded_at = None;
         if let Some((key, value)) = db.last()?
             && let Some(first) = keys::pack_position(&key)
         {
             let pack = unpack(&db, &mut Unpacker::default(), first, &value, |_| true)?;
             position = pack.next - 1;
-            writer.digest = pack.after;
-            writer.last_recorded_at = pack.records.last().map(|last| last.recorded_at);
+            digest = pack.after;
+            last_recorded_at = pack.records.last().map(|last| last.recorded_at);
         }
+        let mark = Mark::open(directory.path(), id)?;
+        mark.check(position)?;
+        mark.set(position)?;
+        directory.sync()?;
         Ok(Self {
             id,
             db,
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Writer {
+                packer: Packer::new()?,
+                database,
+                mark,
+                digest,
+                last_recorded_at,
+                poisoned: false,
+            }),
             lookups: Mutex::default(),
             head: watch::Sender::new(Head {
                 position,
@@ -236,10 +246,14 @@ impl EventLog for SledLog {
         if let Some(checkpoint) = &batch.checkpoint {
             changes.put(keys::CHECKPOINT, &meta::checkpoint_value(checkpoint));
         }
-        let written = self.db.apply_batch(changes.0).map_err(LogError::from);
-        if let Err(error) =
-            written.and_then(|()| make_durable(&self.db, &writer.database, &self.directory))
-        {
+        let position = head.position + records.len() as Position;
+        let written = self
+            .db
+            .apply_batch(changes.0)
+            .map_err(LogError::from)
+            .and_then(|()| make_durable(&self.db, &writer.database, &self.directory))
+            .and_then(|()| writer.mark.set(position));
+        if let Err(error) = written {
             writer.poisoned = true;
             return Err(error);
         }
@@ -249,7 +263,7 @@ impl EventLog for SledLog {
             writer.last_recorded_at = Some(last.recorded_at);
         }
         self.head.send_replace(Head {
-            position: head.position + records.len() as Position,
+            position,
             checkpoint: batch.checkpoint.or(head.checkpoint),
         });
         Ok(records)

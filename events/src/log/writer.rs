@@ -7,6 +7,9 @@
 //!
 //! A failed write ends the writer: everyone who waits gets [`WriterError::Log`], and the process is to end.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
-use super::memory::MemoryLog;
-use super::suite::{checkpoint, event};
-use super::writer::{
+use super::{
     Admission, Arrival, Decision, LogWriter, Receipt, Refused, RunningWriter, TakenIn, WriterError,
     WriterLimits,
 };
-use super::{EventLog, LogError, Record, StreamCheckpoint};
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
 use crate::event::{About, EventData, EventKind, NewEvent, OWN_SOURCE};
+use crate::log::memory::MemoryLog;
+use crate::log::suite::{checkpoint, event};
+use crate::log::{EventLog, LogError, Record, StreamCheckpoint};
 
 /// Refuses events whose id is listed, and notes what it is asked.
 #[derive(Clone, Default)]
