@@ -1,0 +1,205 @@
+//! The projections as they are kept: however a log is cut into batches, wherever they are stopped and opened again, and
+//! after a rebuild, every answer has the same bytes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use farelog_events::event::{About, EventKind, NewEvent, decode};
+use farelog_events::id::{CustomerId, OrderId, ProgramId};
+use farelog_events::log::memory::MemoryLog;
+use farelog_events::log::{Batch, Entry, EventLog, Record};
+use farelog_projections::answer::Page;
+use farelog_projections::{Projections, TransactionFilter};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+const ORDERS: [&str; 4] = ["o1", "o2", "o3", "o4"];
+const CUSTOMERS: [&str; 3] = ["kari", "ola", "per"];
+const EVERYTHING: Page = Page {
+    page: 1,
+    per_page: 1_000,
+};
+
+fn program(amount: u32) -> Value {
+    json!({
+        "id": 1, "reference": "p", "name": "P", "pointDefinitions": [
+            {"id": 11, "reference": "d", "name": {"eng": "D"}, "trigger": "LineConfirmed", "amount": amount.to_string()}
+        ]
+    })
+}
+
+fn order() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&ORDERS[..])
+}
+
+fn event() -> impl Strategy<Value = (EventKind, Value)> {
+    use EventKind as K;
+    let customer = || prop::sample::select(&CUSTOMERS[..]);
+    prop_oneof![
+        1 => (1..5_u32).prop_map(|amount| (K::ProgramPublished, program(amount))),
+        2 => (customer(), prop::sample::select(vec![K::MemberEnrolled, K::MemberEnrolled, K::MemberUpdated, K::MemberWithdrawn]))
+            .prop_map(|(customer, kind)| (kind, json!({"programId": 1, "customerId": customer, "metadata": {"m": 1}}))),
+        6 => (order(), 1..3_u32, prop::option::of(customer())).prop_map(|(order, line, customer)| {
+            (K::OrderLineAdded, json!({
+                "orderId": order, "orderVersion": 1, "orderLineId": format!("l{line}"), "orderLineVersion": 1,
+                "fareProducts": [{"id": "p", "type": "SINGLE"}], "customerId": customer,
+                "price": {"amount": "40.00", "currency": "NOK"}
+            }))
+        }),
+        5 => order().prop_map(|order| (K::OrderConfirmed, json!({"orderId": order, "orderVersion": 1}))),
+        1 => order().prop_map(|order| (K::OrderCancelled, json!({"orderId": order, "orderVersion": 1}))),
+        2 => order().prop_map(|order| (K::TicketDistributionGroupsGenerated, json!({
+            "orderId": order, "orderVersion": 1, "createdByDci": "ENT:DistributionChannel:App", "language": "nob"
+        }))),
+        1 => order().prop_map(|order| (K::PaymentTransactionRejected, json!({"orderId": order, "paymentTransactionId": "p"}))),
+    ]
+}
+
+fn append(log: &MemoryLog, number: usize, (kind, data): &(EventKind, Value)) -> Vec<Record> {
+    let start: chrono::DateTime<chrono::Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+    let json = data.to_string();
+    let about: About = decode(*kind, &json).expect("readable").about();
+    let time = start + chrono::TimeDelta::minutes(i64::try_from(number).unwrap());
+    let event = NewEvent {
+        source: "test".into(),
+        id: format!("e{number}").into(),
+        event_type: kind.name().into(),
+        time,
+        correlation_id: None,
+        about,
+        data: RawValue::from_string(json).unwrap(),
+    };
+    log.append(Batch {
+        entries: vec![Entry {
+            event,
+            origin: None,
+        }],
+        checkpoint: None,
+        recorded_at: time,
+    })
+    .unwrap()
+}
+
+fn log_of(events: &[(EventKind, Value)]) -> MemoryLog {
+    let log = MemoryLog::new();
+    for (number, event) in events.iter().enumerate() {
+        append(&log, number, event);
+    }
+    log
+}
+
+/// Everything that can be asked, as bytes.
+fn answers(projections: &Projections) -> String {
+    let program = ProgramId::new(1).unwrap();
+    let orders: Vec<_> = ORDERS
+        .iter()
+        .map(|order| {
+            let order: OrderId = order.parse().unwrap();
+            let document = projections.order(&order).unwrap().value;
+            let groups = document.as_ref().map(|document| document.groups.to_view());
+            json!([
+                projections.transactions_of_order(&order).unwrap().value,
+                groups,
+                document
+            ])
+        })
+        .collect();
+    let members: Vec<_> = CUSTOMERS
+        .iter()
+        .map(|customer| {
+            let customer: CustomerId = customer.parse().unwrap();
+            let member = projections.member_of(program, &customer).unwrap().value?;
+            let filter = TransactionFilter::default();
+            let transactions = projections.transactions_of_member(member.id, &filter, EVERYTHING);
+            Some(json!([member, transactions.unwrap().value]))
+        })
+        .collect();
+    let programs: Vec<_> = projections
+        .programs()
+        .versions(program)
+        .iter()
+        .map(|version| json!([version.version, version.position, version.compiled.program]))
+        .collect();
+    json!([
+        orders,
+        members,
+        programs,
+        projections.members(program, EVERYTHING).unwrap().value,
+        projections.dead_letters(|_| true, EVERYTHING).unwrap().value,
+        projections.counters().unwrap().value,
+    ])
+    .to_string()
+}
+
+/// Brings projections of a growing log forward by a feed of batches of this size, opening them anew after each
+/// `reopen_every` batches. The feed ends with each, as it does when a server is stopped.
+fn follow(
+    directory: &Path,
+    events: &[(EventKind, Value)],
+    batch: usize,
+    reopen_every: usize,
+) -> Projections {
+    let log = MemoryLog::new();
+    let mut number = 0;
+    for run in events.chunks(batch * reopen_every) {
+        let projections = Projections::open(directory, &log).unwrap();
+        let (sender, feed) = sync_channel(reopen_every);
+        for batch in run.chunks(batch) {
+            let mut records = Vec::new();
+            for event in batch {
+                records.extend(append(&log, number, event));
+                number += 1;
+            }
+            sender.send(Arc::from(records)).unwrap();
+        }
+        drop(sender);
+        projections.run(&log, &feed).unwrap();
+    }
+    Projections::open(directory, &log).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn however_the_log_is_cut_every_answer_has_the_same_bytes(
+        events in prop::collection::vec(event(), 1..60),
+        batch in 1..20_usize,
+        reopen_every in 1..4_usize,
+    ) {
+        let events: Vec<_> = std::iter::once((EventKind::ProgramPublished, program(3))).chain(events).collect();
+        let log = log_of(&events);
+
+        let directory = tempfile::tempdir().unwrap();
+        let whole = Projections::open(&directory.path().join("whole"), &log).unwrap();
+        whole.catch_up(&log).unwrap();
+        prop_assert_eq!(whole.position(), events.len() as u64);
+        let expected = answers(&whole);
+
+        let cut = follow(&directory.path().join("cut"), &events, batch, reopen_every);
+        prop_assert_eq!(cut.position(), events.len() as u64);
+        prop_assert_eq!(answers(&cut), expected);
+    }
+}
+
+#[test]
+fn projections_of_another_log_are_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = log_of(&[(EventKind::ProgramPublished, program(1))]);
+    Projections::open(directory.path(), &first)
+        .unwrap()
+        .catch_up(&first)
+        .unwrap();
+
+    let second = log_of(&[]);
+    let projections = Projections::open(directory.path(), &second).unwrap();
+    assert_eq!(projections.position(), 0);
+    assert!(
+        projections
+            .programs()
+            .current(ProgramId::new(1).unwrap())
+            .is_none()
+    );
+}
