@@ -128,7 +128,7 @@ class Crowd:
         order = self.new_order(self.chance.pick(["App", "Web"]))
         if self.chance.holds(30):
             account["customerAccountRef"] = f"ABT:CustomerAccount:{700000 + self.chance.below(9000)}"
-        order.add(f"ENT:PreassignedFareProduct:{user.capitalize()}Period30", user=user,
+        order.add(f"ENT:PreassignedFareProduct:{user.capitalize()}Period30Days", user=user,
                   fulfilment=account if self.chance.holds(40) else None)
         self.sold(order).activate()
 
@@ -145,9 +145,12 @@ class Crowd:
     def train(self):
         train = self.chance.pick(self.trains)
         abroad = {"fulfillmentMethod": self.chance.pick(["INTERNATIONAL", "BIFROST"])} if self.chance.holds(15) else None
-        order = self.new_order(self.chance.pick(["App", "Web"])).add(
-            "ENT:PreassignedFareProduct:AdultSingle", train[2], train=train, fulfilment=abroad,
-            supplements=["ENT:SupplementProduct:SeatReservation"])
+        order = self.new_order(self.chance.pick(["App", "Web"]))
+        if self.chance.holds(20):
+            order.add("ENT:PreassignedFareProduct:NightTrainSleeper", train=train)
+        else:
+            order.add("ENT:PreassignedFareProduct:AdultSingle", train[2], train=train, fulfilment=abroad,
+                      supplements=["ENT:SupplementProduct:SeatReservation"])
         self.sold(order).wait(45).activate()
 
     def carnet(self):

@@ -1,7 +1,5 @@
 //! `farelog dead-letters`: messages that could not be taken in.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::Deserialize;
@@ -15,7 +13,7 @@ const DEAD_LETTERS: [&str; 3] = ["v1", "operate", "dead-letters"];
 /// What to do with dead letters.
 #[derive(Debug, clap::Subcommand)]
 pub enum DeadLettersCommand {
-    /// Lists them, newest first
+    /// Lists them, oldest first
     #[command(
         after_help = "Examples:\n  farelog dead-letters list\n  farelog dead-letters list --state all --per-page 100"
     )]
@@ -98,20 +96,11 @@ struct DeadLetterView {
     state: String,
     bytes: u64,
     #[serde(default)]
-    headers: Vec<Header>,
+    headers: Vec<(String, String)>,
     #[serde(default)]
     payload_text: Option<String>,
     #[serde(default)]
     payload_base64: Option<String>,
-}
-
-/// A header, as a pair or as an object.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Header {
-    Pair(String, String),
-    Named { name: String, value: String },
-    Map(BTreeMap<String, String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,6 +114,8 @@ struct Retried {
 struct AllRetried {
     taken: u64,
     refused: u64,
+    /// Not tried yet: the server answers before a client loses patience.
+    left: u64,
 }
 
 /// Runs the command.
@@ -189,7 +180,10 @@ async fn show(number: u64, args: &ServerArgs) -> Result<(), Failure> {
         return output::print(&reply.body);
     }
     let letter: DeadLetterView = reply.json()?;
-    let headers: Vec<String> = letter.headers.iter().map(Header::to_string).collect();
+    let headers = letter.headers.iter();
+    let headers: Vec<String> = headers
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
     let table = output::properties([
         ("Number", Some(letter.number.to_string())),
         ("State", Some(letter.state.to_lowercase())),
@@ -247,7 +241,11 @@ async fn retry(number: u64, args: &ServerArgs) -> Result<(), Failure> {
 async fn retry_all(args: &ServerArgs) -> Result<(), Failure> {
     let path = [DEAD_LETTERS.as_slice(), &["retry-all"]].concat();
     let reply = Client::new(args)?.act(Method::POST, &path).await?;
-    let AllRetried { taken, refused } = reply.json()?;
+    let AllRetried {
+        taken,
+        refused,
+        left,
+    } = reply.json()?;
     match args.output {
         Output::Json => output::print(&reply.body)?,
         Output::Table => output::print(&format!(
@@ -255,6 +253,12 @@ async fn retry_all(args: &ServerArgs) -> Result<(), Failure> {
             output::counted(taken, "dead letter", "dead letters"),
             output::grouped(refused)
         ))?,
+    }
+    if left > 0 {
+        return Err(Failure::Failed(format!(
+            "{} not tried yet; run the command again to go on",
+            output::counted(left, "dead letter was", "dead letters were")
+        )));
     }
     if refused > 0 {
         return Err(Failure::Refused(format!(
@@ -274,20 +278,5 @@ async fn discard(number: u64, args: &ServerArgs) -> Result<(), Failure> {
         Output::Table => output::print(&format!(
             "dead letter {number} is discarded; its bytes stay in the log"
         )),
-    }
-}
-
-impl std::fmt::Display for Header {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Pair(name, value) | Self::Named { name, value } => write!(f, "{name}: {value}"),
-            Self::Map(map) => {
-                let mut rest = map.iter();
-                if let Some((name, value)) = rest.next() {
-                    write!(f, "{name}: {value}")?;
-                }
-                rest.try_for_each(|(name, value)| write!(f, "\n{name}: {value}"))
-            }
-        }
     }
 }

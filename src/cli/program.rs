@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::client::{Client, ProgramView, ServerArgs};
 use super::exit::Failure;
@@ -116,7 +117,7 @@ async fn show(program: &str, args: &ServerArgs) -> Result<(), Failure> {
         Output::Json => output::print(&reply.body),
         // A document with expressions reads better as itself than as a table of cells.
         Output::Table => {
-            let document: toml::Table = reply.json()?;
+            let document = without_nulls(reply.json()?);
             output::print(
                 toml::to_string_pretty(&document)
                     .unwrap_or(reply.body)
@@ -124,6 +125,21 @@ async fn show(program: &str, args: &ServerArgs) -> Result<(), Failure> {
             )
         }
     }
+}
+
+/// TOML has no null; a field that is absent says the same.
+fn without_nulls(mut document: Value) -> Value {
+    if let Value::Object(fields) = &mut document {
+        fields.retain(|_, value| !value.is_null());
+        for value in fields.values_mut() {
+            *value = without_nulls(value.take());
+        }
+    } else if let Value::Array(values) = &mut document {
+        for value in values {
+            *value = without_nulls(value.take());
+        }
+    }
+    document
 }
 
 /// A program's document as it stands in a file.
