@@ -76,7 +76,12 @@ impl Projections {
         }
         versions.sort_by_key(|(position, ..)| *position);
         for (position, program, version) in versions {
-            catalog.publish(program, position, version.recorded_at, version.document.get());
+            catalog.publish(
+                program,
+                position,
+                version.recorded_at,
+                version.document.get(),
+            );
         }
         Ok(Self {
             inner: Arc::new(Inner {
@@ -111,11 +116,7 @@ impl Projections {
         log: &dyn EventLog,
         feed: &Receiver<Arc<[Record]>>,
     ) -> Result<(), ProjectionError> {
-        let mut projector = Projector::new(
-            &self.inner.store,
-            self.inner.checkpoint,
-            self.programs(),
-        )?;
+        let mut projector = self.projector()?;
         self.catch_up_with(&mut projector, log)?;
         let mut gathered: Vec<Record> = Vec::new();
         while let Ok(records) = feed.recv() {
@@ -142,16 +143,19 @@ impl Projections {
     /// # Errors
     /// The store or the log failed.
     pub fn catch_up(&self, log: &dyn EventLog) -> Result<(), ProjectionError> {
-        let mut projector = Projector::new(
-            &self.inner.store,
-            Checkpoint {
-                position: self.position(),
-                ..self.inner.checkpoint
-            },
-            self.programs(),
-        )?;
+        let mut projector = self.projector()?;
         self.catch_up_with(&mut projector, log)?;
         self.inner.store.flush()
+    }
+
+    /// A projector that goes on where the store is, which [`catch_up`](Self::catch_up) may have brought forward since
+    /// it was opened.
+    fn projector(&self) -> Result<Projector<'_>, ProjectionError> {
+        let checkpoint = Checkpoint {
+            position: self.position(),
+            ..self.inner.checkpoint
+        };
+        Projector::new(&self.inner.store, checkpoint, self.programs())
     }
 
     fn catch_up_with(
@@ -161,7 +165,11 @@ impl Projections {
     ) -> Result<(), ProjectionError> {
         let behind = log.head().position.saturating_sub(projector.position());
         if behind > BATCH_RECORDS_MAX as u64 {
-            tracing::info!(from = projector.position(), behind, "the projections catch up");
+            tracing::info!(
+                from = projector.position(),
+                behind,
+                "the projections catch up"
+            );
         }
         loop {
             let records = log.read(projector.position() + 1, BATCH_RECORDS_MAX)?;
@@ -233,7 +241,14 @@ impl Projections {
     ) -> Result<Answer<Vec<Transaction>>, ProjectionError> {
         let Answer { position, value } = self.order(order)?;
         let value = value
-            .map(|document| document.ledger.transactions().into_iter().cloned().collect())
+            .map(|document| {
+                document
+                    .ledger
+                    .transactions()
+                    .into_iter()
+                    .cloned()
+                    .collect()
+            })
             .unwrap_or_default();
         Ok(Answer { position, value })
     }
@@ -297,17 +312,15 @@ impl Projections {
         })
     }
 
-    /// Dead letters in this state, or all; oldest first. Takes time with the number of dead letters.
+    /// Dead letters in the states that `admits` says; oldest first. Takes time with the number of dead letters.
     pub fn dead_letters(
         &self,
-        state: Option<DeadLetterState>,
+        admits: impl Fn(DeadLetterState) -> bool,
         page: Page,
     ) -> Result<Answer<Paged<DeadLetterSummary>>, ProjectionError> {
         self.answer(|store| {
             let all = store.scan::<DeadLetterSummary>(store::DEAD_LETTERS);
-            paged(all, page, |letter| {
-                state.is_none_or(|state| letter.state == state)
-            })
+            paged(all, page, |letter| admits(letter.state))
         })
     }
 
