@@ -116,7 +116,7 @@ pub enum LogError {
     },
     /// The store below refused.
     #[error("the event log's store failed: {0}")]
-    Store(#[from] sled::Error),
+    Store(#[source] sled::Error),
     /// Another process has the directory open.
     #[error(
         "the event log in {0} is in use by another process; stop it, or choose another --data-dir"

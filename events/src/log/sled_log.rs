@@ -413,13 +413,21 @@ fn missing(position: Position) -> LogError {
     }
 }
 
-/// sled has checks of its own over its pages; what they find is damage like any other.
+/// sled has checks of its own over its file; what they find is damage like any other.
 fn store_failed(position: Position, error: sled::Error) -> LogError {
     match error {
         sled::Error::Corruption { .. } => LogError::Corrupt {
             position,
-            problem: error.to_string(),
+            problem: "the store's own check of its file failed; restore the directory from a copy"
+                .to_owned(),
         },
         other => LogError::Store(other),
+    }
+}
+
+/// For what is not read for a position.
+impl From<sled::Error> for LogError {
+    fn from(error: sled::Error) -> Self {
+        store_failed(0, error)
     }
 }
