@@ -7,6 +7,8 @@ mod codec;
 mod committer;
 mod directory;
 mod draft;
+#[cfg(test)]
+mod format_tests;
 mod index;
 mod keys;
 mod mark;
