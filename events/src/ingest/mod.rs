@@ -1,1 +1,354 @@
-//! Being written.
+//! Ingestion: from a JetStream stream into the log.
+//!
+//! ```text
+//! stream ── pull consumer, AckPolicy all ──▶ reader: batches, in sequence ──▶ decoded ──▶ writer ──▶ durable
+//!    ▲                                                                                                │
+//!    └───────────────────────────── the last message of the batch is acknowledged ◀──────────────────┘
+//! ```
+//!
+//! - **Durable before acknowledged.** A batch is acknowledged, by its last message, once the writer gave its receipt.
+//! - **Nothing passed over.** Acknowledging one message acknowledges all before it, so a message that was sent but
+//!   never arrived would be lost by the next acknowledgement. Ingestion reads in *sessions*: each begins at the log's
+//!   checkpoint with a consumer that stands there, and within one every delivery is counted. A connection that was
+//!   made anew, a count that jumps, a consumer that is gone: the session ends, and the next begins at the checkpoint.
+//! - **Nothing twice.** What JetStream sends again is dropped by its sequence here, or by its identity in the writer.
+//! - **Never another stream unnoticed.** Each session first compares the stream with the checkpoint
+//!   ([`continuity`]); a stream that is not the one that the log was fed from stops ingestion until someone decides.
+//!
+//! A broker that is away is waited for, however long; [`IngestStatus`] says so.
+
+mod broker;
+mod consumer;
+pub mod continuity;
+mod reader;
+mod status;
+mod stream;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use async_nats::Client;
+use async_nats::connection::State;
+use async_nats::jetstream::{self, Context};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use tokio::sync::{mpsc, watch};
+
+pub use status::{IngestState, IngestStatus};
+
+use crate::log::EventLog;
+use crate::log::writer::{LogWriter, WriterError};
+use broker::BrokerError;
+use continuity::StreamBreak;
+use reader::{Decoded, Reader};
+use stream::SourceStream;
+
+/// Name of the stream that is read when none is given (contract, section 2).
+pub const STREAM_DEFAULT: &str = "ORDERS";
+
+/// Decoded batches that may wait for the writer. One is enough to keep it busy: while it writes, what comes in
+/// meanwhile makes the next batch.
+const BATCHES_AHEAD_MAX: usize = 1;
+
+/// How often a running session looks after its connection and its stream.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the connection is looked at while it is away.
+const AWAY_INTERVAL: Duration = Duration::from_millis(100);
+/// How often it is said again that NATS is away.
+const AWAY_REMINDER_INTERVAL: Duration = Duration::from_secs(60);
+/// Wait after a session that failed, at first and at most; it doubles in between.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A session that lasted this long was a good one: the wait begins anew.
+const BACKOFF_RESET: Duration = Duration::from_secs(10);
+
+/// What ingestion is told by the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestOptions {
+    /// The stream to read.
+    pub stream: String,
+    /// Take the stream as it is now for the continuation of the log, once, where it is not the one that the log was
+    /// fed from (`serve --adopt-stream`). It is read from its first message; events that the log has are repeats.
+    pub adopt_stream: bool,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        Self {
+            stream: STREAM_DEFAULT.to_owned(),
+            adopt_stream: false,
+        }
+    }
+}
+
+/// The task that reads the stream into the log. One per log.
+pub struct Ingestion {
+    client: Client,
+    jetstream: Context,
+    log: Arc<dyn EventLog>,
+    writer: LogWriter,
+    options: IngestOptions,
+    status: watch::Sender<IngestStatus>,
+    /// What was last said of a failed session, so that the same is not said every few seconds.
+    last_failure: Option<String>,
+}
+
+impl Ingestion {
+    /// Prepares ingestion. The client may still be connecting; it must not give up reconnecting by itself.
+    pub fn new(
+        client: Client,
+        log: Arc<dyn EventLog>,
+        writer: LogWriter,
+        options: IngestOptions,
+    ) -> Self {
+        describe_metrics();
+        let last_sequence = sequence_of(&*log);
+        Self {
+            jetstream: jetstream::new(client.clone()),
+            client,
+            log,
+            writer,
+            options,
+            status: watch::Sender::new(IngestStatus {
+                state: IngestState::Connecting,
+                last_sequence,
+                stream_last_sequence: None,
+            }),
+            last_failure: None,
+        }
+    }
+
+    /// How ingestion is doing, and word of each change.
+    pub fn status(&self) -> watch::Receiver<IngestStatus> {
+        self.status.subscribe()
+    }
+
+    /// Reads the stream, for good. Whatever the broker does is waited out, or, where the stream is another one than
+    /// the log's, reported as [`IngestState::Stopped`].
+    ///
+    /// It is ended by dropping the future: what was not acknowledged then comes again and is dropped.
+    ///
+    /// # Errors
+    /// The writer's, with which the process is to end.
+    pub async fn run(mut self) -> Result<Infallible, WriterError> {
+        let mut wait = BACKOFF_MIN;
+        loop {
+            let started = Instant::now();
+            let Err(end) = self.session().await;
+            if started.elapsed() >= BACKOFF_RESET {
+                wait = BACKOFF_MIN;
+            }
+            match end {
+                SessionEnd::Writer(error) => return Err(error),
+                SessionEnd::Broken(stream_break) => {
+                    tracing::error!(stream = %self.options.stream, "ingestion has stopped: {stream_break}");
+                    self.set_state(IngestState::Stopped(stream_break));
+                    self.writer.ended().await;
+                    return Err(WriterError::Ended);
+                }
+                SessionEnd::Broker(error) => self.report(&error),
+            }
+            counter!("farelog_ingest_sessions_failed_total").increment(1);
+            self.set_state(IngestState::Reconnecting);
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    async fn session(&mut self) -> Result<Infallible, SessionEnd> {
+        self.connection().await;
+        // Read before anything is asked: a connection that is made anew after this ends the session.
+        let connects = self.connects();
+        let stream = SourceStream::open(&self.jetstream, &self.options.stream).await?;
+        let checkpoint = stream
+            .checkpoint(&*self.log, &self.writer, self.options.adopt_stream)
+            .await?;
+        // An adoption is for what is known now, not for what may befall the stream later.
+        self.options.adopt_stream = false;
+
+        let from = checkpoint.as_ref().map_or(0, |c| c.sequence);
+        let name = consumer::name(self.log.id());
+        let consumer = consumer::at(&stream.handle, &name, checkpoint.as_ref()).await?;
+        let (decoded_sender, decoded) = mpsc::channel(BATCHES_AHEAD_MAX);
+        let reader = Reader::new(&consumer, &stream, &self.client, connects, from).await?;
+
+        tracing::info!(stream = %self.options.stream, from = from + 1, "ingestion reads the stream");
+        self.last_failure = None;
+        self.status.send_modify(|status| {
+            status.state = IngestState::Running;
+            status.last_sequence = from;
+            status.stream_last_sequence = Some(stream.last_sequence);
+        });
+
+        let mut commits = std::pin::pin!(self.commit(decoded));
+        let end = tokio::select! {
+            end = reader.run(&*self.log, decoded_sender) => end,
+            end = self.watch(&stream, connects) => end,
+            committed = &mut commits => {
+                // Before the reader, which it gets its batches from, it ends only with the writer.
+                committed?;
+                return Err(BrokerError::Ended.into());
+            }
+        };
+        // What was read in full is committed and acknowledged; the next session begins behind it.
+        commits.await?;
+        end
+    }
+
+    /// Commits batches one after the other, and acknowledges each.
+    async fn commit(&self, mut decoded: mpsc::Receiver<Decoded>) -> Result<(), WriterError> {
+        while let Some(Decoded {
+            arrivals,
+            checkpoint,
+            last,
+        }) = decoded.recv().await
+        {
+            let sequence = checkpoint.sequence;
+            let count = arrivals.len();
+            self.writer.ingest(arrivals, checkpoint).await?;
+            if let Err(error) = last.ack().await {
+                // Then it is sent again, and dropped.
+                tracing::debug!(%error, sequence, "an acknowledgement was not sent");
+            }
+            counter!("farelog_ingest_messages_total").increment(count as u64);
+            self.status.send_modify(|status| {
+                status.last_sequence = sequence;
+                status.stream_last_sequence = status.stream_last_sequence.max(Some(sequence));
+            });
+            gauge(&self.status.borrow());
+        }
+        Ok(())
+    }
+
+    /// Looks after the connection and the stream while messages are read.
+    async fn watch(&self, stream: &SourceStream, connects: u64) -> Result<Infallible, SessionEnd> {
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            if self.client.connection_state() != State::Connected || self.connects() != connects {
+                return Err(BrokerError::Disconnected.into());
+            }
+            // A request that fails says nothing about the stream; the heartbeat of the consumer tells if it is bad.
+            let Ok(info) = stream.handle.get_info().await else {
+                continue;
+            };
+            if stream.has_changed(&info, sequence_of(&*self.log)) {
+                return Err(BrokerError::StreamChanged.into());
+            }
+            self.status.send_modify(|status| {
+                status.stream_last_sequence = Some(info.state.last_sequence);
+            });
+            gauge(&self.status.borrow());
+        }
+    }
+
+    /// Waits until there is a connection.
+    async fn connection(&self) {
+        let mut said: Option<Instant> = None;
+        while self.client.connection_state() != State::Connected {
+            if said.is_none_or(|said| said.elapsed() >= AWAY_REMINDER_INTERVAL) {
+                tracing::warn!("NATS can't be reached, ingestion waits for it");
+                said = Some(Instant::now());
+            }
+            tokio::time::sleep(AWAY_INTERVAL).await;
+        }
+        if said.is_some() {
+            tracing::info!("NATS is reached");
+        }
+    }
+
+    fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Acquire)
+    }
+
+    fn set_state(&self, state: IngestState) {
+        self.status.send_modify(|status| {
+            // At first it is one connecting, however many sessions it takes.
+            if status.state != IngestState::Connecting || state != IngestState::Reconnecting {
+                status.state = state;
+            }
+        });
+    }
+
+    fn report(&mut self, error: &BrokerError) {
+        let sentence = error.to_string();
+        if self.last_failure.as_ref() == Some(&sentence) {
+            tracing::debug!("ingestion begins anew: {sentence}");
+        } else {
+            tracing::warn!(stream = %self.options.stream, "ingestion begins anew: {sentence}");
+            self.last_failure = Some(sentence);
+        }
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug)]
+enum SessionEnd {
+    /// The broker, or the way to it: begin anew.
+    Broker(BrokerError),
+    /// The stream is not the log's: stop.
+    Broken(StreamBreak),
+    /// The writer failed: end.
+    Writer(WriterError),
+}
+
+impl From<BrokerError> for SessionEnd {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(error)
+    }
+}
+
+impl From<StreamBreak> for SessionEnd {
+    fn from(stream_break: StreamBreak) -> Self {
+        Self::Broken(stream_break)
+    }
+}
+
+impl From<WriterError> for SessionEnd {
+    fn from(error: WriterError) -> Self {
+        Self::Writer(error)
+    }
+}
+
+/// The sequence of the last message that the log has dealt with, 0 for none.
+fn sequence_of(log: &dyn EventLog) -> u64 {
+    log.watch()
+        .borrow()
+        .checkpoint
+        .as_ref()
+        .map_or(0, |checkpoint| checkpoint.sequence)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a double; sequences stay exact up to 2^53"
+)]
+fn gauge(status: &IngestStatus) {
+    gauge!("farelog_ingest_sequence").set(status.last_sequence as f64);
+    if let Some(last) = status.stream_last_sequence {
+        gauge!("farelog_ingest_stream_sequence").set(last as f64);
+    }
+}
+
+fn describe_metrics() {
+    describe_counter!(
+        "farelog_ingest_messages_total",
+        "Messages of the stream that the log has dealt with"
+    );
+    describe_counter!(
+        "farelog_ingest_redelivered_total",
+        "Messages that JetStream sent again and that were dropped by their sequence"
+    );
+    describe_counter!(
+        "farelog_ingest_sessions_failed_total",
+        "Sessions of reading that the broker, or the way to it, ended"
+    );
+    describe_gauge!(
+        "farelog_ingest_sequence",
+        "Sequence of the last message that the log has dealt with"
+    );
+    describe_gauge!(
+        "farelog_ingest_stream_sequence",
+        "Sequence of the stream's last message"
+    );
+}

@@ -1,0 +1,263 @@
+//! The reader of a session: takes messages in sequence, in batches, and decodes them.
+
+use std::convert::Infallible;
+use std::panic::resume_unwind;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::Consumer;
+use async_nats::jetstream::consumer::pull::{self, Config};
+use async_nats::jetstream::message::{Acker, Message};
+use async_nats::{Client, HeaderMap};
+use chrono::{DateTime, Utc};
+use futures::{FutureExt, StreamExt};
+use metrics::counter;
+use tokio::sync::mpsc;
+use tokio::task::{spawn_blocking, unconstrained};
+
+use super::broker::BrokerError;
+use super::stream::SourceStream;
+use super::{SessionEnd, sequence_of};
+use crate::dead_letter::RawMessage;
+use crate::envelope;
+use crate::log::writer::Arrival;
+use crate::log::{EventLog, StreamCheckpoint};
+
+/// Messages of a batch at most.
+const BATCH_MESSAGES_MAX: usize = 4096;
+/// Bytes after which a batch takes no further message.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes that are asked for at a time; more where the broker takes larger messages, since one that is larger than
+/// what is asked for would never come.
+const PULL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long a request for messages stands.
+const PULL_EXPIRES: Duration = Duration::from_secs(30);
+/// How often the broker says that it is there while it has nothing to send; twice as long without is taken for its
+/// silence.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Batches up to this size are decoded in place: it takes less time than handing them to another thread.
+const DECODE_IN_PLACE_MAX: usize = 64;
+
+/// A batch, decoded.
+pub(super) struct Decoded {
+    pub(super) arrivals: Vec<Arrival>,
+    /// The place behind its last message.
+    pub(super) checkpoint: StreamCheckpoint,
+    /// Acknowledges its last message, and with it all before.
+    pub(super) last: Acker,
+}
+
+/// The reader of a session.
+pub(super) struct Reader {
+    messages: pull::Stream,
+    client: Client,
+    /// How often the client had connected when the session began.
+    connects: u64,
+    stream: String,
+    stream_created_at: DateTime<Utc>,
+    /// Sequence of the last message that was read.
+    last_sequence: u64,
+    /// How many messages the consumer had delivered by then, repeated deliveries included.
+    deliveries: u64,
+    /// What ended the messages, while those before it are dealt with.
+    failed: Option<BrokerError>,
+}
+
+impl Reader {
+    /// A reader of what comes behind `last_sequence`.
+    pub(super) async fn new(
+        consumer: &Consumer<Config>,
+        stream: &SourceStream,
+        client: &Client,
+        connects: u64,
+        last_sequence: u64,
+    ) -> Result<Self, BrokerError> {
+        let message_bytes_max = client.try_server_info().map_or(0, |info| info.max_payload);
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(BATCH_MESSAGES_MAX)
+            .max_bytes_per_batch(PULL_BYTES_MAX.max(2 * message_bytes_max))
+            .expires(PULL_EXPIRES)
+            .heartbeat(HEARTBEAT)
+            .messages()
+            .await
+            .map_err(BrokerError::Subscribe)?;
+        Ok(Self {
+            messages,
+            client: client.clone(),
+            connects,
+            stream: stream.name.clone(),
+            stream_created_at: stream.created_at,
+            last_sequence,
+            deliveries: consumer.cached_info().delivered.consumer_sequence,
+            failed: None,
+        })
+    }
+
+    /// Reads until the broker fails, or nobody takes batches any more.
+    pub(super) async fn run(
+        mut self,
+        log: &dyn EventLog,
+        batches: mpsc::Sender<Decoded>,
+    ) -> Result<Infallible, SessionEnd> {
+        loop {
+            let batch = self.next_batch().await?;
+            // On a connection that was made anew the stream may be another one, or have lost its tail. What was read
+            // from it is not to be trusted before that is known.
+            if self.client.statistics().connects.load(Ordering::Acquire) != self.connects {
+                return Err(BrokerError::Disconnected.into());
+            }
+            let Some(decoded) = self.decode(batch, log).await? else {
+                continue;
+            };
+            if batches.send(decoded).await.is_err() {
+                return Err(BrokerError::Ended.into());
+            }
+        }
+    }
+
+    /// The next messages: one as soon as it is there, and with it all that wait behind it, up to the limits.
+    async fn next_batch(&mut self) -> Result<Vec<Message>, BrokerError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let first = match self.messages.next().await {
+            Some(message) => message.map_err(BrokerError::Pull)?,
+            None => return Err(BrokerError::Ended),
+        };
+        let mut bytes = first.length;
+        let mut batch = vec![first];
+        while batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {
+            // Without the runtime's budget for a task, which would cut batches to its size.
+            match unconstrained(self.messages.next()).now_or_never() {
+                Some(Some(Ok(message))) => {
+                    bytes += message.length;
+                    batch.push(message);
+                }
+                Some(Some(Err(error))) => {
+                    self.failed = Some(BrokerError::Pull(error));
+                    break;
+                }
+                Some(None) => {
+                    self.failed = Some(BrokerError::Ended);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Decodes a batch; `None` where all of it was delivered before.
+    async fn decode(
+        &mut self,
+        batch: Vec<Message>,
+        log: &dyn EventLog,
+    ) -> Result<Option<Decoded>, BrokerError> {
+        let mut raw = Vec::with_capacity(batch.len());
+        let mut last = None;
+        for message in batch {
+            match self.place(&message)? {
+                Place::Next(published_at) => {
+                    raw.push(self.raw(&message, published_at));
+                    last = Some(message);
+                }
+                Place::Again(sequence) => {
+                    counter!("farelog_ingest_redelivered_total").increment(1);
+                    // An acknowledgement was lost, or is still to come: then it is not ours to give.
+                    if sequence <= sequence_of(log) {
+                        let _ = message.ack().await;
+                    }
+                }
+            }
+        }
+        let (Some(message), Some(published_at)) = (last, raw.last().map(|raw| raw.published_at))
+        else {
+            return Ok(None);
+        };
+        let checkpoint = StreamCheckpoint {
+            stream: self.stream.clone(),
+            stream_created_at: self.stream_created_at,
+            sequence: self.last_sequence,
+            published_at,
+        };
+        let (_, last) = message.split();
+        Ok(Some(Decoded {
+            arrivals: read_all(raw).await,
+            checkpoint,
+            last,
+        }))
+    }
+
+    /// Counts a delivery, and says where its message stands.
+    fn place(&mut self, message: &Message) -> Result<Place, BrokerError> {
+        let info = message
+            .info()
+            .map_err(|error| BrokerError::NotOfStream(error.to_string()))?;
+        let sequence = info.stream_sequence;
+        let deliveries = self.deliveries + 1;
+        if info.consumer_sequence != deliveries {
+            return Err(BrokerError::Missed {
+                missed: info.consumer_sequence.saturating_sub(deliveries),
+                sequence,
+            });
+        }
+        self.deliveries = deliveries;
+        if sequence > self.last_sequence {
+            self.last_sequence = sequence;
+            return Ok(Place::Next(info.published));
+        }
+        if info.delivered > 1 {
+            return Ok(Place::Again(sequence));
+        }
+        // A sequence that was given anew, or a consumer that lost its place.
+        Err(BrokerError::OutOfOrder {
+            sequence,
+            last: self.last_sequence,
+        })
+    }
+
+    fn raw(&self, message: &Message, published_at: DateTime<Utc>) -> RawMessage {
+        RawMessage {
+            subject: message.subject.to_string(),
+            headers: message.headers.as_ref().map_or_else(Vec::new, headers),
+            payload: message.payload.clone(),
+            stream: self.stream.clone(),
+            stream_sequence: self.last_sequence,
+            published_at,
+        }
+    }
+}
+
+/// Where a message stands, by what has been read.
+enum Place {
+    /// It is the next, and was published then.
+    Next(DateTime<Utc>),
+    /// It was read before, under this sequence.
+    Again(u64),
+}
+
+/// Headers by name: the client has them in an order that differs each time, and a dead letter keeps them.
+fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut headers: Vec<_> = headers
+        .iter()
+        .flat_map(|(name, values)| {
+            values
+                .iter()
+                .map(move |value| (name.to_string(), value.to_string()))
+        })
+        .collect();
+    // Stable, so that the values of a name keep their order.
+    headers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    headers
+}
+
+async fn read_all(raw: Vec<RawMessage>) -> Vec<Arrival> {
+    if raw.len() <= DECODE_IN_PLACE_MAX {
+        return raw.into_iter().map(envelope::read).collect();
+    }
+    match spawn_blocking(|| raw.into_iter().map(envelope::read).collect()).await {
+        Ok(arrivals) => arrivals,
+        Err(error) => resume_unwind(error.into_panic()),
+    }
+}
