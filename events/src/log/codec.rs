@@ -244,7 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::log::suite;
+    use crate::log::samples;
 
     proptest! {
         #[test]
@@ -257,12 +257,12 @@ mod tests {
         }
 
         #[test]
-        fn a_record_reads_back(entry in suite::any_entry(), position in 1..u64::MAX, at in suite::any_time()) {
+        fn a_record_reads_back(entry in samples::any_entry(), position in 1..u64::MAX, at in samples::any_time()) {
             let record = Record::from_entry(entry, position, at);
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record);
             let read = RecordReader::default().record(&bytes).unwrap();
-            suite::assert_same(&[read], &[record]);
+            samples::assert_same(&[read], &[record]);
         }
 
         #[test]
@@ -271,7 +271,7 @@ mod tests {
         }
 
         #[test]
-        fn a_record_cut_short_is_refused(entry in suite::any_entry(), cut in any::<prop::sample::Index>()) {
+        fn a_record_cut_short_is_refused(entry in samples::any_entry(), cut in any::<prop::sample::Index>()) {
             let record = Record::from_entry(entry, 1, DateTime::UNIX_EPOCH);
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record);

@@ -7,13 +7,9 @@ use uuid::Uuid;
 
 use super::codec::{RecordReader, chain_digest, put_record};
 use super::index::{self, candidate_digest, subject_digest};
-use super::pack::Unpacker;
-use super::{LogError, Record, StreamOrigin, keys, meta, suite};
+use super::unpack::Unpacker;
+use super::{LogError, Record, StreamOrigin, keys, meta, samples};
 use crate::event::About;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -66,10 +62,10 @@ const CHECKPOINT: &str = "06 4f5244455253 14 00 ac02 28 00 5b6b9b2f0472e977";
 fn a_record_has_these_bytes() {
     let mut encoded = Vec::new();
     put_record(&mut encoded, &record());
-    assert_eq!(hex(&encoded), hex(&bytes(RECORD)));
+    assert_eq!(encoded, bytes(RECORD));
     assert_eq!(chain_digest(5, &encoded), 0x0aa1_1c45_031d_ccbc);
     let read = RecordReader::default().record(&bytes(RECORD)).unwrap();
-    suite::assert_same(&[read], &[record()]);
+    samples::assert_same(&[read], &[record()]);
 }
 
 #[test]
@@ -78,7 +74,7 @@ fn a_pack_of_these_bytes_is_read() {
     let pack = Unpacker::default()
         .unpack(300, &bytes(PACK), no_chunk, |_| true)
         .unwrap();
-    suite::assert_same(&pack.records, &[record()]);
+    samples::assert_same(&pack.records, &[record()]);
     assert_eq!((pack.before, pack.after), (5, 0x0aa1_1c45_031d_ccbc));
 }
 
@@ -86,12 +82,9 @@ fn a_pack_of_these_bytes_is_read() {
 fn an_index_entry_has_these_bytes() {
     let mut entries = Vec::new();
     index::index(&[record()], |subject, first, value| {
-        entries.push((hex(&keys::index(subject, first)), hex(value)));
+        entries.push((keys::index(subject, first).to_vec(), value.to_vec()));
     });
-    assert_eq!(
-        entries,
-        [(hex(&bytes(INDEX_KEY)), hex(&bytes(INDEX_ENTRY)))]
-    );
+    assert_eq!(entries, [(bytes(INDEX_KEY), bytes(INDEX_ENTRY))]);
 }
 
 #[test]
@@ -116,14 +109,11 @@ fn things_have_these_digests() {
 #[test]
 fn what_the_log_keeps_about_itself_has_these_bytes() {
     let id = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
-    assert_eq!(hex(&meta::identity_value(id)), hex(&bytes(META)));
+    assert_eq!(meta::identity_value(id), bytes(META));
     assert_eq!(meta::read_identity(&bytes(META)).unwrap(), id);
 
-    let checkpoint = suite::checkpoint(300);
-    assert_eq!(
-        hex(&meta::checkpoint_value(&checkpoint)),
-        hex(&bytes(CHECKPOINT))
-    );
+    let checkpoint = samples::checkpoint(300);
+    assert_eq!(meta::checkpoint_value(&checkpoint), bytes(CHECKPOINT));
     assert_eq!(
         meta::read_checkpoint(&bytes(CHECKPOINT)).unwrap(),
         checkpoint

@@ -157,6 +157,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::samples;
     use crate::log::suite::{self, Subject};
 
     struct InMemory(MemoryLog);
@@ -178,11 +179,11 @@ mod tests {
     #[test]
     fn a_log_that_fails_stays_failed() {
         let log = MemoryLog::new();
-        log.append(suite::batch(vec![suite::entry("o", "1")]))
+        log.append(samples::batch(vec![samples::entry("o", "1")]))
             .unwrap();
         log.fail();
         for _ in 0..2 {
-            let refused = log.append(suite::batch(vec![suite::entry("o", "2")]));
+            let refused = log.append(samples::batch(vec![samples::entry("o", "2")]));
             assert!(matches!(refused, Err(LogError::Poisoned)));
         }
         assert_eq!(log.head().position, 1);

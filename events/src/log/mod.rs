@@ -16,9 +16,12 @@ pub mod memory;
 mod meta;
 mod pack;
 pub mod record;
+#[cfg(test)]
+mod samples;
 pub mod sled_log;
 #[cfg(test)]
 mod suite;
+mod unpack;
 pub mod writer;
 
 use std::io;

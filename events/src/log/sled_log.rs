@@ -8,6 +8,7 @@
 //! - Every value keeps a check over its bytes, and all records are chained by digests.
 //! - The directory is locked by this module before sled touches it.
 
+mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -15,29 +16,22 @@ mod verify;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::store::{Changes, make_durable, missing, open_store, store_failed, unpack};
 use super::directory::{Directory, failed};
 use super::index::{self, Candidate, RecentLookups};
 use super::mark::Mark;
-use super::pack::{Pack, PackSink, Packer, Unpacker};
+use super::pack::Packer;
+use super::unpack::{Pack, Unpacker};
 use super::{Batch, EventLog, Head, LogError, LogStats, Position, Record, keys, meta};
 use crate::event::About;
 
-/// What sled keeps of the tree in memory, roughly: it is no bound, resident memory is about twice this.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-
 /// Uncompressed bytes after which a read stops, however many records were asked for.
 pub const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// How long an open waits for sled's threads of a log that this process has just closed.
-const REOPEN_WAIT_MAX: Duration = Duration::from_secs(5);
-const REOPEN_WAIT_STEP: Duration = Duration::from_millis(10);
 
 /// An event log in a directory of its own.
 ///
@@ -339,95 +333,5 @@ impl EventLog for SledLog {
             disk_bytes: self.directory.bytes()?,
             checkpoint: head.checkpoint,
         })
-    }
-}
-
-/// The writes of one batch.
-#[derive(Default)]
-struct Changes(sled::Batch);
-
-impl Changes {
-    fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.0.insert(key, value);
-    }
-}
-
-impl PackSink for Changes {
-    fn pack(&mut self, first: Position, value: &[u8]) {
-        self.put(&keys::pack(first), value);
-    }
-
-    fn chunk(&mut self, first: Position, number: u32, value: &[u8]) {
-        self.put(&keys::chunk(first, number), value);
-    }
-}
-
-fn open_store(path: &Path) -> Result<sled::Db, LogError> {
-    // No flusher: the only sync is this module's, and its errors are seen.
-    let config = sled::Config::new()
-        .path(path)
-        .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(None);
-    let give_up_at = Instant::now() + REOPEN_WAIT_MAX;
-    loop {
-        match config.open() {
-            // Our own lock is held, so no other process has the store: sled's threads of a log that this process has
-            // dropped may hold its files a little longer.
-            Err(sled::Error::Io(error))
-                if error.to_string().contains("could not acquire lock")
-                    && Instant::now() < give_up_at =>
-            {
-                thread::sleep(REOPEN_WAIT_STEP);
-            }
-            opened => return Ok(opened?),
-        }
-    }
-}
-
-/// On Linux sled's flush neither syncs the file's length nor the drive's cache; the sync does.
-fn make_durable(db: &sled::Db, database: &File, directory: &Directory) -> Result<(), LogError> {
-    db.flush()?;
-    database
-        .sync_data()
-        .map_err(failed("sync", &directory.database_path()))
-}
-
-fn unpack(
-    db: &sled::Db,
-    unpacker: &mut Unpacker,
-    first: Position,
-    value: &[u8],
-    wanted: impl Fn(Position) -> bool,
-) -> Result<Pack, LogError> {
-    let chunk = |number| {
-        db.get(keys::chunk(first, number))
-            .map_err(|error| store_failed(first, error))
-    };
-    unpacker.unpack(first, value, chunk, wanted)
-}
-
-fn missing(position: Position) -> LogError {
-    LogError::Corrupt {
-        position,
-        problem: "the record is missing".to_owned(),
-    }
-}
-
-/// sled has checks of its own over its file; what they find is damage like any other.
-fn store_failed(position: Position, error: sled::Error) -> LogError {
-    match error {
-        sled::Error::Corruption { .. } => LogError::Corrupt {
-            position,
-            problem: "the store's own check of its file failed; restore the directory from a copy"
-                .to_owned(),
-        },
-        other => LogError::Store(other),
-    }
-}
-
-/// For what is not read for a position.
-impl From<sled::Error> for LogError {
-    fn from(error: sled::Error) -> Self {
-        store_failed(0, error)
     }
 }

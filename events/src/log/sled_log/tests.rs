@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use super::SledLog;
 use crate::event::About;
 use crate::log::index::{self, Candidate};
-use crate::log::suite::{self, Subject, batch, entry};
+use crate::log::samples::{self, batch, entry};
+use crate::log::suite::{self, Subject};
 use crate::log::{Entry, EventLog, LogError, keys, meta};
 
 struct OnDisk {
@@ -103,7 +104,7 @@ fn a_newer_format_is_refused() {
 #[test]
 fn no_value_goes_where_the_store_never_syncs() {
     let mut subject = OnDisk::new();
-    suite::fill_with_large_records(subject.log());
+    samples::fill_with_large_records(subject.log());
     let blobs = subject.directory.path().join("blobs");
     assert_eq!(fs::read_dir(&blobs).unwrap().count(), 0);
     subject.reopen();

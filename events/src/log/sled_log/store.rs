@@ -1,0 +1,112 @@
+//! sled as the log uses it: opened, written and made durable.
+
+use std::fs::File;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::log::directory::{Directory, failed};
+use crate::log::pack::PackSink;
+use crate::log::unpack::{Pack, Unpacker};
+use crate::log::{LogError, Position, keys};
+
+/// What sled keeps of the tree in memory, roughly: it is no bound, resident memory is about twice this.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long an open waits for sled's threads of a log that this process has just closed.
+const REOPEN_WAIT_MAX: Duration = Duration::from_secs(5);
+const REOPEN_WAIT_STEP: Duration = Duration::from_millis(10);
+
+/// The writes of one batch.
+#[derive(Default)]
+pub(super) struct Changes(pub(super) sled::Batch);
+
+impl Changes {
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.0.insert(key, value);
+    }
+}
+
+impl PackSink for Changes {
+    fn pack(&mut self, first: Position, value: &[u8]) {
+        self.put(&keys::pack(first), value);
+    }
+
+    fn chunk(&mut self, first: Position, number: u32, value: &[u8]) {
+        self.put(&keys::chunk(first, number), value);
+    }
+}
+
+pub(super) fn open_store(path: &Path) -> Result<sled::Db, LogError> {
+    // No flusher: the only sync is this module's, and its errors are seen.
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None);
+    let give_up_at = Instant::now() + REOPEN_WAIT_MAX;
+    loop {
+        match config.open() {
+            // Our own lock is held, so no other process has the store: sled's threads of a log that this process has
+            // dropped may hold its files a little longer.
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock")
+                    && Instant::now() < give_up_at =>
+            {
+                thread::sleep(REOPEN_WAIT_STEP);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// On Linux sled's flush neither syncs the file's length nor the drive's cache; the sync does.
+pub(super) fn make_durable(
+    db: &sled::Db,
+    database: &File,
+    directory: &Directory,
+) -> Result<(), LogError> {
+    db.flush()?;
+    database
+        .sync_data()
+        .map_err(failed("sync", &directory.database_path()))
+}
+
+pub(super) fn unpack(
+    db: &sled::Db,
+    unpacker: &mut Unpacker,
+    first: Position,
+    value: &[u8],
+    wanted: impl Fn(Position) -> bool,
+) -> Result<Pack, LogError> {
+    let chunk = |number| {
+        db.get(keys::chunk(first, number))
+            .map_err(|error| store_failed(first, error))
+    };
+    unpacker.unpack(first, value, chunk, wanted)
+}
+
+pub(super) fn missing(position: Position) -> LogError {
+    LogError::Corrupt {
+        position,
+        problem: "the record is missing".to_owned(),
+    }
+}
+
+/// sled has checks of its own over its file; what they find is damage like any other.
+pub(super) fn store_failed(position: Position, error: sled::Error) -> LogError {
+    match error {
+        sled::Error::Corruption { .. } => LogError::Corrupt {
+            position,
+            problem: "the store's own check of its file failed; restore the directory from a copy"
+                .to_owned(),
+        },
+        other => LogError::Store(other),
+    }
+}
+
+/// For what is not read for a position.
+impl From<sled::Error> for LogError {
+    fn from(error: sled::Error) -> Self {
+        store_failed(0, error)
+    }
+}
