@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::SledLog;
+use super::store::open_store;
 use crate::event::About;
 use crate::log::index::{self, Candidate};
 use crate::log::samples::{self, batch, entry};
@@ -39,11 +40,7 @@ suite::contract!(OnDisk);
 
 /// The store without the log, to damage it.
 fn with_store<T>(directory: &Path, change: impl FnOnce(&sled::Db) -> T) -> T {
-    let db = sled::Config::new()
-        .path(directory)
-        .flush_every_ms(None)
-        .open()
-        .unwrap();
+    let db = open_store(directory).unwrap();
     let result = change(&db);
     db.flush().unwrap();
     result
