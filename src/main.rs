@@ -4,9 +4,15 @@
 //! - [`config`]: what `serve` can be told, by flags, `FARELOG_…` variables and a file.
 //! - [`serve`]: the wiring of log, projections, ingestion and HTTP, and their orderly end.
 
+mod assembly;
 mod cli;
 mod config;
+mod engine;
+mod errors;
+mod http;
+mod offline;
 mod serve;
+mod telemetry;
 
 use std::process::ExitCode;
 

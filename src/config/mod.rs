@@ -1,7 +1,224 @@
-//! What `farelog serve` can be told.
+//! What `farelog serve` can be told: by a flag, else by a `FARELOG_…` variable, else by the file, else by default.
+
+mod file;
+mod listen;
+mod nats;
+mod settings;
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 
 use clap::Args;
+use farelog_events::ingest::STREAM_DEFAULT;
+
+pub use nats::NatsChoice;
+pub use settings::{LogFormat, Settings};
+
+use crate::cli::exit::Failure;
+use crate::http::RateLimits;
+use listen::ListenAddress;
 
 /// The flags of `farelog serve`.
 #[derive(Debug, Args)]
-pub struct ServeArgs {}
+#[command(
+    after_help = "Every flag but --config can stand in the file too, under its own name: `listen = \"127.0.0.1:0\"`.\n\
+    A flag goes before its variable, the variable before the file.\n\n\
+    Examples:\n  farelog serve\n  farelog serve --nats nats://127.0.0.1:4222 --data-dir /var/lib/farelog --config farelog.toml"
+)]
+pub struct ServeArgs {
+    /// A TOML file with settings
+    #[arg(long, env = "FARELOG_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Connections that are open at a time when nothing else is said.
+const CONNECTIONS_MAX_DEFAULT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+
+/// What the server does, with every default filled in.
+#[derive(Debug)]
+pub struct Config {
+    /// The broker.
+    pub nats: NatsChoice,
+    /// The port of the broker that farelog runs itself; any free one when `None`.
+    pub nats_port: Option<u16>,
+    /// A file with credentials for the broker.
+    pub nats_credentials: Option<PathBuf>,
+    /// The stream to read.
+    pub stream: String,
+    /// Whether to take a stream that is not the log's for its continuation, once.
+    pub adopt_stream: bool,
+    /// Where log and projections are.
+    pub data_dir: PathBuf,
+    /// Where HTTP is served; a loopback address.
+    pub listen: SocketAddr,
+    /// What stands before the addresses that answers name.
+    pub public_url: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_filter: String,
+    /// Each caller's share of requests.
+    pub rate_limits: RateLimits,
+    /// Connections that are open at a time.
+    pub connections_max: NonZeroUsize,
+}
+
+impl Config {
+    /// Reads the file, if one is named, and fills in defaults.
+    ///
+    /// # Errors
+    /// Usage: the file can't be read or has something that is not understood, or a value is refused.
+    pub fn load(args: ServeArgs) -> Result<Self, Failure> {
+        let settings = match &args.config {
+            Some(path) => args.settings.or(file::read(path)?),
+            None => args.settings,
+        };
+        Self::resolve(settings)
+    }
+
+    fn resolve(settings: Settings) -> Result<Self, Failure> {
+        let listen = settings.listen.unwrap_or_default();
+        let defaults = RateLimits::default();
+        let per_minute = |set: Option<NonZeroU32>, default| set.unwrap_or(default);
+        Ok(Self {
+            nats: settings.nats.unwrap_or_default(),
+            nats_port: settings.nats_port,
+            nats_credentials: settings.nats_credentials,
+            stream: settings.stream.unwrap_or_else(|| STREAM_DEFAULT.to_owned()),
+            adopt_stream: settings.adopt_stream.unwrap_or(false),
+            data_dir: settings
+                .data_dir
+                .unwrap_or_else(|| PathBuf::from("./farelog-data")),
+            listen: listen.checked()?,
+            public_url: settings.public_url.unwrap_or_default(),
+            log_format: settings.log_format.unwrap_or_default(),
+            log_filter: settings.log_filter.unwrap_or_else(|| "info,async_nats=warn".to_owned()),
+            rate_limits: RateLimits {
+                named_per_minute: per_minute(
+                    settings.named_requests_per_minute,
+                    defaults.named_per_minute,
+                ),
+                unnamed_per_minute: per_minute(
+                    settings.unnamed_requests_per_minute,
+                    defaults.unnamed_per_minute,
+                ),
+                require_name: settings.require_client_name.unwrap_or(false),
+            },
+            connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+        })
+    }
+}
+
+impl ListenAddress {
+    /// The address, if nobody beyond this machine can reach it.
+    fn checked(self) -> Result<SocketAddr, Failure> {
+        let Self(address) = self;
+        if address.ip().is_loopback() {
+            return Ok(address);
+        }
+        Err(Failure::Usage(format!(
+            "--listen {address} is refused: the HTTP interface knows no passwords, so it listens on a loopback address \
+             only (127.0.0.1 or [::1]); to serve others, put a proxy before it that knows them"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn load(line: &[&str]) -> Result<Config, Failure> {
+        let line = Line::try_parse_from([&["serve"], line].concat());
+        Config::load(
+            line.map_err(|error| Failure::Usage(error.to_string()))?
+                .args,
+        )
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    fn refusal(line: &[&str]) -> String {
+        match load(line) {
+            Err(Failure::Usage(sentence)) => sentence,
+            other => panic!("not refused as usage: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let config = load(&[]).unwrap();
+        assert_eq!(config.nats, NatsChoice::Embedded);
+        assert_eq!(config.data_dir, PathBuf::from("./farelog-data"));
+        assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.stream, "ORDERS");
+        assert_eq!(config.rate_limits, RateLimits::default());
+        assert!(!config.adopt_stream);
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_file() {
+        let file = file("stream = \"SALES\"\nlisten = \"127.0.0.1:1\"\nadopt-stream = true\n");
+        let path = file.path().to_str().unwrap();
+        let config = load(&["--config", path, "--listen", "[::1]:0"]).unwrap();
+        assert_eq!(config.stream, "SALES");
+        assert_eq!(config.listen, "[::1]:0".parse().unwrap());
+        assert!(config.adopt_stream);
+        let config = load(&["--config", path, "--adopt-stream=false"]).unwrap();
+        assert!(!config.adopt_stream);
+    }
+
+    #[test]
+    fn what_the_file_has_wrong_is_said_with_its_place() {
+        let unknown = file("stream = \"SALES\"\nlisen = \"127.0.0.1:1\"\n");
+        let said = refusal(&["--config", unknown.path().to_str().unwrap()]);
+        assert!(said.contains("line 2, column 1"), "{said}");
+        assert!(said.contains("lisen"), "{said}");
+        let malformed = file("nats-port = \"four\"\n");
+        let said = refusal(&["--config", malformed.path().to_str().unwrap()]);
+        assert!(said.contains("line 1, column 13"), "{said}");
+        let said = refusal(&["--config", "/nowhere/farelog.toml"]);
+        assert!(said.contains("/nowhere/farelog.toml"), "{said}");
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_refused_with_the_reason() {
+        for address in ["0.0.0.0:8080", "[::]:8080", "192.168.1.4:8080"] {
+            let said = refusal(&["--listen", address]);
+            assert!(said.contains("no passwords"), "{said}");
+        }
+        assert!(
+            load(&["--listen", "localhost:0"])
+                .unwrap()
+                .listen
+                .ip()
+                .is_loopback()
+        );
+        assert!(refusal(&["--listen", "example.com:80"]).contains("--listen"));
+    }
+
+    #[test]
+    fn a_switch_is_on_when_named() {
+        assert!(load(&["--adopt-stream"]).unwrap().adopt_stream);
+        assert!(
+            load(&["--require-client-name"])
+                .unwrap()
+                .rate_limits
+                .require_name
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! The settings by name, each perhaps not set.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::listen::ListenAddress;
+use super::nats::NatsChoice;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a collector: one JSON object a line.
+    Json,
+}
+
+/// Declares the settings once, as flags, variables and keys of the file, and how one set falls back to another.
+macro_rules! settings {
+    ($($(#[$attribute:meta])* $name:ident: $type:ty,)+) => {
+        /// The settings of `farelog serve` by name; `None` where nothing is said.
+        #[derive(Debug, Clone, PartialEq, Default, Deserialize, clap::Args)]
+        #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Settings {
+            $($(#[$attribute])* pub $name: Option<$type>,)+
+        }
+
+        impl Settings {
+            /// These settings, and where they say nothing, those.
+            #[must_use]
+            pub fn or(self, those: Self) -> Self {
+                Self {
+                    $($name: self.$name.or(those.$name),)+
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// The NATS server: an address, several with commas between, or `embedded` for one that farelog runs itself
+    /// [default: embedded]
+    #[arg(long, env = "FARELOG_NATS", value_name = "URL|embedded")]
+    nats: NatsChoice,
+    /// Port of the embedded NATS server [default: any free one]
+    #[arg(long, env = "FARELOG_NATS_PORT", value_name = "PORT")]
+    nats_port: u16,
+    /// A file with credentials for the NATS server
+    #[arg(long, env = "FARELOG_NATS_CREDENTIALS", value_name = "FILE")]
+    nats_credentials: PathBuf,
+    /// The stream to read [default: ORDERS]
+    #[arg(long, env = "FARELOG_STREAM", value_name = "NAME")]
+    stream: String,
+    /// Take a stream that is not the one that the log was fed from for its continuation
+    #[arg(long, env = "FARELOG_ADOPT_STREAM", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "BOOL")]
+    adopt_stream: bool,
+    /// Where log and projections are kept [default: ./farelog-data]
+    #[arg(long, env = "FARELOG_DATA_DIR", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Where HTTP is served, on this machine only; port 0 is any free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "FARELOG_LISTEN", value_name = "ADDR")]
+    listen: ListenAddress,
+    /// What stands before the addresses that answers name, where a proxy serves them under another
+    #[arg(long, env = "FARELOG_PUBLIC_URL", value_name = "URL")]
+    public_url: String,
+    /// How log lines are written to stderr [default: text]
+    #[arg(long, env = "FARELOG_LOG_FORMAT", value_enum)]
+    log_format: LogFormat,
+    /// Which log lines are written, for example `info,farelog_events=debug` [default: info,async_nats=warn]
+    #[arg(long, env = "FARELOG_LOG_FILTER", value_name = "DIRECTIVES")]
+    log_filter: String,
+    /// Requests a minute for each caller that names itself [default: 600]
+    #[arg(long, env = "FARELOG_NAMED_REQUESTS_PER_MINUTE", value_name = "N")]
+    named_requests_per_minute: NonZeroU32,
+    /// Requests a minute for all callers together that don't [default: 30]
+    #[arg(long, env = "FARELOG_UNNAMED_REQUESTS_PER_MINUTE", value_name = "N")]
+    unnamed_requests_per_minute: NonZeroU32,
+    /// Refuse callers that don't name themselves
+    #[arg(long, env = "FARELOG_REQUIRE_CLIENT_NAME", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "BOOL")]
+    require_client_name: bool,
+    /// Connections that are open at a time [default: 1024]
+    #[arg(long, env = "FARELOG_CONNECTIONS_MAX", value_name = "N")]
+    connections_max: NonZeroUsize,
+}

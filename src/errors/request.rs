@@ -1,0 +1,47 @@
+//! Codes about a request as such, whatever it asks for.
+
+use super::codes;
+
+codes! { REQUEST_CODES;
+    VALIDATION_FAILED = "validation-failed", Some(400), "The request is not valid",
+        "One or more parameters, headers or fields of the body are missing, malformed, out of range or unknown. \
+         The member `errors` names each with its field, a message and a code of its own.",
+        "Correct the fields that `errors` names. Unknown parameters and fields are refused rather than ignored, so \
+         look for misspellings first; /openapi.json lists what each operation takes.";
+    CLIENT_NAME_REQUIRED = "client-name-required", Some(400), "The caller did not name itself",
+        "This server is configured to refuse callers without an `ET-Client-Name` header.",
+        "Send `ET-Client-Name: <company>-<application>`, for example `ET-Client-Name: acme-ticketshop`.";
+    PATH_UNKNOWN = "path-unknown", Some(404), "There is nothing at this address",
+        "No operation has this path.",
+        "Compare the path with /openapi.json, which lists every operation of this server. Identifiers in a path \
+         are percent-encoded, and there is no slash at the end.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", Some(405), "The address does not take this method",
+        "The path exists, but not for this HTTP method. The header `Allow` lists the methods it has.",
+        "Use one of the methods in `Allow`.";
+    REQUEST_TIMEOUT = "request-timeout", Some(408), "The request took too long",
+        "The request was not received and answered within the server's time limit, for example because its body came \
+         too slowly. A change that was asked for may still be recorded.",
+        "Send it again: every operation that changes something may be repeated without doing it twice.";
+    BODY_TOO_LARGE = "body-too-large", Some(413), "The body is too large",
+        "The request's body is larger than the server takes.",
+        "Send less than the limit that `detail` names.";
+    MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", Some(415), "The body is in a form that is not understood",
+        "The header `Content-Type` names a form that this operation does not read.",
+        "Send `Content-Type: application/json`; a program may be published as `application/toml` too.";
+    RATE_LIMITED = "rate-limited", Some(429), "Too many requests",
+        "The caller made more requests in a minute than its share. Callers without an `ET-Client-Name` header all \
+         share one small allowance.",
+        "Wait as many seconds as `Retry-After` says. If the header `ET-Client-Name` was missing, send it: named \
+         callers have an allowance of their own.";
+    INTERNAL_ERROR = "internal-error", Some(500), "The server failed",
+        "Something went wrong within the server. The cause is in its log, under the correlation id of this answer.",
+        "Try again once. If it stays, give the operator of the server the `correlationId`.";
+    SERVICE_UNAVAILABLE = "service-unavailable", Some(503), "The server can't take this at the moment",
+        "The server is starting, stopping, or has stopped taking changes after a failed write.",
+        "Try again in a few seconds; /health/ready says what the server is waiting for.";
+    POSITION_NOT_REACHED = "position-not-reached", Some(504), "The answer is not that far yet",
+        "The request asked for an answer that reflects at least `minStreamSequence` or `minPosition`, and that was not \
+         reached within `timeoutMs`. This does not mean that the event was lost.",
+        "Ask again, or with a larger `timeoutMs`. If it stays, compare the sequence with the one at /health/ready: \
+         ingestion may be behind or stopped, or the number may be of another stream.";
+}

@@ -1,0 +1,408 @@
+//! Ticket distribution: summary, generate, distribute (operations 3 to 7; domain, section 5).
+
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use farelog_events::distribution::TravelCard;
+use farelog_events::event::{About, EventKind};
+use farelog_events::id::{OrderId, OrderLineId};
+use farelog_events::log::writer::Decision;
+use farelog_projections::answer::Answer;
+use farelog_projections::distribution::{
+    Distribute, DistributionRefusal, Generate, Groups, Reach, decision, summary,
+};
+use farelog_projections::document::OrderDocument;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::body::{JsonBody, OptionalJsonBody};
+use super::caller::Caller;
+use super::correlation::CorrelationId;
+use super::event::own_event;
+use super::orders::unknown_order;
+use super::path::PathParameters;
+use super::position::{AtLeast, answered};
+use super::problem::{FieldProblem, Problem};
+use super::query::QueryParameters;
+use super::schema::{DistributionSummaryView, GroupView};
+use super::state::Server;
+use crate::engine::EngineError;
+use crate::errors;
+
+/// Longest free text of a distribution (card number, kind of card, kind of checksum), in bytes.
+const TEXT_BYTES_MAX: usize = 128;
+/// Most lines that one call names.
+const ORDER_LINES_MAX: usize = 1_000;
+/// Since when operations 5 and 6 are deprecated, as a Unix time: 2026-01-01 (RFC 9745).
+const DEPRECATED_SINCE: &str = "@1767225600";
+static DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+
+/// The travel card that tickets are written to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TravelCardRequest {
+    /// Whether to activate the tickets at once.
+    #[serde(default)]
+    activate: bool,
+    /// The kind of card.
+    payment_means_type: Option<String>,
+    /// The card's number.
+    media_serial_number_id: String,
+}
+
+/// What to distribute, and how. All of it may be left out, and so may the body.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DistributionRequest {
+    /// The lines whose tickets to send; all when absent.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    order_line_ids: Option<Vec<OrderLineId>>,
+    /// Not to be delivered before.
+    deliver_after: Option<DateTime<Utc>>,
+    /// How the QR code is checked.
+    qr_checksum_type: Option<String>,
+    /// The travel card to write to.
+    travel_card: Option<TravelCardRequest>,
+}
+
+/// Summary of distribution data for an order
+///
+/// What the ticket systems call the order's tickets: each row once, with at least one of its two fields.
+#[utoipa::path(
+    get,
+    path = "/sales/v1/ticket-distributions/{orderId}/summary",
+    operation_id = "getDistributionSummary",
+    tag = "ticket distributions",
+    params(("orderId" = String, Path, description = "The order")),
+    responses(
+        (status = 200, description = "The summary", body = DistributionSummaryView),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`order-unknown`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+pub async fn summarise(
+    State(server): State<Server>,
+    path: PathParameters,
+    mut query: QueryParameters,
+) -> Result<Response, Problem> {
+    let order: OrderId = path.get("orderId")?;
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    at_least.wait(&server).await?;
+    let document = document(&server, &order).await?;
+    Ok(answered(Answer {
+        position: document.position,
+        value: summary(&order, &document.value.groups),
+    }))
+}
+
+/// Generate ticket distributions
+///
+/// Gives each confirmed line that is not cancelled one group with one ticket distribution per main product. Again
+/// without a change of the order: the same groups and ids, and nothing is recorded.
+#[utoipa::path(
+    post,
+    path = "/sales/v1/ticket-distributions/{orderId}/generate",
+    operation_id = "generateTicketDistributions",
+    tag = "ticket distributions",
+    params(("orderId" = String, Path, description = "The order")),
+    responses(
+        (status = 200, description = "All groups of the order", body = [GroupView]),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`order-unknown`"),
+        (status = 409, description = "`order-not-confirmed`"),
+        (status = 422, description = "`too-many-tickets`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+pub async fn generate(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    mut query: QueryParameters,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let order: OrderId = path.get("orderId")?;
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    at_least.wait(&server).await?;
+    let command = Generate {
+        created_by_dci: caller.distribution_channel,
+        pos: caller.pos,
+        language: caller.language.unwrap_or_default(),
+    };
+    let asked = order.clone();
+    server
+        .engine()
+        .decide(move |projections, moment| {
+            let document = projections.order(&asked).map_err(EngineError::from)?.value;
+            let state = document.as_ref().map(OrderDocument::state);
+            let none = Groups::default();
+            let groups = document.as_ref().map_or(&none, |document| &document.groups);
+            let generated = decision::generate(&asked, state.as_ref(), groups, command)
+                .map_err(|refusal| refused(&refusal))?;
+            let event = generated.map(|data| {
+                let kind = EventKind::TicketDistributionGroupsGenerated;
+                let about = About::Order(asked.clone());
+                own_event(kind, about, &data, moment, &correlation_id)
+            });
+            Ok::<_, Problem>(Decision {
+                events: event.transpose()?.into_iter().collect(),
+                answer: (),
+            })
+        })
+        .await?;
+    groups_of(&server, &order).await
+}
+
+/// Distribute to NOD as QR code and animation
+///
+/// Deprecated: handles orders of version 1 and the fulfilment method NOD only. Its successor is
+/// `POST /sales/v1/ticket-distribution-groups/{orderId}/distribute`.
+#[utoipa::path(
+    post,
+    path = "/sales/v1/ticket-distributions/{orderId}/distribute/qr-code",
+    operation_id = "distributeAsQrCode",
+    tag = "ticket distributions",
+    params(
+        ("orderId" = String, Path, description = "The order"),
+        ("deliverAfter" = Option<DateTime<Utc>>, Query, description = "Not to be delivered before"),
+        ("qrChecksumType" = Option<String>, Query, description = "How the QR code is checked"),
+    ),
+    responses(
+        (status = 200, description = "All groups of the order", body = [GroupView]),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`order-unknown`"),
+        (status = 409, description = "`not-generated`"),
+        (status = 422, description = "`order-version-not-supported`, `nothing-to-distribute`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+#[deprecated = "operation 7 is its successor"]
+pub async fn distribute_as_qr_code(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    mut query: QueryParameters,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let order: OrderId = path.get("orderId")?;
+    let deliver_after = query.optional("deliverAfter");
+    let qr_checksum_type = query.text("qrChecksumType");
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    check_text("qrChecksumType", qr_checksum_type.as_deref())?;
+    at_least.wait(&server).await?;
+    let command = Distribute {
+        reach: Reach::FirstVersionNod,
+        deliver_after,
+        qr_checksum_type,
+        ..by(caller)
+    };
+    distribute(server, correlation_id, order, command).await
+}
+
+/// Distribute to NOD on travel card
+///
+/// Deprecated: handles orders of version 1 and the fulfilment method NOD only. Its successor is
+/// `POST /sales/v1/ticket-distribution-groups/{orderId}/distribute`.
+#[utoipa::path(
+    post,
+    path = "/sales/v1/ticket-distributions/{orderId}/distribute/travel-card",
+    operation_id = "distributeOnTravelCard",
+    tag = "ticket distributions",
+    params(("orderId" = String, Path, description = "The order")),
+    request_body = TravelCardRequest,
+    responses(
+        (status = 200, description = "All groups of the order", body = [GroupView]),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`order-unknown`"),
+        (status = 409, description = "`not-generated`"),
+        (status = 422, description = "`order-version-not-supported`, `nothing-to-distribute`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+#[deprecated = "operation 7 is its successor"]
+pub async fn distribute_on_travel_card(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    mut query: QueryParameters,
+    caller: Caller,
+    JsonBody(card): JsonBody<TravelCardRequest>,
+) -> Result<Response, Problem> {
+    let order: OrderId = path.get("orderId")?;
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    let card = card.check("")?;
+    at_least.wait(&server).await?;
+    let command = Distribute {
+        reach: Reach::FirstVersionNod,
+        travel_card: Some(card),
+        ..by(caller)
+    };
+    distribute(server, correlation_id, order, command).await
+}
+
+/// Distribute
+///
+/// Hands the ticket distributions that are GENERATED or FAILED to their ticket systems. Again: nothing is sent twice.
+#[utoipa::path(
+    post,
+    path = "/sales/v1/ticket-distribution-groups/{orderId}/distribute",
+    operation_id = "distributeGroups",
+    tag = "ticket distributions",
+    params(("orderId" = String, Path, description = "The order")),
+    request_body = Option<DistributionRequest>,
+    responses(
+        (status = 200, description = "All groups of the order", body = [GroupView]),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`order-unknown`"),
+        (status = 409, description = "`not-generated`"),
+        (status = 422, description = "`order-line-unknown`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+pub async fn distribute_groups(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    mut query: QueryParameters,
+    caller: Caller,
+    OptionalJsonBody(request): OptionalJsonBody<DistributionRequest>,
+) -> Result<Response, Problem> {
+    let order: OrderId = path.get("orderId")?;
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    let lines = request.order_line_ids.as_ref().map_or(1, Vec::len);
+    if !(1..=ORDER_LINES_MAX).contains(&lines) {
+        return Err(Problem::field(
+            "orderLineIds",
+            &errors::FIELD_OUT_OF_RANGE,
+            format!("must name 1 to {ORDER_LINES_MAX} lines, or be left out for all"),
+        ));
+    }
+    check_text("qrChecksumType", request.qr_checksum_type.as_deref())?;
+    let card = request.travel_card.map(|card| card.check("travelCard."));
+    let command = Distribute {
+        order_line_ids: request.order_line_ids,
+        deliver_after: request.deliver_after,
+        qr_checksum_type: request.qr_checksum_type,
+        travel_card: card.transpose()?,
+        ..by(caller)
+    };
+    at_least.wait(&server).await?;
+    distribute(server, correlation_id, order, command).await
+}
+
+/// Says on every response, errors included, that the operation is deprecated and by what it is replaced.
+pub async fn deprecated(path: PathParameters, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(&DEPRECATION, HeaderValue::from_static(DEPRECATED_SINCE));
+    // An id that is none leads nowhere; the error says so.
+    if let Ok(order) = path.get::<OrderId>("orderId")
+        && let Ok(link) = HeaderValue::from_str(&format!(
+            "</sales/v1/ticket-distribution-groups/{order}/distribute>; rel=\"successor-version\""
+        ))
+    {
+        headers.insert(header::LINK, link);
+    }
+    response
+}
+
+async fn distribute(
+    server: Server,
+    correlation_id: CorrelationId,
+    order: OrderId,
+    command: Distribute,
+) -> Result<Response, Problem> {
+    let asked = order.clone();
+    server
+        .engine()
+        .decide(move |projections, moment| {
+            let document = projections.order(&asked).map_err(EngineError::from)?.value;
+            let state = document.as_ref().map(OrderDocument::state);
+            let none = Groups::default();
+            let groups = document.as_ref().map_or(&none, |document| &document.groups);
+            let requested = decision::distribute(&asked, state.as_ref(), groups, command)
+                .map_err(|refusal| refused(&refusal))?;
+            let event = requested.map(|data| {
+                let kind = EventKind::TicketDistributionRequested;
+                let about = About::Order(asked.clone());
+                own_event(kind, about, &data, moment, &correlation_id)
+            });
+            Ok::<_, Problem>(Decision {
+                events: event.transpose()?.into_iter().collect(),
+                answer: (),
+            })
+        })
+        .await?;
+    groups_of(&server, &order).await
+}
+
+/// A command of this caller, with all else as it is when nothing is said.
+fn by(caller: Caller) -> Distribute {
+    Distribute {
+        distributed_by_dci: caller.distribution_channel,
+        pos: caller.pos,
+        language: caller.language,
+        ..Distribute::default()
+    }
+}
+
+async fn document(server: &Server, order: &OrderId) -> Result<Answer<OrderDocument>, Problem> {
+    let asked = order.clone();
+    let Answer { position, value } = server
+        .engine()
+        .read(move |projections| projections.order(&asked))
+        .await?;
+    let value = value.ok_or_else(|| unknown_order(order))?;
+    Ok(Answer { position, value })
+}
+
+async fn groups_of(server: &Server, order: &OrderId) -> Result<Response, Problem> {
+    let document = document(server, order).await?;
+    Ok(answered(Answer {
+        position: document.position,
+        value: document.value.groups.to_view(),
+    }))
+}
+
+fn refused(refusal: &DistributionRefusal) -> Problem {
+    match errors::find(refusal.code()) {
+        Some(code) => Problem::saying(code, refusal),
+        None => Problem::internal(refusal),
+    }
+}
+
+fn check_text(field: &str, text: Option<&str>) -> Result<(), Problem> {
+    match text {
+        Some(text) if text.is_empty() || text.len() > TEXT_BYTES_MAX => {
+            Err(Problem::validation(vec![FieldProblem::new(
+                field,
+                &errors::FIELD_OUT_OF_RANGE,
+                format!("must have 1 to {TEXT_BYTES_MAX} bytes"),
+            )]))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl TravelCardRequest {
+    /// The card, if its texts are within their limits; `place` is what stands before its fields in the body.
+    fn check(self, place: &str) -> Result<TravelCard, Problem> {
+        let number = Some(self.media_serial_number_id.as_str());
+        check_text(&format!("{place}mediaSerialNumberId"), number)?;
+        let kind = self.payment_means_type.as_deref();
+        check_text(&format!("{place}paymentMeansType"), kind)?;
+        Ok(TravelCard {
+            activate: self.activate,
+            payment_means_type: self.payment_means_type,
+            media_serial_number_id: self.media_serial_number_id,
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Descriptions: of the interface as OpenAPI, of error codes as pages (operation 16).
+
+use std::sync::Arc;
+
+use axum::extract::Extension;
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::path::PathParameters;
+use super::problem::Problem;
+use super::query::QueryParameters;
+use crate::errors;
+
+/// The description of the interface, as text.
+#[derive(Debug, Clone)]
+pub struct OpenApiJson(pub Arc<str>);
+
+/// The description of this interface
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "getOpenApi",
+    tag = "health",
+    responses((status = 200, description = "An OpenAPI document", body = String, content_type = "application/json"))
+)]
+pub async fn openapi(
+    Extension(OpenApiJson(json)): Extension<OpenApiJson>,
+    query: QueryParameters,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let content_type = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, content_type)], json.to_string()).into_response())
+}
+
+/// All error codes
+#[utoipa::path(
+    get,
+    path = "/docs/errors",
+    operation_id = "getErrorPages",
+    tag = "health",
+    responses((status = 200, description = "A page with a link for each code", body = String, content_type = "text/html"))
+)]
+pub async fn error_index(query: QueryParameters) -> Result<Html<String>, Problem> {
+    query.finish()?;
+    Ok(Html(errors::index_html()))
+}
+
+/// What an error code means, and what to do
+#[utoipa::path(
+    get,
+    path = "/docs/errors/{code}",
+    operation_id = "getErrorPage",
+    tag = "health",
+    params(("code" = String, Path, description = "The `code` of an error, a field or a reason")),
+    responses(
+        (status = 200, description = "A page for a person", body = String, content_type = "text/html"),
+        (status = 404, description = "`error-code-unknown`"),
+    )
+)]
+pub async fn error_page(
+    path: PathParameters,
+    query: QueryParameters,
+) -> Result<Html<String>, Problem> {
+    query.finish()?;
+    let code: String = path.get("code")?;
+    errors::find(&code)
+        .map(|code| Html(errors::html(code)))
+        .ok_or_else(|| {
+            Problem::new(
+                &errors::ERROR_CODE_UNKNOWN,
+                "No page explains this code; /docs/errors lists all there are.",
+            )
+        })
+}

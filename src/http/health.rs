@@ -1,0 +1,244 @@
+//! Whether the server lives, and whether it is ready; figures for Prometheus (operation 16).
+
+use std::sync::OnceLock;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use farelog_events::ingest::{IngestState, IngestStatus};
+use farelog_events::log::{Position, StreamCheckpoint};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::query::QueryParameters;
+use super::state::Server;
+use crate::errors;
+
+/// What is known of the server's parts.
+#[derive(Debug)]
+pub struct Health {
+    ingestion: watch::Receiver<IngestStatus>,
+    /// The end of the log when the server started: until the projections are there, answers may be old.
+    catch_up_to: Position,
+    caught_up: OnceLock<()>,
+}
+
+impl Health {
+    /// A server that is ready once its projections have reached `catch_up_to`.
+    pub fn new(ingestion: watch::Receiver<IngestStatus>, catch_up_to: Position) -> Self {
+        Self {
+            ingestion,
+            catch_up_to,
+            caught_up: OnceLock::new(),
+        }
+    }
+
+    /// How ingestion is doing.
+    pub fn ingestion(&self) -> IngestionView {
+        IngestionView::from(&*self.ingestion.borrow())
+    }
+
+    fn has_caught_up(&self, projected: Position) -> bool {
+        if projected >= self.catch_up_to {
+            self.caught_up.get_or_init(|| ());
+        }
+        self.caught_up.get().is_some()
+    }
+}
+
+/// How far each part of the server is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Readiness {
+    /// Whether it is ready.
+    ready: bool,
+    /// What it waits for, in sentences; empty when it is ready.
+    waiting_for: Vec<String>,
+    /// The event log.
+    log: LogView,
+    /// The projections.
+    projections: ProjectionsView,
+    /// Ingestion from NATS.
+    ingestion: IngestionView,
+}
+
+/// The event log.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LogView {
+    /// Position of the last record.
+    position: Position,
+    /// How far the stream was read.
+    #[schema(value_type = Option<Object>)]
+    checkpoint: Option<StreamCheckpoint>,
+}
+
+/// The projections.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProjectionsView {
+    /// The last record that every answer reflects.
+    position: Position,
+    /// Whether they have reached the place where the log ended when the server started.
+    caught_up: bool,
+}
+
+/// Ingestion from NATS.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestionView {
+    /// What it does.
+    state: IngestionState,
+    /// Why it has stopped, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Sequence of the last message that the log has dealt with.
+    last_sequence: u64,
+    /// Sequence of the stream's last message, as far as it is known.
+    stream_last_sequence: Option<u64>,
+    /// How many messages are still to be read, as far as it is known.
+    behind: Option<u64>,
+}
+
+/// What ingestion does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum IngestionState {
+    /// It has not reached NATS yet.
+    Connecting,
+    /// It reads.
+    Running,
+    /// It lost NATS and tries to find it again.
+    Reconnecting,
+    /// It has stopped, since the stream is not the one that the log was fed from.
+    Stopped,
+}
+
+impl From<&IngestStatus> for IngestionView {
+    fn from(status: &IngestStatus) -> Self {
+        let (state, detail) = match &status.state {
+            IngestState::Connecting => (IngestionState::Connecting, None),
+            IngestState::Running => (IngestionState::Running, None),
+            IngestState::Reconnecting => (IngestionState::Reconnecting, None),
+            IngestState::Stopped(why) => (IngestionState::Stopped, Some(why.to_string())),
+        };
+        Self {
+            state,
+            detail,
+            last_sequence: status.last_sequence,
+            stream_last_sequence: status.stream_last_sequence,
+            behind: status.behind(),
+        }
+    }
+}
+
+/// That the process runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Liveness {
+    /// Always true: a process that does not live does not answer.
+    live: bool,
+}
+
+/// Whether the process runs
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    operation_id = "getLiveness",
+    tag = "health",
+    responses((status = 200, description = "It runs", body = Liveness))
+)]
+pub async fn live(query: QueryParameters) -> Result<Json<Liveness>, Problem> {
+    query.finish()?;
+    Ok(Json(Liveness { live: true }))
+}
+
+/// Whether the server is ready
+///
+/// Not before the projections have reached the place where the log ended when the server started, and not while
+/// ingestion has stopped. A broker that is away does not make it unready: queries and commands go on. A 503 is a
+/// problem with the same members.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "getReadiness",
+    tag = "health",
+    responses(
+        (status = 200, description = "It is ready", body = Readiness),
+        (status = 503, description = "`service-unavailable`: what it waits for stands in `waitingFor`"),
+    )
+)]
+pub async fn ready(
+    State(server): State<Server>,
+    query: QueryParameters,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let readiness = readiness(&server);
+    if readiness.ready {
+        return Ok(Json(readiness).into_response());
+    }
+    let problem = Problem::new(
+        &errors::SERVICE_UNAVAILABLE,
+        readiness.waiting_for.join(" "),
+    );
+    // Plain data with string keys, which can't fail to become JSON.
+    let members = serde_json::to_value(&readiness).unwrap_or(Value::Null);
+    let members = members.as_object().cloned().unwrap_or_default();
+    Err(members.into_iter().fold(problem, |problem, (name, value)| {
+        problem.with_member(&name, value)
+    }))
+}
+
+/// Figures for Prometheus, in its text format
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "health",
+    responses((status = 200, description = "The figures", body = String, content_type = "text/plain"))
+)]
+pub async fn metrics(
+    State(server): State<Server>,
+    query: QueryParameters,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let content_type = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    Ok((content_type, server.metrics().render()).into_response())
+}
+
+fn readiness(server: &Server) -> Readiness {
+    let head = server.log().head();
+    let position = server.projections().position();
+    let health = server.health();
+    let caught_up = health.has_caught_up(position);
+    let ingestion = health.ingestion();
+    let mut waiting_for = Vec::new();
+    if !caught_up {
+        waiting_for.push(format!(
+            "The projections are at position {position} and catch up to {}.",
+            health.catch_up_to
+        ));
+    }
+    if let Some(detail) = &ingestion.detail {
+        waiting_for.push(format!("Ingestion has stopped: {detail}."));
+    }
+    Readiness {
+        ready: waiting_for.is_empty(),
+        waiting_for,
+        log: LogView {
+            position: head.position,
+            checkpoint: head.checkpoint,
+        },
+        projections: ProjectionsView {
+            position,
+            caught_up,
+        },
+        ingestion,
+    }
+}

@@ -1,0 +1,526 @@
+//! Members of programs (operation 9; domain, section 3, rule 12).
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use farelog_events::event::{About, EventKind, NewEvent};
+use farelog_events::id::{CustomerId, MemberId, OrganisationId, ProgramId};
+use farelog_events::log::writer::{Decision, Moment};
+use farelog_events::member::Membership;
+use farelog_projections::Projections;
+use farelog_projections::answer::{Answer, Paged};
+use farelog_projections::member::{Member, MemberChangeKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::body::JsonBody;
+use super::correlation::CorrelationId;
+use super::event::own_event;
+use super::path::PathParameters;
+use super::position::{AtLeast, FARELOG_POSITION, answered};
+use super::problem::{FieldProblem, Problem};
+use super::programs::unknown_program;
+use super::query::QueryParameters;
+use super::schema::PagedMembers;
+use super::state::Server;
+use crate::engine::EngineError;
+use crate::errors;
+
+/// Longest reference of a member in another system, in characters.
+const EXTERNAL_REFERENCE_CHARS_MAX: usize = 256;
+
+/// A member of a program.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberView {
+    /// The same for as long as the log lives, however often the customer leaves and comes back.
+    #[schema(value_type = i64)]
+    id: MemberId,
+    /// The program.
+    #[schema(value_type = i64)]
+    program_id: ProgramId,
+    /// The customer.
+    #[schema(value_type = String)]
+    customer_id: CustomerId,
+    /// The member's number in another system.
+    external_reference: Option<String>,
+    /// The organisation that enrolled the customer.
+    #[schema(value_type = Option<i64>)]
+    organisation_id: Option<OrganisationId>,
+    /// What the publisher keeps about the member; expressions see it as `member.metadata`.
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+    /// Whether the membership is in force.
+    status: MemberStatus,
+    /// When the customer enrolled, the last time if more than once.
+    enrolled_at: Option<DateTime<Utc>>,
+    /// When the customer left; null while the membership is in force.
+    withdrawn_at: Option<DateTime<Utc>>,
+    /// When anything of this last changed.
+    updated_at: Option<DateTime<Utc>>,
+}
+
+/// Whether a membership is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MemberStatus {
+    /// It is.
+    Active,
+    /// The customer left.
+    Withdrawn,
+}
+
+impl From<Member> for MemberView {
+    fn from(member: Member) -> Self {
+        let active = member.is_active();
+        let last_time_of = |kind| {
+            let mut changes = member.history.iter().rev();
+            changes
+                .find(|change| change.kind == kind)
+                .map(|change| change.recorded_at)
+        };
+        let enrolled_at = last_time_of(MemberChangeKind::Enrolled);
+        // An update of a withdrawn member leaves a later `Withdrawn` behind; the first one in a row is when they left.
+        let withdrawn_at = member
+            .history
+            .iter()
+            .rev()
+            .take_while(|change| change.kind == MemberChangeKind::Withdrawn)
+            .last()
+            .map(|change| change.recorded_at);
+        let last = member.history.last();
+        Self {
+            external_reference: last.and_then(|change| change.external_reference.clone()),
+            organisation_id: last.and_then(|change| change.organisation_id),
+            metadata: last
+                .map(|change| change.metadata.clone())
+                .unwrap_or_default(),
+            status: if active {
+                MemberStatus::Active
+            } else {
+                MemberStatus::Withdrawn
+            },
+            enrolled_at,
+            withdrawn_at,
+            updated_at: last.map(|change| change.recorded_at),
+            id: member.id,
+            program_id: member.program_id,
+            customer_id: member.customer_id,
+        }
+    }
+}
+
+/// A customer who becomes a member.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnrolmentRequest {
+    /// The customer.
+    #[schema(value_type = String)]
+    customer_id: CustomerId,
+    /// The member's number in another system.
+    external_reference: Option<String>,
+    /// The organisation that enrols the customer.
+    #[schema(value_type = Option<i64>)]
+    organisation_id: Option<OrganisationId>,
+    /// What to keep about the member.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// What is to change about a member; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MemberChangeRequest {
+    /// The member's number in another system.
+    external_reference: Option<String>,
+    /// The organisation that enrolled the customer.
+    #[schema(value_type = Option<i64>)]
+    organisation_id: Option<OrganisationId>,
+    /// What to keep about the member, whole: it takes the place of what was kept.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// The members of a program, in the order in which they first enrolled
+#[utoipa::path(
+    get,
+    path = "/personalisation/v1/programs/{programId}/members",
+    operation_id = "getMembers",
+    tag = "members",
+    params(
+        ("programId" = i64, Path, description = "The program"),
+        ("customerId" = Option<String>, Query, description = "Only this customer: one member or none"),
+        ("page" = Option<u32>, Query, description = "Which page, from 1"),
+        ("perPage" = Option<u32>, Query, description = "Items on a page, 20 when absent, at most 100"),
+    ),
+    responses(
+        (status = 200, description = "A page of members", body = PagedMembers),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`program-unknown`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+pub async fn list(
+    State(server): State<Server>,
+    path: PathParameters,
+    mut query: QueryParameters,
+) -> Result<Response, Problem> {
+    let program: ProgramId = path.get("programId")?;
+    let customer: Option<CustomerId> = query.optional("customerId");
+    let page = query.page();
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    at_least.wait(&server).await?;
+    expect_program(server.projections(), program)?;
+    let Answer { position, value } = server
+        .engine()
+        .read(move |projections| match customer {
+            None => projections.members(program, page),
+            Some(customer) => {
+                let Answer { position, value } = projections.member_of(program, &customer)?;
+                let total = usize::from(value.is_some());
+                let items = value.into_iter().skip(page.offset()).collect();
+                let value = Paged::new(items, total, page);
+                Ok(Answer { position, value })
+            }
+        })
+        .await?;
+    Ok(answered(Answer {
+        position,
+        value: value.map(MemberView::from),
+    }))
+}
+
+/// Makes a customer a member
+///
+/// A customer whose membership is in force stays as they are: 200 with the member, nothing is recorded, and whatever
+/// else the body says is not taken over (that is what PATCH is for). One who left becomes the same member again.
+#[utoipa::path(
+    post,
+    path = "/personalisation/v1/programs/{programId}/members",
+    operation_id = "enrolMember",
+    tag = "members",
+    params(("programId" = i64, Path, description = "The program")),
+    request_body = EnrolmentRequest,
+    responses(
+        (status = 201, description = "The customer is a member now", body = MemberView),
+        (status = 200, description = "The customer was a member already", body = MemberView),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`program-unknown`"),
+    )
+)]
+pub async fn enrol(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    query: QueryParameters,
+    JsonBody(request): JsonBody<EnrolmentRequest>,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    check_reference(request.external_reference.as_deref())?;
+    let program: ProgramId = path.get("programId")?;
+    let customer = request.customer_id.clone();
+    let decided = server
+        .engine()
+        .decide(move |projections, moment| {
+            expect_program(projections, program)?;
+            let member = projections
+                .member_of(program, &request.customer_id)
+                .map_err(EngineError::from)?
+                .value;
+            if member.is_some_and(|member| member.is_active()) {
+                return Ok(unchanged());
+            }
+            let membership = Membership {
+                program_id: Some(program),
+                program_reference: None,
+                customer_id: request.customer_id,
+                external_reference: request.external_reference,
+                organisation_id: request.organisation_id,
+                metadata: request.metadata,
+            };
+            changed(
+                EventKind::MemberEnrolled,
+                &membership,
+                moment,
+                &correlation_id,
+            )
+        })
+        .await?;
+    let status = if decided.records.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let answer = server
+        .engine()
+        .read(move |projections| projections.member_of(program, &customer))
+        .await?;
+    shown(status, answer)
+}
+
+/// A member
+#[utoipa::path(
+    get,
+    path = "/personalisation/v1/programs/{programId}/members/{memberId}",
+    operation_id = "getMember",
+    tag = "members",
+    params(
+        ("programId" = i64, Path, description = "The program"),
+        ("memberId" = i64, Path, description = "The member"),
+    ),
+    responses(
+        (status = 200, description = "The member, in force or not", body = MemberView),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`program-unknown`, `member-unknown`"),
+        (status = 504, description = "`position-not-reached`"),
+    )
+)]
+pub async fn show(
+    State(server): State<Server>,
+    path: PathParameters,
+    mut query: QueryParameters,
+) -> Result<Response, Problem> {
+    let at_least = AtLeast::read(&mut query);
+    query.finish()?;
+    at_least.wait(&server).await?;
+    let member = existing(&server, path.get("programId")?, path.get("memberId")?).await?;
+    Ok(answered(Answer {
+        position: member.position,
+        value: MemberView::from(member.value),
+    }))
+}
+
+/// Changes what is kept about a member
+///
+/// Fields that are left out or null stay as they are. A change that changes nothing records nothing.
+#[utoipa::path(
+    patch,
+    path = "/personalisation/v1/programs/{programId}/members/{memberId}",
+    operation_id = "changeMember",
+    tag = "members",
+    params(
+        ("programId" = i64, Path, description = "The program"),
+        ("memberId" = i64, Path, description = "The member"),
+    ),
+    request_body = MemberChangeRequest,
+    responses(
+        (status = 200, description = "The member as it is now", body = MemberView),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`program-unknown`, `member-unknown`"),
+    )
+)]
+pub async fn change(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    query: QueryParameters,
+    JsonBody(request): JsonBody<MemberChangeRequest>,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    check_reference(request.external_reference.as_deref())?;
+    if request.external_reference.is_none()
+        && request.organisation_id.is_none()
+        && request.metadata.is_none()
+    {
+        return Err(Problem::field(
+            "body",
+            &errors::FIELD_MISSING,
+            "must have at least one of externalReference, organisationId and metadata",
+        ));
+    }
+    let program: ProgramId = path.get("programId")?;
+    let id: MemberId = path.get("memberId")?;
+    server
+        .engine()
+        .decide(move |projections, moment| {
+            let member = expect_member(projections, program, id)?;
+            let membership = Membership {
+                program_id: Some(program),
+                program_reference: None,
+                customer_id: member.customer_id.clone(),
+                external_reference: request.external_reference,
+                organisation_id: request.organisation_id,
+                metadata: request.metadata,
+            };
+            if !changes(&member, &membership) {
+                return Ok(unchanged());
+            }
+            changed(
+                EventKind::MemberUpdated,
+                &membership,
+                moment,
+                &correlation_id,
+            )
+        })
+        .await?;
+    let answer = server
+        .engine()
+        .read(move |projections| projections.member(program, id))
+        .await?;
+    shown(StatusCode::OK, answer)
+}
+
+/// Ends a membership
+///
+/// The member's transactions stay as they are. Ending it again records nothing and answers the same.
+#[utoipa::path(
+    delete,
+    path = "/personalisation/v1/programs/{programId}/members/{memberId}",
+    operation_id = "withdrawMember",
+    tag = "members",
+    params(
+        ("programId" = i64, Path, description = "The program"),
+        ("memberId" = i64, Path, description = "The member"),
+    ),
+    responses(
+        (status = 204, description = "The membership is not in force any more"),
+        (status = 400, description = "`validation-failed`"),
+        (status = 404, description = "`program-unknown`, `member-unknown`"),
+    )
+)]
+pub async fn withdraw(
+    State(server): State<Server>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathParameters,
+    query: QueryParameters,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let program: ProgramId = path.get("programId")?;
+    let id: MemberId = path.get("memberId")?;
+    let decided = server
+        .engine()
+        .decide(move |projections, moment| {
+            let member = expect_member(projections, program, id)?;
+            if !member.is_active() {
+                return Ok(unchanged());
+            }
+            let membership = Membership {
+                program_id: Some(program),
+                program_reference: None,
+                customer_id: member.customer_id,
+                external_reference: None,
+                organisation_id: None,
+                metadata: None,
+            };
+            changed(
+                EventKind::MemberWithdrawn,
+                &membership,
+                moment,
+                &correlation_id,
+            )
+        })
+        .await?;
+    Ok((
+        StatusCode::NO_CONTENT,
+        [(FARELOG_POSITION.clone(), HeaderValue::from(decided.head))],
+    )
+        .into_response())
+}
+
+/// The member of a program by id, for an operation on something of theirs.
+///
+/// # Errors
+/// 404 for a program or a member that is not known.
+pub async fn existing(
+    server: &Server,
+    program: ProgramId,
+    member: MemberId,
+) -> Result<Answer<Member>, Problem> {
+    expect_program(server.projections(), program)?;
+    let Answer { position, value } = server
+        .engine()
+        .read(move |projections| projections.member(program, member))
+        .await?;
+    let value = value.ok_or_else(|| unknown_member(program, member))?;
+    Ok(Answer { position, value })
+}
+
+fn expect_program(projections: &Projections, program: ProgramId) -> Result<(), Problem> {
+    match projections.programs().current(program) {
+        Some(_) => Ok(()),
+        None => Err(unknown_program(program)),
+    }
+}
+
+fn expect_member(
+    projections: &Projections,
+    program: ProgramId,
+    member: MemberId,
+) -> Result<Member, Problem> {
+    expect_program(projections, program)?;
+    projections
+        .member(program, member)
+        .map_err(EngineError::from)?
+        .value
+        .ok_or_else(|| unknown_member(program, member))
+}
+
+fn unknown_member(program: ProgramId, member: MemberId) -> Problem {
+    Problem::new(
+        &errors::MEMBER_UNKNOWN,
+        format!("Program {program} has no member {member}."),
+    )
+}
+
+fn check_reference(reference: Option<&str>) -> Result<(), Problem> {
+    match reference {
+        Some(text) if text.is_empty() || text.chars().count() > EXTERNAL_REFERENCE_CHARS_MAX => {
+            Err(Problem::validation(vec![FieldProblem::new(
+                "externalReference",
+                &errors::FIELD_OUT_OF_RANGE,
+                format!("must have 1 to {EXTERNAL_REFERENCE_CHARS_MAX} characters"),
+            )]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether an update would leave the member other than it is.
+fn changes(member: &Member, update: &Membership) -> bool {
+    member.history.last().is_none_or(|last| {
+        let reference = update.external_reference.as_ref();
+        let organisation = update.organisation_id.as_ref();
+        let metadata = update.metadata.as_ref();
+        reference.is_some_and(|to| last.external_reference.as_ref() != Some(to))
+            || organisation.is_some_and(|to| last.organisation_id.as_ref() != Some(to))
+            || metadata.is_some_and(|to| last.metadata != *to)
+    })
+}
+
+fn unchanged() -> Decision<()> {
+    Decision {
+        events: Vec::new(),
+        answer: (),
+    }
+}
+
+fn changed(
+    kind: EventKind,
+    membership: &Membership,
+    moment: &Moment,
+    correlation_id: &CorrelationId,
+) -> Result<Decision<()>, Problem> {
+    let about = About::Customer(membership.customer_id.clone());
+    let event: NewEvent = own_event(kind, about, membership, moment, correlation_id)?;
+    Ok(Decision {
+        events: vec![event],
+        answer: (),
+    })
+}
+
+fn shown(status: StatusCode, answer: Answer<Option<Member>>) -> Result<Response, Problem> {
+    let member = answer
+        .value
+        .ok_or_else(|| Problem::internal(&"a member that was just recorded is not projected"))?;
+    let position = HeaderValue::from(answer.position);
+    Ok((
+        status,
+        [(FARELOG_POSITION.clone(), position)],
+        Json(MemberView::from(member)),
+    )
+        .into_response())
+}

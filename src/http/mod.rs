@@ -1,0 +1,151 @@
+//! The HTTP interface (contract, section 1). Each operation stands in the module named after what it is about; what all
+//! have in common stands in one module each:
+//!
+//! - [`problem`]: errors as they are answered; [`crate::errors`] is the catalogue of their codes.
+//! - [`correlation`]: the correlation id, the log line and the figures of each request.
+//! - [`position`]: how far an answer is, and waiting for more.
+//! - [`rate`]: each caller's share. [`query`], [`path`], [`body`]: what is read of a request, and how it is refused.
+//! - [`openapi`]: the description of it all.
+//!
+//! There are no rules here: handlers read a request, have the engine ask or decide, and answer.
+
+mod body;
+mod caller;
+mod correlation;
+mod distributions;
+mod docs;
+mod event;
+mod health;
+mod language;
+mod members;
+mod openapi;
+mod operate;
+mod orders;
+mod path;
+mod position;
+mod problem;
+mod programs;
+mod query;
+mod rate;
+mod registration;
+mod schema;
+mod state;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod transactions;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::{Modify as _, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use health::Health;
+pub use rate::RateLimits;
+pub use state::Server;
+
+use crate::errors;
+use problem::Problem;
+
+/// How long a request may take from its head to its answer. Longer than the longest wait for a position.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The router with all operations and layers.
+pub fn router(server: Server) -> Router {
+    let (router, mut description) = OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .merge(limited().layer(from_fn_with_state(server.clone(), rate::limit)))
+        .merge(free())
+        .split_for_parts();
+    openapi::CommonParts.modify(&mut description);
+    // A description that is built from constants; it can't fail to become JSON, and a test reads it.
+    let json = description.to_json().unwrap_or_default();
+    router
+        .fallback(|| async { Problem::new(&errors::PATH_UNKNOWN, "No operation has this path.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                &errors::METHOD_NOT_ALLOWED,
+                "The path does not take this method; see the header Allow.",
+            )
+        })
+        .layer(Extension(docs::OpenApiJson(Arc::from(json))))
+        .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(within_time))
+        .layer(from_fn_with_state(server.clone(), correlation::correlate))
+        .with_state(server)
+}
+
+/// Operations whose callers are held to their share.
+fn limited() -> OpenApiRouter<Server> {
+    #[expect(
+        deprecated,
+        reason = "operations 5 and 6 are served for as long as they have callers"
+    )]
+    let deprecated = OpenApiRouter::new()
+        .routes(routes!(distributions::distribute_as_qr_code))
+        .routes(routes!(distributions::distribute_on_travel_card))
+        .layer(from_fn(distributions::deprecated));
+    OpenApiRouter::new()
+        .routes(routes!(transactions::of_order))
+        .routes(routes!(transactions::of_member))
+        .routes(routes!(registration::register))
+        .routes(routes!(members::list, members::enrol))
+        .routes(routes!(members::show, members::change, members::withdraw))
+        .routes(routes!(programs::list))
+        .routes(routes!(programs::show, programs::publish))
+        .routes(routes!(distributions::summarise))
+        .routes(routes!(distributions::generate))
+        .routes(routes!(distributions::distribute_groups))
+        .merge(deprecated)
+        .routes(routes!(orders::timeline))
+        .routes(routes!(operate::dead_letters))
+        .routes(routes!(operate::retry_all))
+        .routes(routes!(operate::dead_letter))
+        .routes(routes!(operate::retry))
+        .routes(routes!(operate::discard))
+        .routes(routes!(operate::log_stats))
+        .routes(routes!(registration::revoke))
+}
+
+/// Operations that are free: whoever looks after the server must always get through.
+fn free() -> OpenApiRouter<Server> {
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::error_index))
+        .routes(routes!(docs::error_page))
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(REQUEST_TIME_MAX, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            Problem::new(
+                &errors::REQUEST_TIMEOUT,
+                format!(
+                    "The request was not complete within {} s.",
+                    REQUEST_TIME_MAX.as_secs()
+                ),
+            )
+            .into_response()
+        })
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message");
+    Problem::internal(&said).into_response()
+}

@@ -1,0 +1,150 @@
+//! How far an answer is: `Farelog-Position` on every response that reads a projection, and waiting for a position
+//! that the caller knows of (contract, section 1).
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use farelog_events::log::Position;
+use farelog_projections::answer::Answer;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::query::QueryParameters;
+use super::state::Server;
+use crate::errors;
+
+/// The log position that an answer reflects.
+pub static FARELOG_POSITION: HeaderName = HeaderName::from_static("farelog-position");
+
+/// How long a request waits for a position when it does not say, in milliseconds.
+pub const WAIT_DEFAULT_MS: u64 = 2_000;
+/// How long a request can wait for a position at most, in milliseconds.
+pub const WAIT_MAX_MS: u64 = 30_000;
+
+/// How far an answer must be at least, and how long it may take to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtLeast {
+    stream_sequence: Option<u64>,
+    position: Option<Position>,
+    timeout: Duration,
+}
+
+impl AtLeast {
+    /// Reads `minStreamSequence`, `minPosition` and `timeoutMs`.
+    pub fn read(query: &mut QueryParameters) -> Self {
+        Self {
+            stream_sequence: query.optional("minStreamSequence"),
+            position: query.optional("minPosition"),
+            timeout: Duration::from_millis(query.number(
+                "timeoutMs",
+                0..=WAIT_MAX_MS,
+                WAIT_DEFAULT_MS,
+            )),
+        }
+    }
+
+    /// Waits until the projections are that far.
+    ///
+    /// # Errors
+    /// 504 when they are not in time, with how far they are.
+    pub async fn wait(&self, server: &Server) -> Result<(), Problem> {
+        if self.stream_sequence.is_none() && self.position.is_none() {
+            return Ok(());
+        }
+        tokio::time::timeout(self.timeout, self.reach(server))
+            .await
+            .unwrap_or(Err(()))
+            .map_err(|()| self.not_reached(server))
+    }
+
+    /// `Err` when it will never be reached since the server ends.
+    async fn reach(&self, server: &Server) -> Result<(), ()> {
+        let mut position = self.position.unwrap_or_default();
+        if let Some(sequence) = self.stream_sequence {
+            // The log's position with the checkpoint is the record of that sequence or one behind it.
+            let mut heads = server.log().watch();
+            let head = heads
+                .wait_for(|head| {
+                    head.checkpoint
+                        .as_ref()
+                        .is_some_and(|checkpoint| checkpoint.sequence >= sequence)
+                })
+                .await
+                .map_err(|_| ())?;
+            position = position.max(head.position);
+        }
+        let mut progress = server.projections().progress();
+        progress
+            .wait_for(|reached| *reached >= position)
+            .await
+            .map_err(|_| ())?;
+        Ok(())
+    }
+
+    fn not_reached(&self, server: &Server) -> Problem {
+        let asked = match (self.stream_sequence, self.position) {
+            (Some(sequence), None) => format!("stream sequence {sequence}"),
+            (None, Some(position)) => format!("position {position}"),
+            (sequence, position) => format!(
+                "stream sequence {} and position {}",
+                sequence.unwrap_or_default(),
+                position.unwrap_or_default()
+            ),
+        };
+        let head = server.log().head();
+        let position = server.projections().position();
+        Problem::new(
+            &errors::POSITION_NOT_REACHED,
+            format!(
+                "The answer does not reflect {asked} within {} ms.",
+                self.timeout.as_millis()
+            ),
+        )
+        .with_member("position", position)
+        .with_member(
+            "streamSequence",
+            head.checkpoint.map(|checkpoint| checkpoint.sequence),
+        )
+        .with_header(FARELOG_POSITION.clone(), HeaderValue::from(position))
+    }
+}
+
+/// A 200 with what a projection answered, and how far that is.
+pub fn answered<T: Serialize>(answer: Answer<T>) -> Response {
+    let Answer { position, value } = answer;
+    (
+        [(FARELOG_POSITION.clone(), HeaderValue::from(position))],
+        Json(value),
+    )
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_has_a_default_and_a_limit() {
+        let read = |text: &str| {
+            let mut query = QueryParameters::parse(text);
+            let at_least = AtLeast::read(&mut query);
+            query.finish().map(|()| at_least)
+        };
+        assert_eq!(
+            read("minStreamSequence=7").unwrap(),
+            AtLeast {
+                stream_sequence: Some(7),
+                position: None,
+                timeout: Duration::from_secs(2)
+            }
+        );
+        assert_eq!(
+            read("timeoutMs=30000").unwrap().timeout,
+            Duration::from_secs(30)
+        );
+        assert!(read("timeoutMs=30001").is_err());
+        assert!(read("minPosition=-1").is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! What every handler has at hand.
+
+use std::sync::Arc;
+
+use farelog_events::log::EventLog;
+use farelog_projections::Projections;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::health::Health;
+use super::problem::Problem;
+use super::rate::{RateLimiter, RateLimits};
+use crate::engine::{Engine, EngineError};
+use crate::errors;
+
+/// The server, as handlers see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Parts>);
+
+struct Parts {
+    engine: Engine,
+    health: Health,
+    rate_limiter: RateLimiter,
+    metrics: PrometheusHandle,
+    public_url: String,
+}
+
+impl Server {
+    /// Puts the parts together. `public_url` stands before the addresses that answers name; empty for addresses that
+    /// are relative to the server.
+    pub fn new(
+        engine: Engine,
+        health: Health,
+        rate_limits: RateLimits,
+        metrics: PrometheusHandle,
+        public_url: &str,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            engine,
+            health,
+            rate_limiter: RateLimiter::new(rate_limits),
+            metrics,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+        }))
+    }
+
+    /// What queries and commands go through.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        self.0.engine.log()
+    }
+
+    /// The projections.
+    pub fn projections(&self) -> &Projections {
+        self.0.engine.projections()
+    }
+
+    /// How the server is.
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// What is left of each caller's share.
+    pub fn rate_limiter(&self) -> &RateLimiter {
+        &self.0.rate_limiter
+    }
+
+    /// The figures for Prometheus.
+    pub fn metrics(&self) -> &PrometheusHandle {
+        &self.0.metrics
+    }
+
+    /// What stands before the addresses that answers name.
+    pub fn public_url(&self) -> &str {
+        &self.0.public_url
+    }
+}
+
+/// What failed is for the log to say; the client learns whether trying again makes sense.
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        use farelog_events::log::writer::WriterError;
+        use farelog_projections::ProjectionError;
+        match error {
+            EngineError::Writer(WriterError::Ended | WriterError::Log(_))
+            | EngineError::Projections(ProjectionError::Ended(_)) => {
+                tracing::error!(cause = %error, "a request could not be carried out");
+                Self::new(
+                    &errors::SERVICE_UNAVAILABLE,
+                    "The server is stopping and takes nothing more.",
+                )
+            }
+            error => Self::internal(&error),
+        }
+    }
+}

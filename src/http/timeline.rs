@@ -1,0 +1,396 @@
+//! What happened to an order, entry by entry.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use farelog_events::event::{EventData, EventKind, short_type};
+use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId};
+use farelog_events::log::{Position, Record};
+use farelog_projections::document::OrderDocument;
+use farelog_projections::points::Transaction;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::schema::{GroupView, TransactionView};
+
+/// The timeline of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeline {
+    /// The order.
+    #[schema(value_type = String)]
+    order_id: OrderId,
+    /// Its entries, in log order; what a record brought about stands behind it.
+    entries: Vec<TimelineEntry>,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TimelineEntry {
+    /// The log position of the record that it is, or that brought it about.
+    position: Position,
+    /// When that was recorded.
+    recorded_at: DateTime<Utc>,
+    /// When it happened.
+    time: DateTime<Utc>,
+    /// What it is.
+    kind: EntryKind,
+    /// One sentence for a person.
+    summary: String,
+    /// Of a record: its event type, as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_type: Option<String>,
+    /// Of a record: who made the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// Of a record: its id at the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    /// Of a record: what connects it with its cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+    /// Of a record that a stream brought: the sequence there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_sequence: Option<u64>,
+    /// Of an event and a registration: its data, as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    data: Option<Box<RawValue>>,
+    /// Of a transaction: it, as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TransactionView>)]
+    transaction: Option<Transaction>,
+    /// Of a group: it, as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GroupView>)]
+    group: Option<farelog_projections::distribution::TicketDistributionGroup>,
+}
+
+/// What a timeline's entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EntryKind {
+    /// An event of the order.
+    Event,
+    /// A deferred registration, or its revocation.
+    Registration,
+    /// A message about the order that could not be read, or what became of it.
+    DeadLetter,
+    /// Points that were given or cancelled.
+    Transaction,
+    /// A group of tickets that was generated.
+    Group,
+}
+
+impl Timeline {
+    /// Puts together what the log has of an order and what the projections made of it.
+    pub fn new(order_id: OrderId, records: &[Record], document: Option<&OrderDocument>) -> Self {
+        let mut entries: Vec<TimelineEntry> =
+            records.iter().map(TimelineEntry::of_record).collect();
+        if let Some(document) = document {
+            for transaction in document.ledger.transactions() {
+                entries.extend(TimelineEntry::of_transaction(
+                    transaction,
+                    document,
+                    records,
+                ));
+            }
+            for group in document.groups.to_view() {
+                let position = group.id.get().unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX);
+                entries.push(TimelineEntry {
+                    summary: format!(
+                        "Ticket distribution group {} was generated for line {} with {}.",
+                        group.id,
+                        group.order_line_id,
+                        counted(group.ticket_distributions.len(), "ticket"),
+                    ),
+                    group: Some(group.clone()),
+                    ..TimelineEntry::effect(EntryKind::Group, position, group.created_at, records)
+                });
+            }
+        }
+        // Stable: effects of one record stay as they were added, cancellations before what takes their place.
+        entries.sort_by_key(|entry| (entry.position, entry.kind));
+        Self { order_id, entries }
+    }
+}
+
+impl TimelineEntry {
+    fn of_record(record: &Record) -> Self {
+        let kind = match record.kind() {
+            Some(
+                EventKind::DeferredRegistrationAccepted | EventKind::DeferredRegistrationRevoked,
+            ) => EntryKind::Registration,
+            Some(
+                EventKind::DeadLetterRecorded
+                | EventKind::DeadLetterRetried
+                | EventKind::DeadLetterDiscarded,
+            ) => EntryKind::DeadLetter,
+            _ => EntryKind::Event,
+        };
+        Self {
+            position: record.position,
+            recorded_at: record.recorded_at,
+            time: record.time,
+            kind,
+            summary: sentence(record),
+            event_type: Some(record.event_type.to_string()),
+            source: Some(record.source.to_string()),
+            event_id: Some(record.id.to_string()),
+            correlation_id: record.correlation_id.as_deref().map(str::to_owned),
+            stream_sequence: record.origin.as_ref().map(|origin| origin.sequence),
+            // A dead letter's data is the message in base64: it has an address of its own.
+            data: (kind != EntryKind::DeadLetter).then(|| record.data.clone()),
+            transaction: None,
+            group: None,
+        }
+    }
+
+    /// An entry for what the record at `position` brought about.
+    fn effect(
+        kind: EntryKind,
+        position: Position,
+        time: DateTime<Utc>,
+        records: &[Record],
+    ) -> Self {
+        let cause = records.iter().find(|record| record.position == position);
+        Self {
+            position,
+            recorded_at: cause.map_or(time, |record| record.recorded_at),
+            time,
+            kind,
+            summary: String::new(),
+            event_type: None,
+            source: None,
+            event_id: None,
+            correlation_id: None,
+            stream_sequence: None,
+            data: None,
+            transaction: None,
+            group: None,
+        }
+    }
+
+    /// That a transaction was given, and that it was cancelled if it was.
+    fn of_transaction(
+        transaction: &Transaction,
+        document: &OrderDocument,
+        records: &[Record],
+    ) -> Vec<Self> {
+        let Some(id) = transaction.id else {
+            return Vec::new();
+        };
+        let reference = transaction
+            .point_definition_reference
+            .as_deref()
+            .unwrap_or("a definition");
+        let points = format!(
+            "{} points by {reference} of program {}",
+            transaction.amount.normalize(),
+            transaction.program_id
+        );
+        let mut given = format!(
+            "Member {} got {points} for line {}",
+            transaction.member_id, transaction.metadata.order_line_id
+        );
+        if let Some(replaced) = transaction.metadata.replaces {
+            // Writing to a String can't fail.
+            let _ = write!(given, ", in place of transaction {replaced}");
+        }
+        given.push('.');
+        let mut entries = Vec::new();
+        if let Some(cancelled_at) = transaction.cancelled_at {
+            let position = cancelling_position(transaction, document, records);
+            entries.push(Self {
+                summary: format!(
+                    "Transaction {id} was cancelled: {points} of member {}.",
+                    transaction.member_id
+                ),
+                transaction: Some(transaction.clone()),
+                ..Self::effect(EntryKind::Transaction, position, cancelled_at, records)
+            });
+        }
+        entries.push(Self {
+            summary: given,
+            transaction: Some(transaction.clone()),
+            ..Self::effect(
+                EntryKind::Transaction,
+                id.position(),
+                transaction.valid_from,
+                records,
+            )
+        });
+        entries
+    }
+}
+
+/// The record that cancelled a transaction: the one with its `updatedAt` whose time is its `cancelledAt`.
+fn cancelling_position(
+    transaction: &Transaction,
+    document: &OrderDocument,
+    records: &[Record],
+) -> Position {
+    let given = transaction
+        .id
+        .map_or(0, farelog_events::id::TransactionId::position);
+    let is_cause = |position: Position, recorded_at: DateTime<Utc>, time: DateTime<Utc>| {
+        position > given
+            && Some(recorded_at) == transaction.updated_at
+            && Some(time) == transaction.cancelled_at
+    };
+    let event = document
+        .events
+        .iter()
+        .find(|event| is_cause(event.position, event.recorded_at, event.effective_time()))
+        .map(|event| event.position);
+    let record = || {
+        records
+            .iter()
+            .find(|record| is_cause(record.position, record.recorded_at, record.time))
+            .map(|record| record.position)
+    };
+    event.or_else(record).unwrap_or(given)
+}
+
+/// What a record says, in a sentence.
+fn sentence(record: &Record) -> String {
+    let data = match record.decode() {
+        Some(Ok(data)) => data,
+        Some(Err(_)) => return format!("{} can't be read by this version.", record.event_type),
+        None => {
+            return format!(
+                "{} arrived, which is of a type that is not known.",
+                short_type(&record.event_type)
+            );
+        }
+    };
+    match &data {
+        EventData::OrderCreated(e) => match &e.customer_id {
+            Some(customer) => format!("The order was opened by customer {customer}."),
+            None => "The order was opened.".to_owned(),
+        },
+        EventData::OrderLineAdded(e) => format!(
+            "Line {} was added: {}, {} {}.",
+            e.order_line_id,
+            products(&e.fare_products),
+            e.price.amount,
+            e.price.currency
+        ),
+        EventData::OrderLineChanged(e) => format!(
+            "Line {} was changed to version {}: {}, {} {}.",
+            e.order_line_id,
+            e.order_line_version,
+            products(&e.fare_products),
+            e.price.amount,
+            e.price.currency
+        ),
+        EventData::OrderConfirmed(e) => {
+            format!("Version {} of the order was confirmed.", e.order_version)
+        }
+        EventData::OrderPartiallyConfirmed(e) => format!(
+            "{} of version {} of the order were confirmed.",
+            counted(e.order_line_ids.len(), "line"),
+            e.order_version
+        ),
+        EventData::OrderReset(e) => format!(
+            "What was not confirmed of version {} of the order was dropped.",
+            e.order_version
+        ),
+        EventData::OrderCancelled(_) => "The order was cancelled.".to_owned(),
+        EventData::OrderLineCancelled(e) => format!("Line {} was cancelled.", e.order_line_id),
+        EventData::OrderLineRefunded(e) => format!(
+            "{} {} of line {} were paid back.",
+            e.refund.amount, e.refund.currency, e.order_line_id
+        ),
+        EventData::OrderLinesReplaced(e) => format!(
+            "An exchange of {} was asked for.",
+            counted(
+                e.replacements
+                    .iter()
+                    .map(|replacement| replacement.original_order_line_ids.len())
+                    .sum(),
+                "line"
+            )
+        ),
+        EventData::TicketActivated(e) => {
+            format!("A ticket of line {} was taken into use.", e.order_line_id)
+        }
+        EventData::PaymentTransactionCaptured(e) => {
+            format!("Payment {} was captured.", e.payment_transaction_id)
+        }
+        EventData::PaymentTransactionCancelled(e) => {
+            format!("Payment {} was cancelled.", e.payment_transaction_id)
+        }
+        EventData::PaymentTransactionRejected(e) => {
+            format!("Payment {} was rejected.", e.payment_transaction_id)
+        }
+        other => sentence_of_own(other, record),
+    }
+}
+
+/// What a record about tickets, registrations and dead letters says.
+fn sentence_of_own(data: &EventData, record: &Record) -> String {
+    match data {
+        EventData::TicketDistributionAdded(e) => format!(
+            "The ticket system has ticket distribution {}.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionCancelled(e) => format!(
+            "The ticket system cancelled ticket distribution {} as it was asked to.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionCancelledExternally(e) => format!(
+            "The ticket system cancelled ticket distribution {} by itself.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionFailed(e) => format!(
+            "The ticket system could not make ticket distribution {}.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionGroupsGenerated(e) => format!(
+            "Ticket distributions were generated for version {} of the order.",
+            e.order_version
+        ),
+        EventData::TicketDistributionRequested(e) => format!(
+            "{} were handed to the ticket systems.",
+            counted(e.ticket_distribution_ids.len(), "ticket distribution")
+        ),
+        EventData::DeferredRegistrationAccepted(e) => format!(
+            "Line {} was registered to customer {} in program {}.",
+            e.order_line_id, e.customer_id, e.program_id
+        ),
+        EventData::DeferredRegistrationRevoked(e) => format!(
+            "The registration of line {} to customer {} in program {} was taken back.",
+            e.order_line_id, e.customer_id, e.program_id
+        ),
+        EventData::DeadLetterRecorded(e) => format!(
+            "A message could not be read ({}) and is dead letter {}.",
+            e.reason.as_str(),
+            record.position
+        ),
+        EventData::DeadLetterRetried(e) => format!("Dead letter {} was taken in.", e.number),
+        EventData::DeadLetterDiscarded(e) => format!("Dead letter {} was discarded.", e.number),
+        _ => format!("{} was recorded.", short_type(&record.event_type)),
+    }
+}
+
+fn products(products: &[farelog_events::order::FareProduct]) -> String {
+    let names: Vec<&str> = products
+        .iter()
+        .map(|product| product.name.as_deref().unwrap_or(&product.id))
+        .collect();
+    match names.as_slice() {
+        [] => "no product".to_owned(),
+        names => names.join(" and "),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}

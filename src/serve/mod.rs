@@ -1,0 +1,189 @@
+//! `farelog serve`: log, projections, ingestion and HTTP, wired together, and their orderly end.
+//!
+//! The parts start in the order in which they need each other, and end the other way round: no more connections,
+//! requests finished, ingestion ended, the writer's queue done, the projections flushed, the embedded broker stopped.
+//! A part that stops by itself ends the process with one sentence and exit code 1 (design, rule 6).
+
+mod address;
+mod broker;
+mod listener;
+mod stall;
+
+use std::time::Duration;
+
+use farelog_events::ingest::{IngestOptions, Ingestion};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::assembly::Assembly;
+use crate::cli::exit::Failure;
+use crate::config::{Config, ServeArgs};
+use crate::http::{self, Health, Server};
+use crate::telemetry;
+use address::AddressFile;
+use broker::Broker;
+
+/// How long work that can't be interrupted may take once everything has ended.
+const THREADS_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often old figures are put together, so that they don't grow.
+const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Runs the server until it is told to end.
+///
+/// # Errors
+/// The configuration is refused, or a part could not be started or stopped by itself.
+pub fn run(args: ServeArgs) -> Result<(), Failure> {
+    let config = Config::load(args)?;
+    telemetry::log_to_stderr(config.log_format, &config.log_filter)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        Failure::Failed(format!("the server's threads can't be started: {error}"))
+    })?;
+    let ended = runtime.block_on(serve(&config));
+    runtime.shutdown_timeout(THREADS_TIME_MAX);
+    ended
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let metrics = telemetry::gather_metrics()?;
+    let data_dir = config.data_dir.clone();
+    let assembly = tokio::task::spawn_blocking(move || Assembly::open(&data_dir))
+        .await
+        .map_err(failed)?
+        .map_err(failed)?;
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(METRICS_UPKEEP_INTERVAL).await;
+            upkeep.run_upkeep();
+        }
+    });
+
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        Failure::Failed(format!(
+            "HTTP can't be served at {}: {error}; choose another --listen",
+            config.listen
+        ))
+    })?;
+    let mut broker = match Broker::reach(config).await {
+        Ok(broker) => broker,
+        Err(failure) => {
+            close(assembly).await?;
+            return Err(failure);
+        }
+    };
+
+    let engine = assembly.engine().clone();
+    let ingestion = Ingestion::new(
+        broker.client(),
+        engine.log().clone(),
+        assembly.writer(),
+        IngestOptions {
+            stream: config.stream.clone(),
+            adopt_stream: config.adopt_stream,
+        },
+    );
+    let health = Health::new(ingestion.status(), engine.catch_up_to());
+    let server = Server::new(
+        engine.clone(),
+        health,
+        config.rate_limits,
+        metrics,
+        &config.public_url,
+    );
+    let address = AddressFile::write(&config.data_dir, listener.local_addr().map_err(failed)?)?;
+    let (stop, stopped) = oneshot::channel();
+    let http = tokio::spawn(listener::serve(
+        listener,
+        http::router(server),
+        config.connections_max.get(),
+        stopped,
+    ));
+    // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
+    let ingestion = tokio::spawn(async move {
+        engine.caught_up().await;
+        ingestion.run().await
+    });
+    tracing::info!("listening on http://{}", address.address());
+
+    let ended = until_end(assembly, &mut broker, &mut signals).await;
+
+    drop(stop);
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::warn!("told to end again: ending at once");
+        std::process::exit(1);
+    });
+    http.await.map_err(failed)?;
+    // Dropped between two acknowledgements: what was not acknowledged comes again and is dropped as a repeat.
+    ingestion.abort();
+    let closed = match ended {
+        Ok(assembly) => close(assembly).await,
+        Err((assembly, failure)) => {
+            // The part that failed first says it best, unless it is one that only closing tells of.
+            close(assembly).await?;
+            Err(failure)
+        }
+    };
+    broker.stop().await;
+    drop(address);
+    if closed.is_ok() {
+        tracing::info!("ended");
+    }
+    closed
+}
+
+/// Waits until the server is told to end, which is well, or until a part stopped by itself.
+async fn until_end(
+    mut assembly: Assembly,
+    broker: &mut Broker,
+    signals: &mut Signals,
+) -> Result<Assembly, (Assembly, Failure)> {
+    let failure = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "told to end: finishing what is under way");
+            return Ok(assembly);
+        }
+        () = assembly.stopped() => Failure::Failed(
+            "a part of the server stopped by itself; the lines before this one say why".to_owned(),
+        ),
+        failure = broker.stopped() => failure,
+    };
+    tracing::error!("a part of the server stopped by itself: ending");
+    Err((assembly, failure))
+}
+
+async fn close(assembly: Assembly) -> Result<(), Failure> {
+    assembly.close().await.map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+/// The signals that tell the server to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Failed(format!("signals can't be listened to: {error}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
