@@ -1,4 +1,5 @@
-//! Measures the event log: events a second through `SledLog::append`, the repeat check before it, and reading back.
+//! Measures the event log: events a second through `SledLog::append`, the repeat check before it, reading back, and the
+//! same through the writer.
 //!
 //! ```text
 //! cargo run --release -p farelog-events --example append_rate [events] [batch]
@@ -9,11 +10,15 @@
 
 use std::error::Error;
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use farelog_events::dead_letter::RawMessage;
 use farelog_events::event::{About, NewEvent};
 use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::writer::{AdmitAll, Arrival, LogWriter, WriterLimits};
 use farelog_events::log::{Batch, Entry, EventLog, StreamCheckpoint, StreamOrigin};
 use serde_json::value::RawValue;
 
@@ -24,6 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut argument = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
     let (events, batch) = (argument(400_000)?, argument(4_096)?);
+
+    through_the_writer(events, batch)?;
 
     let directory = tempfile::tempdir()?;
     let log = SledLog::open(directory.path())?;
@@ -93,6 +100,50 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("the log lost records".into());
     }
     Ok(())
+}
+
+/// The way of the stream's messages: requests of one batch each, two on their way at a time.
+fn through_the_writer(events: u64, batch: u64) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let log = Arc::new(SledLog::open(directory.path())?);
+    let running = LogWriter::spawn(log, Box::new(AdmitAll), WriterLimits::default())?;
+    drop(running.feed);
+    let writer = running.writer;
+    let mut taking = Duration::ZERO;
+    tokio::runtime::Builder::new_current_thread()
+        .build()?
+        .block_on(async {
+            for first in (0..events).step_by(usize::try_from(2 * batch)?) {
+                let request = |first: u64| -> Result<_, Box<dyn Error>> {
+                    let numbers = first..(first + batch).min(events).max(first);
+                    let behind = checkpoint(numbers.end);
+                    let arrivals: Result<Vec<Arrival>, _> = numbers.map(arrival).collect();
+                    Ok(writer.ingest(arrivals?, behind))
+                };
+                let (one, other) = (request(first)?, request(first + batch)?);
+                let started = Instant::now();
+                tokio::try_join!(one, other)?;
+                taking += started.elapsed();
+            }
+            Ok::<_, Box<dyn Error>>(())
+        })?;
+    report("through the writer", events, taking);
+    Ok(())
+}
+
+fn arrival(number: u64) -> Result<Arrival, Box<dyn Error>> {
+    let event = entry(number)?.event;
+    Ok(Arrival {
+        message: RawMessage {
+            subject: "orders.o".to_owned(),
+            headers: Vec::new(),
+            payload: Bytes::new(),
+            stream: "ORDERS".to_owned(),
+            stream_sequence: number + 1,
+            published_at: DateTime::UNIX_EPOCH + TimeDelta::milliseconds(i64::try_from(number)?),
+        },
+        content: Ok(event),
+    })
 }
 
 fn report(what: &str, events: u64, took: Duration) {

@@ -163,8 +163,8 @@ pub enum LogError {
 /// - **Gapless**: positions go up by one from 1; `recordedAt` never goes back.
 /// - **Fail-stop**: after a failed append every later one fails with [`LogError::Poisoned`].
 ///
-/// Readers never wait for a writer and see only what is durable. Appends are one after the other; in farelog one
-/// thread does them ([`writer::LogWriter`]).
+/// Readers see only what is durable, and never wait for the disk of a writer. Appends are one after the other; in
+/// farelog one thread does them ([`writer::LogWriter`]).
 pub trait EventLog: Send + Sync + 'static {
     /// The id that the log got when it was created.
     fn id(&self) -> Uuid;
@@ -187,14 +187,25 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Reads on from `from` (inclusive): at least one record if there is one, at most `records_max`.
     ///
+    /// Large records make it fewer, so that a read is bounded in bytes too. To read the log, go on behind the last one
+    /// until there is none.
+    ///
     /// # Errors
     /// [`LogError::Corrupt`] with the first bad position.
     fn read(&self, from: Position, records_max: usize) -> Result<Vec<Record>, LogError>;
 
     /// All records about one thing, in log order. For [`About::Nothing`]: none, there is no such index.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] with a bad position.
     fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError>;
 
-    /// The record with this identity, if the log has one.
+    /// The record with this identity, if the log has one; the first, should there be several.
+    ///
+    /// Meant to be asked for every event before it is appended: some microseconds for one that the log does not have.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] with a bad position.
     fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError>;
 
     /// Figures about the log. Walks directories, not records.

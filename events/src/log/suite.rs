@@ -42,6 +42,7 @@ macro_rules! contract {
             a_record_over_the_limit_is_refused_and_nothing_is_written,
             odd_texts_are_kept_to_the_byte,
             figures_are_right,
+            readers_see_only_whole_batches_beside_a_writer,
             any_batches_read_back_as_appended,
         );
     };
@@ -358,6 +359,37 @@ pub fn figures_are_right<S: Subject>() {
     assert_eq!(stats.last_position, 1);
     assert_eq!(stats.last_recorded_at, Some(at(100)));
     assert_eq!(stats.checkpoint, Some(checkpoint(3)));
+}
+
+pub fn readers_see_only_whole_batches_beside_a_writer<S: Subject>() {
+    const BATCH: u64 = 23;
+    const BATCHES: u64 = 40;
+    let subject = S::new();
+    let order = About::Order("o".parse().unwrap());
+    std::thread::scope(|scope| {
+        let log = subject.log();
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut head = 0;
+                while head < BATCH * BATCHES {
+                    head = log.head().position;
+                    assert_eq!(head % BATCH, 0);
+                    let behind = head.saturating_sub(BATCH);
+                    let read = log.read(behind + 1, 10_000).unwrap();
+                    let from_behind = (behind + 1..).take(read.len()).collect::<Vec<_>>();
+                    assert_eq!(positions(&read), from_behind);
+                    assert!(behind + read.len() as u64 >= head);
+                    assert_eq!(read.len() as u64 % BATCH, 0);
+                    let about = log.read_about(&order).unwrap();
+                    assert!(about.len() as u64 >= head);
+                }
+            });
+        }
+        for n in 0..BATCHES {
+            let entries = (0..BATCH).map(|i| entry("o", &format!("{n}-{i}")));
+            log.append(batch(entries.collect())).unwrap();
+        }
+    });
 }
 
 /// What is done with a log in a property test.

@@ -1,5 +1,11 @@
 //! Messages of the stream: what is appended, what is a repeat, what a dead letter.
 
+use std::ops::Range;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
 use super::*;
 
 #[tokio::test]
@@ -220,4 +226,88 @@ async fn admission_is_asked_in_log_order_and_not_about_repeats() {
     let refused = scene.dead_letter(2);
     assert_eq!(refused.reason, DeadLetterReason::UnknownProgram);
     assert_eq!(refused.detail, "no such program");
+}
+
+/// A message of a made-up stream: few ids, so that there are repeats and conflicts, and some that can't be read.
+#[derive(Debug, Clone)]
+enum Sent {
+    Event { order: u8, id: u8, content: u8 },
+    Unreadable,
+}
+
+fn any_sent() -> impl Strategy<Value = Sent> {
+    prop_oneof![
+        8 => (0..2_u8, 0..8_u8, 0..2_u8)
+            .prop_map(|(order, id, content)| Sent::Event { order, id, content }),
+        1 => Just(Sent::Unreadable),
+    ]
+}
+
+impl Sent {
+    fn arrival(&self, sequence: u64) -> Arrival {
+        match self {
+            Self::Unreadable => unreadable(sequence),
+            Self::Event { order, id, content } => {
+                let data = format!(r#"{{"content":{content}}}"#);
+                arrival(
+                    sequence,
+                    with_data(&format!("o{order}"), &id.to_string(), &data),
+                )
+            }
+        }
+    }
+}
+
+/// What the log has, apart from when it was recorded.
+fn history(log: &dyn EventLog) -> Vec<String> {
+    let records = log.read(1, usize::MAX).unwrap();
+    records
+        .iter()
+        .map(|record| {
+            format!(
+                "{:?} {} {} {}",
+                record.about, record.id, record.event_type, record.data
+            )
+        })
+        .collect()
+}
+
+proptest! {
+    /// However a stream is cut into batches, and however often its messages come again, by a broker that missed an
+    /// acknowledgement or a writer that was started anew: the log is the same.
+    #[test]
+    fn redelivery_never_changes_the_log(
+        stream in vec(any_sent(), 1..40),
+        deliveries in vec((any::<Index>(), 1..12_usize, any::<bool>()), 0..12),
+    ) {
+        let sequences = |range: Range<usize>| -> Vec<Arrival> {
+            range.map(|place| stream[place].arrival(place as u64 + 1)).collect()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let once = Scene::new();
+            once.ingest(sequences(0..stream.len())).await;
+
+            let mut often = Scene::new();
+            let mut delivered = 0;
+            for (start, len, restart) in deliveries {
+                // From anywhere up to the next message that was not delivered: never past it.
+                let start = start.index(delivered + 1).min(stream.len() - 1);
+                let end = (start + len).min(stream.len());
+                often.ingest(sequences(start..end)).await;
+                delivered = delivered.max(end);
+                if restart {
+                    let log = Arc::clone(&often.log);
+                    drop(often.writer);
+                    often.thread.join().unwrap().unwrap();
+                    often = Scene::over(log, Gate::default());
+                }
+            }
+            if delivered < stream.len() {
+                often.ingest(sequences(delivered..stream.len())).await;
+            }
+            assert_eq!(history(&*often.log), history(&*once.log));
+            assert_eq!(often.log.head().checkpoint, once.log.head().checkpoint);
+        });
+    }
 }
