@@ -1,0 +1,121 @@
+//! The HTTP interface without a server: the same handlers, in this process, on the files of a stopped one.
+//!
+//! So a command with `--offline` is decided, recorded and answered by the code that a running server has, and differs
+//! in nothing but the way that the request takes. Events are not read from NATS meanwhile.
+
+use std::path::Path;
+use std::thread;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use farelog_events::ingest::{IngestState, IngestStatus};
+use reqwest::Url;
+use tokio::sync::watch;
+use tower::Service as _;
+
+use crate::assembly::{Assembly, LOG_DIRECTORY};
+use crate::cli::exit::Failure;
+use crate::http::{self, Health, RateLimits, Server};
+use crate::telemetry;
+
+/// Largest answer that is read, in bytes: a page of the largest things there are.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// A log, its projections and the handlers over them. Dropping it ends its threads and waits until they have.
+pub struct Offline {
+    /// `Some` until it is dropped.
+    parts: Option<(Router, Assembly)>,
+    /// The handlers ask how ingestion is doing.
+    _ingestion: watch::Sender<IngestStatus>,
+}
+
+impl Offline {
+    /// Opens the files in a data directory, and brings the projections as far as the log. Blocks.
+    ///
+    /// # Errors
+    /// There is no log in the directory (none is made), a server has it open, or it can't be read.
+    pub fn open(data_dir: &Path) -> Result<Self, Failure> {
+        if !data_dir.join(LOG_DIRECTORY).is_dir() {
+            return Err(Failure::Failed(format!(
+                "there is no event log in {}; name the directory that `farelog serve` was given with --data-dir",
+                data_dir.display()
+            )));
+        }
+        let assembly = Assembly::open(data_dir).map_err(failed)?;
+        let engine = assembly.engine().clone();
+        let head = engine.log().head();
+        engine
+            .projections()
+            .wait_until(head.position)
+            .map_err(failed)?;
+        let (ingestion, status) = watch::channel(IngestStatus {
+            state: IngestState::Connecting,
+            last_sequence: head.checkpoint.map_or(0, |checkpoint| checkpoint.sequence),
+            stream_last_sequence: None,
+        });
+        let server = Server::new(
+            engine,
+            Health::new(status, head.position),
+            RateLimits::default(),
+            telemetry::no_metrics(),
+            "",
+        );
+        Ok(Self {
+            parts: Some((http::router(server), assembly)),
+            _ingestion: ingestion,
+        })
+    }
+
+    /// Answers a request as a server would.
+    ///
+    /// # Errors
+    /// There is no answer that could be read.
+    pub async fn answer(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<(StatusCode, HeaderMap, String), Failure> {
+        let Some((router, _)) = &self.parts else {
+            return Err(Failure::Failed("the files were closed".to_owned()));
+        };
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = target.parse().map_err(failed)?;
+        *request.headers_mut() = headers;
+        let response = match router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(failed)?;
+        let text = String::from_utf8(bytes.into()).map_err(failed)?;
+        Ok((head.status, head.headers, text))
+    }
+}
+
+impl Drop for Offline {
+    fn drop(&mut self) {
+        let Some((router, assembly)) = self.parts.take() else {
+            return;
+        };
+        drop(router);
+        // A runtime of its own: the one that drops this can't be waited in. What was answered is durable already, and
+        // where the projections could not be flushed they go on from the log the next time.
+        let closing = thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.map(|runtime| runtime.block_on(assembly.close()))
+        });
+        drop(closing.join());
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}

@@ -1,0 +1,331 @@
+//! The command line against a server that answers what the test says: what is sent, what is shown, how it ends.
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+/// A request that reached the server.
+#[derive(Debug, Clone)]
+struct Received {
+    line: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+/// A server on a free port that gives the same answer to all.
+struct Stub {
+    address: String,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Stub {
+    async fn answering(
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        body: &'static str,
+    ) -> Self {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&received);
+        let router = Router::new().fallback(move |request: Request| async move {
+            let (head, request_body) = request.into_parts();
+            let request_body = to_bytes(request_body, 1 << 20).await.unwrap();
+            keep.lock().unwrap().push(Received {
+                line: format!("{} {}", head.method, head.uri),
+                headers: head.headers,
+                body: String::from_utf8(request_body.to_vec()).unwrap(),
+            });
+            let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            response.body(Body::from(body)).unwrap()
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, received }
+    }
+
+    async fn run(&self, args: &'static [&'static str]) -> Output {
+        let address = self.address.clone();
+        tokio::task::spawn_blocking(move || farelog(&address, args))
+            .await
+            .unwrap()
+    }
+
+    fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+fn farelog(server: &str, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_farelog"))
+        .args(args)
+        .env("FARELOG_SERVER", server)
+        .env("TZ", "UTC")
+        .env_remove("FARELOG_OUTPUT")
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+const GRANTED: &str = r#"[{"pointDefinitionId":111,"pointDefinitionReference":"krone","amount":54.100000001,
+  "transactions":[{"id":null,"memberId":8192,"amount":54.100000001,"validFrom":"2026-01-15T06:10:14Z"}]}]"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_is_asked_for_and_shown() {
+    let server = Stub::answering(200, &[], GRANTED).await;
+    let output = server
+        .run(&[
+            "replay",
+            "register",
+            "--program",
+            "11",
+            "--order",
+            "TRIP",
+            "--line",
+            "TRIP-1",
+            "--customer",
+            "7",
+            "--dry-run",
+        ])
+        .await;
+
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("54.100000001"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stdout(&output).contains("2026-01-15 06:10:14 +00:00"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stderr(&output).contains("dry run: nothing was recorded"),
+        "{}",
+        stderr(&output)
+    );
+    let [request] = server.received().try_into().unwrap();
+    assert_eq!(
+        request.line,
+        "POST /personalisation/v1/programs/11/deferred-registration?dryRun=true"
+    );
+    assert_eq!(
+        request.body,
+        r#"{"orderId":"TRIP","orderLineId":"TRIP-1","customerId":"7"}"#
+    );
+    assert_eq!(request.headers["et-client-name"], "farelog-cli");
+    assert_eq!(request.headers["content-type"], "application/json");
+    assert!(!request.headers["x-correlation-id"].is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_the_servers_answer_byte_for_byte() {
+    let server = Stub::answering(200, &[("Idempotent-Replayed", "true")], GRANTED).await;
+    let output = server
+        .run(&[
+            "replay",
+            "register",
+            "--program",
+            "11",
+            "--order",
+            "TRIP",
+            "--line",
+            "TRIP-1",
+            "--customer",
+            "7",
+            "--output",
+            "json",
+        ])
+        .await;
+
+    assert_eq!(stdout(&output), format!("{GRANTED}\n"));
+    assert!(
+        stderr(&output).contains("nothing was changed"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_shows_its_reasons_and_ends_with_3() {
+    let problem = r#"{"status":422,"title":"Refused","detail":"No points can be given.","reasons":[
+        {"code":"window-closed","detail":"the window closed on 15 April","pointDefinitionReference":"back"},
+        {"code":"customer-not-member","detail":"customer 7 is not a member"}]}"#;
+    let server = Stub::answering(422, &[], problem).await;
+    let output = server
+        .run(&[
+            "replay",
+            "register",
+            "--program",
+            "11",
+            "--order",
+            "TRIP",
+            "--line",
+            "TRIP-1",
+            "--customer",
+            "7",
+        ])
+        .await;
+
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stdout(&output).contains("window-closed"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stdout(&output).contains("customer 7 is not a member"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(stderr(&output), "farelog: No points can be given.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_the_server_ends_with_1_and_names_where_to_look() {
+    let problem = r#"{"status":500,"title":"Internal error","detail":"Something went wrong.","correlationId":"c-1"}"#;
+    let server = Stub::answering(500, &[], problem).await;
+    let output = server.run(&["order", "TRIP"]).await;
+
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    assert_eq!(
+        stderr(&output),
+        "farelog: Something went wrong. (correlation id c-1)\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_named_by_its_reference() {
+    let programs = r#"[{"id":11,"reference":"points-per-krone","name":"Ett poeng per tier","active":true,"version":2}]"#;
+    let server = Stub::answering(200, &[], programs).await;
+    let output = server.run(&["program", "list"]).await;
+    assert!(
+        stdout(&output).contains("Ett poeng per tier"),
+        "{}",
+        stdout(&output)
+    );
+
+    let output = server
+        .run(&["member", "list", "--program", "no-such"])
+        .await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("no program with the reference \"no-such\""),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_stays_ends_with_3() {
+    let refused = r#"{"number":812,"outcome":"REFUSED","detail":"programReference: there is no such program"}"#;
+    let server = Stub::answering(200, &[], refused).await;
+    let output = server.run(&["dead-letters", "retry", "812"]).await;
+
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        stderr(&output),
+        "farelog: dead letter 812 stays: programReference: there is no such program\n"
+    );
+    let [request] = server.received().try_into().unwrap();
+    assert_eq!(request.line, "POST /v1/operate/dead-letters/812/retry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_is_part_of_the_path_whatever_characters_it_has() {
+    let server = Stub::answering(
+        404,
+        &[],
+        r#"{"status":404,"detail":"There is no order a/b?c."}"#,
+    )
+    .await;
+    let output = server.run(&["order", "a/b?c"]).await;
+
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "farelog: There is no order a/b?c.\n");
+    let [request] = server.received().try_into().unwrap();
+    assert_eq!(request.line, "GET /v1/orders/a%2Fb%3Fc/timeline");
+}
+
+#[test]
+fn a_server_out_of_reach_ends_with_4() {
+    // Nothing listens on port 1.
+    let output = farelog("http://127.0.0.1:1", &["program", "list"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(
+        stderr(&output),
+        "farelog: no server answers at http://127.0.0.1:1/; start one with `farelog serve`, or name another with --server\n"
+    );
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for args in [
+        &["order"][..],
+        &["dead-letters", "retry"],
+        &["dead-letters", "retry", "1", "--all"],
+        &["member", "list", "--program", "11", "--page", "0"],
+        &[
+            "member",
+            "enroll",
+            "--program",
+            "11",
+            "--customer",
+            "7",
+            "--metadata",
+            "level",
+        ],
+        &["log", "stats", "--server", "https://elsewhere"],
+        &["publish", "samples/day.ndjson", "--nats", "embedded"],
+    ] {
+        let output = farelog("http://127.0.0.1:1", args);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn files_that_are_not_there_are_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("none");
+    let output = farelog(
+        "http://127.0.0.1:1",
+        &[
+            "log",
+            "stats",
+            "--offline",
+            "--data-dir",
+            missing.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("there is no event log in"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!missing.exists());
+}
