@@ -28,10 +28,18 @@ pub const TABLE_KEYS_MAX: usize = 5_000;
 /// Longest reference, of a program or a definition, in characters.
 pub const REFERENCE_CHARS_MAX: usize = 64;
 
-/// Checks everything but the definitions; gives the time zone.
-pub(super) fn document(program: &Program) -> Result<TimeZone, ProgramRefused> {
+/// Checks everything and compiles the definitions, which come by trigger and id.
+pub(super) fn compile(program: &Program) -> Result<Vec<CompiledDefinition>, ProgramRefused> {
     let mut problems = Vec::new();
-    check_reference(&program.reference, "reference", &mut problems);
+    check_document(program, &mut problems);
+    let zone = program.zone().unwrap_or(TimeZone::UTC);
+    let definitions = definitions(program, &zone, &mut problems);
+    ProgramRefused::unless_empty(problems)?;
+    Ok(definitions)
+}
+
+fn check_document(program: &Program, problems: &mut Vec<ProgramProblem>) {
+    check_reference(&program.reference, "reference", problems);
     if program.name.trim().is_empty() {
         problems.push(ProgramProblem::new(
             "name",
@@ -39,8 +47,7 @@ pub(super) fn document(program: &Program) -> Result<TimeZone, ProgramRefused> {
             "the name is empty; give the program one that can be shown",
         ));
     }
-    let zone = program.zone();
-    if zone.is_none() {
+    if program.zone().is_none() {
         problems.push(ProgramProblem::new(
             "timezone",
             ProblemCode::InvalidValue,
@@ -50,7 +57,7 @@ pub(super) fn document(program: &Program) -> Result<TimeZone, ProgramRefused> {
             ),
         ));
     }
-    check_tables(program, &mut problems);
+    check_tables(program, problems);
     if program.point_definitions.len() > POINT_DEFINITIONS_MAX {
         problems.push(ProgramProblem::new(
             "pointDefinitions",
@@ -61,19 +68,15 @@ pub(super) fn document(program: &Program) -> Result<TimeZone, ProgramRefused> {
             ),
         ));
     }
-    check_distinct(program, |definition| definition.id, "id", &mut problems);
+    check_distinct(program, |definition| definition.id, "id", problems);
     check_distinct(
         program,
         |definition| definition.reference.clone(),
         "reference",
-        &mut problems,
+        problems,
     );
     for (index, definition) in program.point_definitions.iter().enumerate() {
-        check_definition(index, definition, &mut problems);
-    }
-    match zone {
-        Some(zone) if problems.is_empty() => Ok(zone),
-        _ => Err(ProgramRefused { problems }),
+        check_definition(index, definition, problems);
     }
 }
 
@@ -193,7 +196,7 @@ fn check_definition(
     if definition.cap.is_some() {
         not_yet("cap", "caps are not supported yet; leave `cap` out");
     }
-    if matches!(definition.expiry, Expiry::PeriodEnd {}) {
+    if matches!(definition.expiry, Expiry::PeriodEnd) {
         not_yet(
             "expiry.kind",
             "an expiry at the end of a period is not supported yet; use NEVER, DURATION or FIXED",
@@ -201,32 +204,34 @@ fn check_definition(
     }
 }
 
-/// Compiles the definitions, by trigger and id.
-pub(super) fn definitions(
+fn definitions(
     program: &Program,
     zone: &TimeZone,
-) -> Result<Vec<CompiledDefinition>, ProgramRefused> {
+    problems: &mut Vec<ProgramProblem>,
+) -> Vec<CompiledDefinition> {
     let tables: Vec<&str> = program.tables.keys().map(String::as_str).collect();
     let mut compiler = Compiler {
         vocabulary: Vocabulary { tables: &tables },
         scope: Arc::new(ProgramScope::new(program)),
         sample: Sample::new(),
-        problems: Vec::new(),
+        problems,
     };
-    let mut definitions = Vec::with_capacity(program.point_definitions.len());
-    for (index, definition) in program.point_definitions.iter().enumerate() {
-        definitions.extend(compiler.definition(index, definition, zone));
-    }
-    ProgramRefused::unless_empty(compiler.problems)?;
+    let mut definitions: Vec<CompiledDefinition> = program
+        .point_definitions
+        .iter()
+        .take(POINT_DEFINITIONS_MAX)
+        .enumerate()
+        .filter_map(|(index, definition)| compiler.definition(index, definition, zone))
+        .collect();
     definitions.sort_by_key(|compiled| (compiled.definition.trigger, compiled.definition.id));
-    Ok(definitions)
+    definitions
 }
 
 struct Compiler<'p> {
     vocabulary: Vocabulary<'p>,
     scope: Arc<ProgramScope>,
     sample: Sample,
-    problems: Vec<ProgramProblem>,
+    problems: &'p mut Vec<ProgramProblem>,
 }
 
 impl Compiler<'_> {

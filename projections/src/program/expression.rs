@@ -2,15 +2,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, ListExpr, LiteralValue, SourceInfo, operators};
-use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelTimestamp, CelUInt, Kind};
-use cel::common::value::Val;
+use cel::common::ast::{EntryExpr, Expr, SourceInfo};
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
 use cel::parser::Parser;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::bounds::Bounded;
+use super::fault;
 use super::meter;
+use super::pattern::{self, Pattern};
 use super::problem::{Place, ProblemCode};
 use super::scope::Names;
 use super::value::Anything;
@@ -25,10 +28,13 @@ pub const EXPRESSION_DEPTH_MAX: usize = 48;
 /// How many comprehensions (`exists`, `all`, `map` and so on) may stand within one another.
 pub const COMPREHENSIONS_NESTED_MAX: usize = 2;
 
+/// How many wrong names of one expression are told at once.
+const FINDINGS_SHOWN_MAX: usize = 5;
+
 /// An expression that is ready to run.
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
-    tree: IdedExpr,
+    bounded: Bounded,
     is_constant: bool,
 }
 
@@ -56,39 +62,40 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn of(value: &dyn Val) -> Self {
-        if let Some(is) = value.downcast_ref::<CelBool>() {
-            Self::Bool(*is.inner())
-        } else if let Some(number) = value.downcast_ref::<CelInt>() {
-            Self::Number(Some((*number.inner()).into()))
-        } else if let Some(number) = value.downcast_ref::<CelUInt>() {
-            Self::Number(Some((*number.inner()).into()))
-        } else if let Some(number) = value.downcast_ref::<CelDouble>() {
-            Self::Number(Decimal::from_f64_retain(*number.inner()))
-        } else if let Some(text) = value.downcast_ref::<CelString>() {
-            Self::Text(text.inner().to_owned())
-        } else if let Some(time) = value.downcast_ref::<CelTimestamp>() {
-            Self::Time(time.inner().to_utc())
-        } else if value.downcast_ref::<Anything>().is_some() {
-            Self::Anything
-        } else if value.get_type().kind() == Kind::NullType {
-            Self::Null
-        } else {
-            Self::Other(value.get_type().name().to_owned())
-        }
+    fn of(result: Result<Value, ExecutionError>) -> Result<Self, ExecutionError> {
+        Ok(match result {
+            Ok(Value::Null) => Self::Null,
+            Ok(Value::Bool(is)) => Self::Bool(is),
+            Ok(Value::Int(number)) => Self::Number(Some(number.into())),
+            Ok(Value::UInt(number)) => Self::Number(Some(number.into())),
+            Ok(Value::Float(number)) => Self::Number(Decimal::from_f64_retain(number)),
+            Ok(Value::String(text)) => Self::Text(Arc::unwrap_or_clone(text)),
+            Ok(Value::Timestamp(time)) => Self::Time(time.to_utc()),
+            Ok(other) => Self::Other(other.type_of().to_string()),
+            // A value of this crate has no counterpart among the library's, which is what the library says then.
+            Err(ExecutionError::UnexpectedType { got, want }) if want.contains("`Value`") => {
+                if got == Anything::TYPE_NAME {
+                    Self::Anything
+                } else {
+                    Self::Other(got)
+                }
+            }
+            Err(error) => return Err(error),
+        })
     }
 
     /// The type's name, for a person.
-    pub(super) fn type_name(&self) -> &str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "a bool",
-            Self::Number(_) => "a number",
-            Self::Text(_) => "a string",
-            Self::Time(_) => "a timestamp",
-            Self::Other(name) => name,
-            Self::Anything => "unknown",
-        }
+    pub(super) fn type_name(&self) -> String {
+        let name = match self {
+            Self::Null => return "null".to_owned(),
+            Self::Bool(_) => "bool",
+            Self::Number(_) => "number",
+            Self::Text(_) => "string",
+            Self::Time(_) => "timestamp",
+            Self::Other(name) => fault::known_as(name),
+            Self::Anything => "value",
+        };
+        format!("a {name}")
     }
 }
 
@@ -114,12 +121,20 @@ impl Expression {
                 ),
             ));
         }
+        if source.trim().is_empty() {
+            return Err(problem(
+                ProblemCode::ExpressionSyntax,
+                "the expression is empty; write one".to_owned(),
+            ));
+        }
         let (tree, places) = Parser::new()
             .parse_with_source_info(source)
             .map_err(|errors| {
+                // One mistake often makes the parser stumble again and again.
                 errors
                     .errors
                     .iter()
+                    .take(1)
                     .map(|error| ExpressionProblem {
                         code: ProblemCode::ExpressionSyntax,
                         sentence: syntax_sentence(&error.msg),
@@ -140,6 +155,7 @@ impl Expression {
         if !findings.is_empty() {
             return Err(findings
                 .into_iter()
+                .take(FINDINGS_SHOWN_MAX)
                 .map(|finding| ExpressionProblem {
                     code: finding.code,
                     sentence: finding.sentence,
@@ -152,8 +168,15 @@ impl Expression {
             .variables()
             .into_iter()
             .all(|name| !vocabulary::is_name(name));
+        let bounded = Bounded::new(tree).map_err(|bad| {
+            vec![ExpressionProblem {
+                code: ProblemCode::InvalidValue,
+                sentence: bad.sentence,
+                place: place_in(&places, bad.node),
+            }]
+        })?;
         Ok(Self {
-            tree: bounded(tree),
+            bounded,
             is_constant,
         })
     }
@@ -165,10 +188,33 @@ impl Expression {
 
     /// Runs it.
     pub(super) fn evaluate(&self, names: &Names<'_>) -> Result<Outcome, ExecutionError> {
+        let variables = Variables {
+            names,
+            patterns: &self.bounded.patterns,
+        };
         let mut context = root().new_inner_scope();
-        context.set_variable_resolver(names);
-        let value = Value::resolve_val(&self.tree, &context)?;
-        Ok(Outcome::of(value.as_ref()))
+        context.set_variable_resolver(&variables);
+        // Through the context and not `Value::resolve_val`: that one is inlined here, with frames of 30 kB in a debug
+        // build, and recursive.
+        Outcome::of(context.resolve(&self.bounded.tree))
+    }
+}
+
+/// What the interpreter looks up by name.
+struct Variables<'e> {
+    names: &'e Names<'e>,
+    patterns: &'e [Pattern],
+}
+
+impl VariableResolver for Variables<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        match self.names.value(name) {
+            Some(value) => Some(CowVal::Borrowed(value)),
+            None => {
+                let pattern = pattern::by_name(name, self.patterns)?;
+                Some(CowVal::Borrowed(pattern))
+            }
+        }
     }
 }
 
@@ -176,7 +222,7 @@ impl Expression {
 fn root<'v>() -> &'static Context<'static, 'v> {
     static ROOT: LazyLock<Context<'static, 'static>> = LazyLock::new(|| {
         let mut env = Env::default().with_optional_support(false).with_stdlib();
-        if let Err(error) = meter::declare(&mut env) {
+        if let Err(error) = meter::declare(&mut env).and_then(|()| pattern::declare(&mut env)) {
             // Names with an @ are ours alone; a clash would show in the first test.
             tracing::error!(%error, "functions of expressions could not be declared");
         }
@@ -204,11 +250,41 @@ fn place_in(places: &SourceInfo, node: u64) -> Option<Place> {
     Some(Place::of_byte(source, byte))
 }
 
-/// The library's text on one line, without its prefix.
+/// What the parser says, without the dozens of tokens that it would have taken.
 fn syntax_sentence(said: &str) -> String {
     let said = said.strip_prefix("Syntax error: ").unwrap_or(said);
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    format!("the expression is no CEL: {said}")
+    if said.contains("Recursion limit") {
+        return "the expression nests too deep; write it flatter".to_owned();
+    }
+    let quoted = said.split_once('\'').and_then(|(_, rest)| {
+        let (input, _) = rest.rsplit_once('\'').unwrap_or((rest, ""));
+        // `mismatched input 'x' expecting {'[', '{', …}`: what is wanted is quoted too.
+        Some(
+            input
+                .split_once("' expecting")
+                .map_or(input, |(input, _)| input),
+        )
+    });
+    let sentence = match quoted {
+        Some("<EOF>") => "it ends where something is still wanted".to_owned(),
+        Some(input) if said.starts_with("unsupported syntax") => {
+            format!("`{input}` is not supported")
+        }
+        Some(input) if !said.starts_with("token recognition") => {
+            format!("`{}` does not belong here", shortened(input))
+        }
+        Some(input) => format!("the character {input:?} is no part of it"),
+        None => said.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    format!("the expression is no CEL: {sentence}")
+}
+
+fn shortened(input: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 40;
+    match input.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &input[..end]),
+        None => input.to_owned(),
+    }
 }
 
 fn depth(tree: &IdedExpr) -> usize {
@@ -257,98 +333,4 @@ fn entry_children<'t>(entry: &'t EntryExpr, visit: &mut impl FnMut(&'t IdedExpr)
             visit(&entry.value);
         }
     }
-}
-
-/// The tree with a counting function wherever a value is gone through or copied, and with this crate's maps and `has`.
-fn bounded(node: IdedExpr) -> IdedExpr {
-    let IdedExpr { id, expr } = node;
-    let at = |expr| IdedExpr { id, expr };
-    at(match expr {
-        Expr::Call(call) => bounded_call(id, call),
-        Expr::Comprehension(mut comprehension) => {
-            let range = bounded(comprehension.iter_range);
-            comprehension.iter_range = metered(meter::EACH, vec![range]);
-            comprehension.accu_init = bounded(comprehension.accu_init);
-            comprehension.loop_cond = bounded(comprehension.loop_cond);
-            comprehension.loop_step = bounded(comprehension.loop_step);
-            comprehension.result = bounded(comprehension.result);
-            Expr::Comprehension(comprehension)
-        }
-        Expr::List(list) => Expr::List(ListExpr {
-            elements: list.elements.into_iter().map(copied).collect(),
-            optional_indices: list.optional_indices,
-        }),
-        Expr::Map(map) => {
-            let elements = map
-                .entries
-                .into_iter()
-                .flat_map(|entry| match entry.expr {
-                    EntryExpr::MapEntry(entry) => vec![copied(entry.key), copied(entry.value)],
-                    EntryExpr::StructField(_) => Vec::new(),
-                })
-                .collect();
-            let list = at(Expr::List(ListExpr::new(elements)));
-            call(meter::MAP, vec![list])
-        }
-        Expr::Select(mut select) => {
-            select.operand = Box::new(bounded(*select.operand));
-            if select.test {
-                let field = at(Expr::Literal(LiteralValue::String(CelString::from(
-                    select.field,
-                ))));
-                call(meter::HAS, vec![*select.operand, field])
-            } else {
-                Expr::Select(select)
-            }
-        }
-        other => other,
-    })
-}
-
-fn bounded_call(id: u64, mut of: CallExpr) -> Expr {
-    let is_step = matches!(
-        of.args.first().map(|first| &first.expr),
-        Some(Expr::Ident(name)) if name.starts_with('@')
-    );
-    of.target = of.target.map(|target| Box::new(bounded(*target)));
-    of.args = of.args.into_iter().map(bounded).collect();
-    // `@result + [x]`, the step of `map` and `filter`, is left: the library appends in place only if it knows the shape.
-    // What it appends is counted, as the element of a list.
-    if of.func_name == operators::ADD && of.args.len() == 2 && !is_step {
-        return metered_at(id, meter::PLUS, of.args).expr;
-    }
-    Expr::Call(of)
-}
-
-/// An element of a list or a map. Literals are as many as the source has characters and need no counting.
-fn copied(element: IdedExpr) -> IdedExpr {
-    if matches!(element.expr, Expr::Literal(_)) {
-        element
-    } else {
-        metered(meter::COPY, vec![bounded(element)])
-    }
-}
-
-fn metered(function: &str, args: Vec<IdedExpr>) -> IdedExpr {
-    let id = args.first().map_or(0, |arg| arg.id);
-    metered_at(id, function, args)
-}
-
-fn metered_at(id: u64, function: &str, mut args: Vec<IdedExpr>) -> IdedExpr {
-    args.push(IdedExpr {
-        id,
-        expr: Expr::Ident(meter::Meter::NAME.to_owned()),
-    });
-    IdedExpr {
-        id,
-        expr: call(function, args),
-    }
-}
-
-fn call(function: &str, args: Vec<IdedExpr>) -> Expr {
-    Expr::Call(CallExpr {
-        func_name: function.to_owned(),
-        target: None,
-        args,
-    })
 }

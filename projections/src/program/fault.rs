@@ -106,6 +106,10 @@ pub(super) fn sentence(error: &ExecutionError) -> String {
 }
 
 fn operator_sentence(function: &str, types: &[String]) -> String {
+    let types: Vec<&str> = types.iter().map(|name| known_as(name)).collect();
+    if let ("_._", [of, ..]) = (function, types.as_slice()) {
+        return format!("a field is asked of {of}, which has none; ask has(…) first");
+    }
     let operator = function
         .trim_matches('_')
         .trim_start_matches('@')
@@ -117,13 +121,24 @@ fn operator_sentence(function: &str, types: &[String]) -> String {
     };
     let are_numbers = types
         .iter()
-        .all(|of| matches!(of.as_str(), "int" | "uint" | "double"));
+        .all(|of| matches!(*of, "int" | "uint" | "double"));
     let advice = if are_numbers && types.len() == 2 {
         "; convert one, with int(…) or double(…)"
     } else {
         ""
     };
     format!("`{operator}` does not take {}{advice}", types.join(" and "))
+}
+
+/// A type of the library by the name that a person knows it by.
+pub(super) fn known_as(type_name: &str) -> &str {
+    match type_name {
+        "null_type" => "null",
+        "google.protobuf.Timestamp" => "timestamp",
+        "google.protobuf.Duration" => "duration",
+        Anything::TYPE_NAME => "value",
+        other => other,
+    }
 }
 
 fn type_name(value: &Value) -> String {

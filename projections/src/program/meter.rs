@@ -28,6 +28,7 @@ pub(super) const COPY: &str = "@copy";
 pub(super) const PLUS: &str = "@plus";
 pub(super) const MAP: &str = "@map";
 pub(super) const HAS: &str = "@has";
+pub(super) const DIG: &str = "@dig";
 
 /// What is left of [`EVALUATION_STEPS_MAX`].
 #[derive(Debug)]
@@ -117,7 +118,8 @@ pub(super) fn declare(env: &mut Env) -> Result<(), cel::DeclarationError> {
     env.add_overload(COPY, COPY, vec![DYN_TYPE, DYN_TYPE], charged)?;
     env.add_overload(PLUS, PLUS, vec![DYN_TYPE, DYN_TYPE, DYN_TYPE], plus)?;
     env.add_overload(MAP, MAP, vec![DYN_TYPE], map)?;
-    env.add_overload(HAS, HAS, vec![DYN_TYPE, DYN_TYPE], has)
+    env.add_overload(HAS, HAS, vec![DYN_TYPE, DYN_TYPE], has)?;
+    env.add_overload(DIG, DIG, vec![DYN_TYPE, DYN_TYPE], dig)
 }
 
 fn take<'b, 'v>(args: &mut Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
@@ -147,12 +149,17 @@ fn plus<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executi
     let left = take(&mut args)?;
     charge(&meter, &left)?;
     charge(&meter, &right)?;
-    let Some(adder) = left.as_adder() else {
-        let types = [&left, &right].map(|value| value.get_type().name().to_owned());
-        return Err(ExecutionError::no_such_overload("_+_", types.into()));
-    };
-    // The result may borrow from an operand that ends here.
-    Ok(CowVal::Owned(adder.add(right.as_ref())?.into_owned()))
+    let sum = left.as_adder().map(|adder| adder.add(right.as_ref()));
+    match sum {
+        // The result may borrow from an operand that ends here.
+        Some(Ok(sum)) => Ok(CowVal::Owned(sum.into_owned())),
+        // The library names the operands by its own values, which this crate's have no counterpart among.
+        None | Some(Err(ExecutionError::UnsupportedBinaryOperator(..))) => {
+            let types = [&left, &right].map(|value| value.get_type().name().to_owned());
+            Err(ExecutionError::no_such_overload("_+_", types.into()))
+        }
+        Some(Err(error)) => Err(error),
+    }
 }
 
 /// `@map([key, value, …])`: a map literal as [`Fields`], which can't be iterated.
@@ -201,21 +208,34 @@ fn owned(value: &dyn Val) -> Result<Box<dyn Val>, ExecutionError> {
 }
 
 /// `@has(value, "field")`: whether the field is there and not null. Nothing is there in null.
-fn has<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+fn has<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let found = dig(args)?;
+    Ok(CowVal::owned(CelBool::from(!is_null(found.as_ref()))))
+}
+
+/// `@dig(value, "field")`: the field, or null where it is not there; null of null.
+fn dig<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    static NULL: CelNull = CelNull;
     let field = take(&mut args)?;
     let value = take(&mut args)?;
-    let is_null = |value: &dyn Val| value.get_type().kind() == Kind::NullType;
-    let is_there = match value.as_indexer() {
-        Some(indexer) => match indexer.get(field.as_ref()) {
-            Ok(found) => !is_null(found.as_ref()),
-            Err(ExecutionError::NoSuchKey(_)) => false,
-            Err(error) => return Err(error),
-        },
-        None if value.downcast_ref::<CelNull>().is_some() || is_null(value.as_ref()) => false,
+    let found = match &value {
+        CowVal::Borrowed(value) => value.as_indexer().map(|of| of.get(field.as_ref())),
+        CowVal::Owned(value) => value.as_indexer().map(|of| {
+            of.get(field.as_ref())
+                .map(|found| CowVal::Owned(found.into_owned()))
+        }),
+    };
+    match found {
+        Some(Err(ExecutionError::NoSuchKey(_))) => Ok(CowVal::Borrowed(&NULL)),
+        Some(found) => found,
+        None if is_null(value.as_ref()) => Ok(CowVal::Borrowed(&NULL)),
         None => {
             let types = [&value, &field].map(|value| value.get_type().name().to_owned());
-            return Err(ExecutionError::no_such_overload("has", types.into()));
+            Err(ExecutionError::no_such_overload("_._", types.into()))
         }
-    };
-    Ok(CowVal::owned(CelBool::from(is_there)))
+    }
+}
+
+fn is_null(value: &dyn Val) -> bool {
+    value.get_type().kind() == Kind::NullType
 }

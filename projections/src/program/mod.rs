@@ -7,9 +7,10 @@
 //! which place in the log, and [`ProgramGate`] says what may enter the log.
 //!
 //! Expressions are CEL as the library has it, with these differences: an object or map can't be gone through, only
-//! looked up in (its keys have no order); `has(x.f)` is false where `f` is null, and where `x` is; optional syntax is
-//! off; and an evaluation ends with an error after [`EVALUATION_STEPS_MAX`] steps.
+//! looked up in (its keys have no order); `has(x.y.z)` is false where `z`, or anything on the way to it, is absent or
+//! null; optional syntax is off; and an evaluation ends with an error after [`EVALUATION_STEPS_MAX`] steps.
 
+mod bounds;
 mod catalog;
 mod check;
 mod document;
@@ -18,6 +19,7 @@ mod expression;
 mod fault;
 mod gate;
 mod meter;
+mod pattern;
 mod problem;
 mod rules;
 mod sample;
@@ -42,3 +44,6 @@ pub use problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 pub use rules::{AMOUNT_LIMIT, AMOUNT_SCALE, CompiledDefinition, CompiledProgram};
 pub use scope::{LineScope, MemberScope, TriggerScope};
 pub use source::{DOCUMENT_BYTES_MAX, ProgramSource};
+
+#[cfg(test)]
+mod tests;

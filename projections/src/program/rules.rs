@@ -37,8 +37,7 @@ impl CompiledProgram {
     /// Everything that is wrong with it. Places are within the expressions; [`ProgramSource::compile`] gives them
     /// within the document.
     pub fn compile(program: Program) -> Result<Self, ProgramRefused> {
-        let zone = check::document(&program)?;
-        let definitions = check::definitions(&program, &zone)?;
+        let definitions = check::compile(&program)?;
         Ok(Self {
             program,
             definitions,
@@ -213,7 +212,7 @@ impl CompiledDefinition {
     pub fn expire_at(&self, valid_from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.definition.expiry {
             // Publication refuses an expiry at the end of a period.
-            Expiry::Never {} | Expiry::PeriodEnd {} => None,
+            Expiry::Never | Expiry::PeriodEnd => None,
             Expiry::Duration { after } => Some(after.after(valid_from, &self.zone)),
             Expiry::Fixed { at } => Some(*at),
         }

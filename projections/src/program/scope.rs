@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use cel::common::types::{CelBool, CelList};
-use cel::common::value::{CowVal, Val};
-use cel::context::VariableResolver;
+use cel::common::value::Val;
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, OrderId};
 use farelog_events::money::Money;
@@ -445,11 +444,10 @@ impl<'n> Names<'n> {
             meter: Meter::full(),
         }
     }
-}
 
-impl VariableResolver for Names<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let value: &dyn Val = match name {
+    /// The value of a name.
+    pub(super) fn value(&self, name: &str) -> Option<&dyn Val> {
+        Some(match name {
             "line" => &self.line.line,
             "order" => &self.line.order,
             "trigger" => self.trigger_value.get_or_init(|| self.trigger.fields()),
@@ -461,7 +459,6 @@ impl VariableResolver for Names<'_> {
             "tables" => &self.program.tables,
             Meter::NAME => &self.meter,
             _ => return None,
-        };
-        Some(CowVal::Borrowed(value))
+        })
     }
 }

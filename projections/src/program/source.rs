@@ -88,6 +88,14 @@ impl<'t> ProgramSource<'t> {
     /// # Errors
     /// The first field that is missing, unknown or malformed.
     pub fn read(&self) -> Result<Program, ProgramRefused> {
+        if let Some(path) = misplaced_list(&self.value, "") {
+            let problem = ProgramProblem::new(
+                path,
+                ProblemCode::InvalidValue,
+                "this is a list, and there is none here in a program",
+            );
+            return Err(self.located(problem).into());
+        }
         serde_path_to_error::deserialize(&self.value).map_err(|error| {
             let path = error.path().to_string();
             let problem = describe(&path, &error.into_inner().to_string());
@@ -159,15 +167,29 @@ fn describe(path: &str, said: &str) -> ProgramProblem {
             "the field is missing; add it",
         );
     }
+    let choice = |said: &str| {
+        let (_, known) = said.split_once(", expected ").unwrap_or_default();
+        let known = known.strip_prefix("one of ").unwrap_or(known);
+        known.replace('`', "")
+    };
     if let Some(name) = quoted_after(said, "unknown field `") {
-        let known = said.split_once(", ").map_or("", |(_, known)| known);
         return ProgramProblem::new(
             within(name),
             ProblemCode::UnknownField,
-            format!("a program has no such field here: {known}"),
+            format!("there is no such field; there are {}", choice(said)),
         );
     }
-    ProgramProblem::new(path, ProblemCode::InvalidValue, one_line(said))
+    let sentence = if let Some(name) = quoted_after(said, "unknown variant `") {
+        format!("there is no {name}; use {}", choice(said))
+    } else if let Some(rest) = said.strip_prefix("invalid type: ") {
+        let (is, wanted) = rest
+            .split_once(", expected ")
+            .unwrap_or((rest, "something else"));
+        format!("this is {}, and {wanted} is wanted", is.replace('`', ""))
+    } else {
+        one_line(said)
+    };
+    ProgramProblem::new(path, ProblemCode::InvalidValue, sentence)
 }
 
 fn quoted_after<'s>(said: &'s str, before: &str) -> Option<&'s str> {
@@ -176,6 +198,24 @@ fn quoted_after<'s>(said: &'s str, before: &str) -> Option<&'s str> {
 
 fn one_line(said: &str) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Finds a list where a program has none. The deserializer would take one for the fields of an object in their order.
+fn misplaced_list(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Array(items) if matches!(path, "organisationsWithAccess" | "pointDefinitions") => {
+            items
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| misplaced_list(item, &format!("{path}[{index}]")))
+        }
+        Value::Array(_) => Some(path.to_owned()),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| match path {
+            "" => misplaced_list(value, name),
+            path => misplaced_list(value, &format!("{path}.{name}")),
+        }),
+        _ => None,
+    }
 }
 
 type Misplaced = (Range<usize>, ProgramProblem);
@@ -230,23 +270,14 @@ fn to_json(value: &Spanned<DeValue<'_>>, path: &mut String) -> Result<Value, Mis
     })
 }
 
-/// Where a field stands, by its path, and whether it is a text. Of a field that is missing or unknown: its key, or
-/// else what it would stand in.
+/// Where a field stands, by its path, and whether it is a text. Of a field that is not there: where it would stand.
 fn find(table: &Spanned<DeTable<'_>>, path: &str) -> Option<(Range<usize>, bool)> {
-    let mut here = table.span();
-    let mut is_text = false;
-    let mut steps = path.split('.').flat_map(steps_of).peekable();
+    let mut steps = path.split('.').flat_map(steps_of);
     let Some(Step::Key(first)) = steps.next() else {
         return None;
     };
-    let mut value = match table.get_ref().get(first) {
-        Some(value) => value,
-        None => return Some((0..0, false)),
-    };
-    here = if value.span().is_empty() {
-        here
-    } else {
-        value.span()
+    let Some(mut value) = table.get_ref().get(first) else {
+        return Some((0..0, false));
     };
     for step in steps {
         let next = match (step, value.get_ref()) {
@@ -255,17 +286,11 @@ fn find(table: &Spanned<DeTable<'_>>, path: &str) -> Option<(Range<usize>, bool)
             _ => None,
         };
         match next {
-            Some(next) => {
-                value = next;
-                here = value.span();
-            }
-            None => return Some((here, false)),
+            Some(next) => value = next,
+            None => return Some((value.span(), false)),
         }
     }
-    if let DeValue::String(_) = value.get_ref() {
-        is_text = true;
-    }
-    Some((here, is_text))
+    Some((value.span(), value.get_ref().is_str()))
 }
 
 enum Step<'p> {

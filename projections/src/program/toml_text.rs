@@ -25,13 +25,16 @@ pub(super) fn source_offset(source: &str, place: Place) -> usize {
         .len()
         .saturating_sub(if is_multiline { 3 } else { 1 });
     let mut at = Place { line: 1, column: 1 };
-    while at < place && offset < end {
+    while offset < end {
         let rest = &source[offset..end];
         let written = if quote == '"' {
             written(rest)
         } else {
             plain(rest)
         };
+        if at >= place && written.content.is_some() {
+            break;
+        }
         offset += written.bytes;
         match written.content {
             Some('\n') => {

@@ -358,13 +358,20 @@ impl<'c> Check<'c> {
         {
             return self.element(of, index);
         }
+        let name = call.func_name.as_str();
+        if MACROS.contains(&name) {
+            return self.report(
+                node,
+                ProblemCode::ExpressionSyntax,
+                format!("`{name}` is called on a list, with a variable and what to do with it: list.{name}(x, …)"),
+            );
+        }
         if let Some(target) = target {
             self.shape(target);
         }
         for arg in &call.args {
             self.shape(arg);
         }
-        let name = call.func_name.as_str();
         if is_operator(name) {
             return Shape::Any;
         }
