@@ -304,7 +304,10 @@ fn table(members: &[MemberView]) -> comfy_table::Table {
     for member in members {
         let metadata = member.metadata.iter().flatten();
         let metadata: Vec<String> = metadata
-            .map(|(key, value)| format!("{key}={value}"))
+            .map(|(key, value)| match value {
+                Value::String(text) => format!("{key}={text}"),
+                other => format!("{key}={other}"),
+            })
             .collect();
         table.add_row([
             member.id.to_string(),

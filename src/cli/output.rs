@@ -1,7 +1,7 @@
 //! What a command prints: tables for a person, or the server's JSON as it came.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use chrono::{DateTime, Local, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -37,24 +37,35 @@ pub fn note(text: impl Display) {
 
 /// An empty table with these column titles.
 pub fn table<const COLUMNS: usize>(titles: [&str; COLUMNS]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(titles);
+    let mut table = bare_table();
+    table.set_header(titles);
     table
 }
 
 /// A table of one thing: a row for each of its properties that has a value.
 pub fn properties<const ROWS: usize>(rows: [(&str, Option<String>); ROWS]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = bare_table();
     for (name, value) in rows {
         if let Some(value) = value {
             table.add_row([name.to_owned(), value]);
         }
+    }
+    table
+}
+
+/// As wide as the terminal. Where stdout is none: as wide as `COLUMNS` says, or else as what is in it, which suits
+/// programs that look for something in it.
+fn bare_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if !io::stdout().is_terminal()
+        && let Some(columns) = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+    {
+        table.set_width(columns);
     }
     table
 }

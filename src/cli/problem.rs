@@ -88,8 +88,11 @@ impl Problem {
     fn into_failure(self) -> Failure {
         let is_refusal = self.is_refusal();
         let mut sentence = self.detail.unwrap_or(self.title);
-        for FieldProblem { field, message } in &self.errors {
-            let _ = write!(sentence, "\n  {field}: {message}");
+        // The detail names the only one itself.
+        if self.errors.len() > 1 {
+            for FieldProblem { field, message } in &self.errors {
+                let _ = write!(sentence, "\n  {field}: {message}");
+            }
         }
         if self.status >= 500
             && let Some(correlation_id) = self.correlation_id
@@ -118,10 +121,11 @@ mod tests {
         );
 
         let body = r#"{"title":"Bad request","detail":"The request is not valid","errors":[
-            {"field":"orderId","message":"is missing","code":"field-missing"}]}"#;
+            {"field":"orderId","message":"is missing","code":"field-missing"},
+            {"field":"page","message":"must be at least 1","code":"field-out-of-range"}]}"#;
         let invalid = Problem::of(StatusCode::BAD_REQUEST, body.to_owned());
         assert!(matches!(invalid.into_failure(),
-            Failure::Failed(sentence) if sentence == "The request is not valid\n  orderId: is missing"));
+            Failure::Failed(sentence) if sentence == "The request is not valid\n  orderId: is missing\n  page: must be at least 1"));
     }
 
     #[test]

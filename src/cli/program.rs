@@ -117,7 +117,18 @@ async fn show(program: &str, args: &ServerArgs) -> Result<(), Failure> {
         Output::Json => output::print(&reply.body),
         // A document with expressions reads better as itself than as a table of cells.
         Output::Table => {
-            let document = without_nulls(reply.json()?);
+            let mut document = without_nulls(reply.json()?);
+            // The document alone, so that it can be changed and published again.
+            let published: ProgramView = reply.json()?;
+            if let Value::Object(fields) = &mut document {
+                fields.remove("version");
+                fields.remove("publishedAt");
+            }
+            output::note(format!(
+                "version {}, published {}",
+                output::optional(published.version),
+                output::optional_time(published.published_at)
+            ));
             output::print(
                 toml::to_string_pretty(&document)
                     .unwrap_or(reply.body)

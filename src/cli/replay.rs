@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::client::{Client, Reply, ServerArgs};
 use super::exit::Failure;
@@ -80,11 +79,7 @@ struct LineBody<'a> {
 
 /// What a definition gave.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Granted {
-    #[serde(default)]
-    point_definition_reference: Option<String>,
-    amount: Box<RawValue>,
     transactions: Vec<TransactionView>,
 }
 
@@ -141,14 +136,6 @@ fn show_granted(reply: &Reply, output: Output) -> Result<(), Failure> {
         return output::print(&reply.body);
     }
     let granted: Vec<Granted> = reply.json()?;
-    for definition in &granted {
-        let reference = definition.point_definition_reference.as_deref();
-        output::note(format!(
-            "{}: {} points",
-            reference.unwrap_or("a definition"),
-            output::decimal(&definition.amount)
-        ));
-    }
     let transactions = granted
         .iter()
         .flat_map(|definition| &definition.transactions);
@@ -162,6 +149,7 @@ fn told_why(error: CallError, output: Output) -> Failure {
     {
         let shown = match output {
             Output::Json => output::print(&problem.body),
+            Output::Table if problem.reasons.is_empty() => Ok(()),
             Output::Table => output::print(&reasons(problem).to_string()),
         };
         if let Err(failure) = shown {
