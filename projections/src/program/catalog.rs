@@ -136,13 +136,11 @@ impl ProgramCatalog {
     /// The program that a member event means: by its id, or where it names none by its reference. `None` for one that
     /// was not published.
     pub fn resolve(&self, membership: &Membership) -> Option<ProgramId> {
-        match membership.program_id {
-            Some(id) => self.versions.contains_key(&id).then_some(id),
-            None => {
-                let published = self.by_reference(membership.program_reference.as_deref()?)?;
-                Some(published.compiled.program.id)
-            }
+        if let Some(id) = membership.program_id {
+            return self.versions.contains_key(&id).then_some(id);
         }
+        let published = self.by_reference(membership.program_reference.as_deref()?)?;
+        Some(published.compiled.program.id)
     }
 }
 

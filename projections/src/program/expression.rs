@@ -208,13 +208,11 @@ struct Variables<'e> {
 
 impl VariableResolver for Variables<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        match self.names.value(name) {
-            Some(value) => Some(CowVal::Borrowed(value)),
-            None => {
-                let pattern = pattern::by_name(name, self.patterns)?;
-                Some(CowVal::Borrowed(pattern))
-            }
+        if let Some(value) = self.names.value(name) {
+            return Some(CowVal::Borrowed(value));
         }
+        let pattern = pattern::by_name(name, self.patterns)?;
+        Some(CowVal::Borrowed(pattern))
     }
 }
 
@@ -256,14 +254,12 @@ fn syntax_sentence(said: &str) -> String {
     if said.contains("Recursion limit") {
         return "the expression nests too deep; write it flatter".to_owned();
     }
-    let quoted = said.split_once('\'').and_then(|(_, rest)| {
+    let quoted = said.split_once('\'').map(|(_, rest)| {
         let (input, _) = rest.rsplit_once('\'').unwrap_or((rest, ""));
         // `mismatched input 'x' expecting {'[', '{', …}`: what is wanted is quoted too.
-        Some(
-            input
-                .split_once("' expecting")
-                .map_or(input, |(input, _)| input),
-        )
+        input
+            .split_once("' expecting")
+            .map_or(input, |(input, _)| input)
     });
     let sentence = match quoted {
         Some("<EOF>") => "it ends where something is still wanted".to_owned(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use cel::{ExecutionError, Value};
 
+use super::pattern::Pattern;
 use super::scope::missing_table_key;
 use super::value::Anything;
 
@@ -137,6 +138,7 @@ pub(super) fn known_as(type_name: &str) -> &str {
         "google.protobuf.Timestamp" => "timestamp",
         "google.protobuf.Duration" => "duration",
         Anything::TYPE_NAME => "value",
+        Pattern::TYPE_NAME => "pattern",
         other => other,
     }
 }

@@ -46,19 +46,15 @@ impl Meter {
     fn charge(&self, value: &dyn Val) -> Result<(), ExecutionError> {
         // One evaluation runs on one thread; the atomic is only there because values are shareable.
         let left = self.0.load(Ordering::Relaxed);
-        match left.checked_sub(weight(value, left)) {
-            Some(rest) => {
-                self.0.store(rest, Ordering::Relaxed);
-                Ok(())
-            }
-            None => {
-                self.0.store(0, Ordering::Relaxed);
-                Err(ExecutionError::function_error(
-                    "evaluation",
-                    format!("it would take more than {EVALUATION_STEPS_MAX} steps"),
-                ))
-            }
+        let rest = left.checked_sub(weight(value, left));
+        self.0.store(rest.unwrap_or(0), Ordering::Relaxed);
+        if rest.is_none() {
+            return Err(ExecutionError::function_error(
+                "evaluation",
+                format!("it would take more than {EVALUATION_STEPS_MAX} steps"),
+            ));
         }
+        Ok(())
     }
 }
 

@@ -24,6 +24,9 @@ const NAME_PREFIX: &str = "@pattern";
 pub(super) struct Pattern(Regex);
 
 impl Pattern {
+    /// The name of its type, which no expression can spell.
+    pub(super) const TYPE_NAME: &'static str = "farelog.pattern";
+
     /// Compiles a literal; the error is a sentence.
     pub(super) fn compile(literal: Option<&str>) -> Result<Self, String> {
         let source = literal.ok_or_else(|| {
@@ -65,8 +68,8 @@ impl Val for Pattern {
     }
 
     fn cel_type() -> &'static Type {
-        static PATTERN: Type = Type::new_unspecified_type("farelog.pattern");
-        &PATTERN
+        static TYPE: Type = Type::new_unspecified_type(Pattern::TYPE_NAME);
+        &TYPE
     }
 
     fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
@@ -89,6 +92,10 @@ pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
 }
 
 /// `@matches(text, pattern)`.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the library calls functions with their arguments by value"
+)]
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [text, pattern] = args.as_slice() else {
         return Err(ExecutionError::missing_argument_or_target());

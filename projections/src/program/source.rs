@@ -1,5 +1,6 @@
 //! The text of a program's document, and where in it each field stands.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
@@ -260,7 +261,8 @@ fn to_json(value: &Spanned<DeValue<'_>>, path: &mut String) -> Result<Value, Mis
             let mut items = Vec::with_capacity(array.len());
             for (index, item) in array.iter().enumerate() {
                 let length = path.len();
-                path.push_str(&format!("[{index}]"));
+                // Writing to a text can't fail.
+                let _ = write!(path, "[{index}]");
                 items.push(to_json(item, path)?);
                 path.truncate(length);
             }

@@ -7,15 +7,14 @@ use super::problem::Place;
 /// Counts quotes, the line break behind an opening `'''`, and escapes. Where the content has no such place, the closing
 /// quotes.
 pub(super) fn source_offset(source: &str, place: Place) -> usize {
-    let quote = match source.chars().next() {
-        Some(quote @ ('"' | '\'')) => quote,
-        _ => return 0,
+    let Some(quote @ ('"' | '\'')) = source.chars().next() else {
+        return 0;
     };
     let triple: String = [quote; 3].iter().collect();
     let is_multiline = source.len() >= 6 && source.starts_with(&triple);
     let mut offset = if is_multiline { 3 } else { 1 };
     if is_multiline {
-        offset += match source[offset..].as_bytes() {
+        offset += match source.as_bytes()[offset..] {
             [b'\r', b'\n', ..] => 2,
             [b'\n', ..] => 1,
             _ => 0,

@@ -309,21 +309,16 @@ impl<'c> Check<'c> {
     fn field(&mut self, node: u64, of: Shape, field: &str) -> Shape {
         match of {
             Shape::Object(object) => {
-                match object.fields.iter().find(|(known, _)| *known == field) {
-                    Some((_, shape)) => *shape,
-                    None => {
-                        let known: Vec<&str> = object.fields.iter().map(|(name, _)| *name).collect();
-                        self.report(
-                            node,
-                            ProblemCode::UnknownName,
-                            format!(
-                                "{} has no field `{field}`; it has {}",
-                                object.name,
-                                known.join(", ")
-                            ),
-                        )
-                    }
+                if let Some((_, shape)) = object.fields.iter().find(|(known, _)| *known == field) {
+                    return *shape;
                 }
+                let known: Vec<&str> = object.fields.iter().map(|(name, _)| *name).collect();
+                let known = known.join(", ");
+                self.report(
+                    node,
+                    ProblemCode::UnknownName,
+                    format!("{} has no field `{field}`; it has {known}", object.name),
+                )
             }
             Shape::Tables if self.vocabulary.tables.contains(&field) => Shape::Map,
             Shape::Tables => {

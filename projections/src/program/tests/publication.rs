@@ -348,20 +348,23 @@ fn limits_are_told_with_what_to_do() {
         refusal(&document),
         ["the document has 262147 bytes, at most 262144 are taken; move large tables out of it"]
     );
-    let definitions: String = (0..POINT_DEFINITIONS_MAX)
-        .map(|number| format!("[[pointDefinitions]]\nid = {number}1\nreference = \"d{number}\"\ntrigger = \"LineConfirmed\"\namount = '1'\n"))
+    let definitions: Vec<String> = (0..POINT_DEFINITIONS_MAX)
+        .map(|number| {
+            format!("[[pointDefinitions]]\nid = {number}1\nreference = \"d{number}\"\ntrigger = \"LineConfirmed\"\namount = '1'")
+        })
         .collect();
-    let definitions = definitions.replace("id = 01", "id = 1001");
-    let many = program("", "amount = '1'", &definitions).replace("id = 71\n", "id = 7\n");
+    let definitions = definitions.join("\n").replace("id = 01", "id = 1001");
+    let many = program("", "amount = '1'", &definitions).replace("id = 71\n", "id = 9999\n");
     assert_eq!(
         refusal(&many),
         [
             "pointDefinitions: the program has 101 point definitions, at most 100 are taken; split it into several programs (line 6, column 1)"
         ]
     );
-    let keys: String = (0..=TABLE_KEYS_MAX)
-        .map(|key| format!("k{key} = 1\n"))
+    let keys: Vec<String> = (0..=TABLE_KEYS_MAX)
+        .map(|key| format!("k{key} = 1"))
         .collect();
+    let keys = keys.join("\n");
     assert_eq!(
         refusal(&program("", "amount = '1'", &format!("[tables.a]\n{keys}"))),
         ["tables.a: the table has 5001 keys, at most 5000 are taken (line 12, column 1)"]
