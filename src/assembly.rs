@@ -41,9 +41,6 @@ pub enum AssemblyError {
     /// A thread panicked.
     #[error("the thread of the {0} panicked; its message stands above")]
     Panicked(&'static str),
-    /// A thread ended by itself.
-    #[error("the thread of the {0} ended by itself")]
-    Ended(&'static str),
 }
 
 /// The parts, running: a thread that writes the log, one that brings the projections forward.

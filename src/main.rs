@@ -2,7 +2,10 @@
 //!
 //! - [`cli`]: the command line; every command but `serve` talks to a running server or works on a stopped one's files.
 //! - [`config`]: what `serve` can be told, by flags, `FARELOG_…` variables and a file.
-//! - [`serve`]: the wiring of log, projections, ingestion and HTTP, and their orderly end.
+//! - [`assembly`]: log, projections and writer of a data directory, put together; [`engine`]: what interfaces ask of them.
+//! - [`http`]: the HTTP interface; [`errors`]: its error codes, with a page each; [`offline`]: the same without a server.
+//! - [`nats_server`]: the broker that farelog runs itself where none is named.
+//! - [`serve`]: the wiring of log, projections, ingestion and HTTP, and their orderly end; [`telemetry`]: what it tells.
 
 mod assembly;
 mod cli;
@@ -10,12 +13,15 @@ mod config;
 mod engine;
 mod errors;
 mod http;
+mod nats_server;
 mod offline;
 mod serve;
 mod telemetry;
 
+use std::env;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    // Not on the command line, since it is none of a person's.
+    nats_server::guard::run_if_asked(env::args_os()).unwrap_or_else(cli::run)
 }

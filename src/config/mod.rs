@@ -3,6 +3,7 @@
 mod file;
 mod listen;
 mod nats;
+mod public_url;
 mod settings;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use settings::{LogFormat, Settings};
 use crate::cli::exit::Failure;
 use crate::http::RateLimits;
 use listen::ListenAddress;
+use public_url::PublicUrl;
 
 /// The flags of `farelog serve`.
 #[derive(Debug, Args)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub nats: NatsChoice,
     /// The port of the broker that farelog runs itself; any free one when `None`.
     pub nats_port: Option<u16>,
+    /// Whether that broker syncs each event to disk before it acknowledges it.
+    pub nats_sync_always: bool,
     /// A file with credentials for the broker.
     pub nats_credentials: Option<PathBuf>,
     /// The stream to read.
@@ -55,7 +59,7 @@ pub struct Config {
     /// Where HTTP is served; a loopback address.
     pub listen: SocketAddr,
     /// What stands before the addresses that answers name.
-    pub public_url: String,
+    pub public_url: PublicUrl,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -86,6 +90,7 @@ impl Config {
         Ok(Self {
             nats: settings.nats.unwrap_or_default(),
             nats_port: settings.nats_port,
+            nats_sync_always: settings.nats_sync_always.unwrap_or(false),
             nats_credentials: settings.nats_credentials,
             stream: settings.stream.unwrap_or_else(|| STREAM_DEFAULT.to_owned()),
             adopt_stream: settings.adopt_stream.unwrap_or(false),
@@ -95,7 +100,9 @@ impl Config {
             listen: listen.checked()?,
             public_url: settings.public_url.unwrap_or_default(),
             log_format: settings.log_format.unwrap_or_default(),
-            log_filter: settings.log_filter.unwrap_or_else(|| "info,async_nats=warn".to_owned()),
+            log_filter: settings
+                .log_filter
+                .unwrap_or_else(|| "info,async_nats=warn".to_owned()),
             rate_limits: RateLimits {
                 named_per_minute: per_minute(
                     settings.named_requests_per_minute,

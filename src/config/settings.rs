@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::listen::ListenAddress;
 use super::nats::NatsChoice;
+use super::public_url::PublicUrl;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
@@ -49,6 +50,11 @@ settings! {
     /// Port of the embedded NATS server [default: any free one]
     #[arg(long, env = "FARELOG_NATS_PORT", value_name = "PORT")]
     nats_port: u16,
+    /// Have the embedded NATS server sync each event to disk before it acknowledges it: safe against a power cut, much
+    /// slower
+    #[arg(long, env = "FARELOG_NATS_SYNC_ALWAYS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "BOOL")]
+    nats_sync_always: bool,
     /// A file with credentials for the NATS server
     #[arg(long, env = "FARELOG_NATS_CREDENTIALS", value_name = "FILE")]
     nats_credentials: PathBuf,
@@ -67,7 +73,7 @@ settings! {
     listen: ListenAddress,
     /// What stands before the addresses that answers name, where a proxy serves them under another
     #[arg(long, env = "FARELOG_PUBLIC_URL", value_name = "URL")]
-    public_url: String,
+    public_url: PublicUrl,
     /// How log lines are written to stderr [default: text]
     #[arg(long, env = "FARELOG_LOG_FORMAT", value_enum)]
     log_format: LogFormat,

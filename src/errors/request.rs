@@ -11,6 +11,16 @@ codes! { REQUEST_CODES;
     CLIENT_NAME_REQUIRED = "client-name-required", Some(400), "The caller did not name itself",
         "This server is configured to refuse callers without an `ET-Client-Name` header.",
         "Send `ET-Client-Name: <company>-<application>`, for example `ET-Client-Name: acme-ticketshop`.";
+    CROSS_ORIGIN = "cross-origin", Some(403), "A web page of another origin asked for a change",
+        "A browser sent the request for a page that is not of this server. The interface knows no passwords, so a page \
+         that happens to be open must not be able to change anything.",
+        "Call from a program, not from a page. Where a page is meant to call, serve it under the address that the \
+         server is given as --public-url.";
+    HOST_UNKNOWN = "host-unknown", Some(421), "The server is not this host",
+        "The header `Host` names neither this machine nor the server's public address. So can a web page look whose \
+         name was made to resolve to this machine.",
+        "Call the server by its loopback address. Where a proxy hands the original host on, start the server with that \
+         address as --public-url.";
     PATH_UNKNOWN = "path-unknown", Some(404), "There is nothing at this address",
         "No operation has this path.",
         "Compare the path with /openapi.json, which lists every operation of this server. Identifiers in a path \

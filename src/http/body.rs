@@ -161,7 +161,7 @@ mod tests {
     fn a_mistake_in_a_body_is_named_by_its_field() {
         let at = |field: &str, code| (field.to_owned(), code);
         assert_eq!(problem("{"), at("body", "malformed"));
-        assert_eq!(problem(r#"[]"#), at("body", "malformed"));
+        assert_eq!(problem("[]"), at("body", "malformed"));
         assert_eq!(
             problem(r#"{"inner":{"activate":true}}"#),
             at("orderLineIds", "missing")

@@ -21,6 +21,7 @@ mod members;
 mod openapi;
 mod operate;
 mod orders;
+mod origin;
 mod path;
 mod position;
 mod problem;
@@ -67,7 +68,12 @@ pub fn router(server: Server) -> Router {
     openapi::CommonParts.modify(&mut description);
     // A description that is built from constants; it can't fail to become JSON, and a test reads it.
     let json = description.to_json().unwrap_or_default();
-    router
+    layered(router, server).layer(Extension(docs::OpenApiJson(Arc::from(json))))
+}
+
+/// Operations with all that stands before them, from the outside in: correlation, origin, time, panics, limits.
+fn layered(operations: Router<Server>, server: Server) -> Router {
+    operations
         .fallback(|| async { Problem::new(&errors::PATH_UNKNOWN, "No operation has this path.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -75,10 +81,11 @@ pub fn router(server: Server) -> Router {
                 "The path does not take this method; see the header Allow.",
             )
         })
-        .layer(Extension(docs::OpenApiJson(Arc::from(json))))
         .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(within_time))
+        .layer(origin::same_origin(server.public_url()))
+        .layer(from_fn_with_state(server.clone(), origin::known_host))
         .layer(from_fn_with_state(server.clone(), correlation::correlate))
         .with_state(server)
 }
@@ -141,6 +148,7 @@ async fn within_time(request: Request, next: Next) -> Response {
         })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands panics over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let said = panic
         .downcast_ref::<&str>()

@@ -139,8 +139,10 @@ fn complete(operation: &mut Operation, is_limited: bool) {
 /// Errors that every operation can answer with.
 const COMMON_ERRORS: &[(&str, &str)] = &[
     ("400", "`validation-failed`"),
+    ("403", "`cross-origin`"),
     ("408", "`request-timeout`"),
     ("413", "`body-too-large`"),
+    ("421", "`host-unknown`"),
     (
         "429",
         "`rate-limited`; `Retry-After` says how many seconds to wait",

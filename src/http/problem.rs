@@ -109,7 +109,7 @@ impl Problem {
     pub fn saying(code: &'static ErrorCode, error: &dyn std::fmt::Display) -> Self {
         let said = error.to_string();
         let mut characters = said.chars();
-        let first = characters.next().map(|c| c.to_uppercase());
+        let first = characters.next().map(char::to_uppercase);
         let sentence: String = first.into_iter().flatten().chain(characters).collect();
         Self::new(code, format!("{sentence}."))
     }
@@ -151,6 +151,7 @@ impl Problem {
     }
 
     /// The fields that are wrong.
+    #[cfg(test)]
     pub fn errors(&self) -> &[FieldProblem] {
         &self.0.errors
     }

@@ -1,9 +1,10 @@
-//! The broker that events come from: one that runs elsewhere.
+//! The broker that events come from: one that runs elsewhere, or farelog's own.
 
 use async_nats::{Client, ConnectOptions, ServerAddr};
 
 use crate::cli::exit::Failure;
 use crate::config::{Config, NatsChoice};
+use crate::nats_server::{EmbeddedOptions, EmbeddedServer, NATS_DIRECTORY};
 
 /// The name under which the connection is listed at the broker.
 const CONNECTION_NAME: &str = "farelog";
@@ -11,24 +12,38 @@ const CONNECTION_NAME: &str = "farelog";
 /// A broker, reached or being reached.
 pub struct Broker {
     client: Client,
+    embedded: Option<EmbeddedServer>,
 }
 
 impl Broker {
-    /// Connects to the broker that is configured. One that is away is waited for in the background, however long.
+    /// Connects to the broker that is configured, after starting it if it is the embedded one. One that runs elsewhere
+    /// and is away is waited for in the background, however long.
     ///
     /// # Errors
-    /// Credentials can't be read.
+    /// The embedded broker does not start, or credentials can't be read.
     pub async fn reach(config: &Config) -> Result<Self, Failure> {
-        let client = match &config.nats {
-            NatsChoice::Servers(servers) => connect(servers.as_slice(), config).await?,
+        match &config.nats {
+            NatsChoice::Servers(servers) => Ok(Self {
+                client: connect(servers, config).await?,
+                embedded: None,
+            }),
             NatsChoice::Embedded => {
-                return Err(Failure::Failed(
-                    "no embedded NATS server is part of this build; name one with --nats"
-                        .to_owned(),
-                ));
+                let server = EmbeddedServer::start(EmbeddedOptions {
+                    dir: config.data_dir.join(NATS_DIRECTORY),
+                    port: config.nats_port,
+                    sync_always: config.nats_sync_always,
+                })
+                .await
+                .map_err(|error| Failure::Failed(error.to_string()))?;
+                let address: ServerAddr = server.url().parse().map_err(|error| {
+                    Failure::Failed(format!("the embedded NATS server has no address: {error}"))
+                })?;
+                Ok(Self {
+                    client: connect(&[address], config).await?,
+                    embedded: Some(server),
+                })
             }
-        };
-        Ok(Self { client })
+        }
     }
 
     /// A client of it.
@@ -36,15 +51,13 @@ impl Broker {
         self.client.clone()
     }
 
-    /// Waits until a broker that is farelog's own has stopped by itself; never for another.
-    pub async fn stopped(&mut self) -> Failure {
-        std::future::pending().await
-    }
-
-    /// Lets go of it.
+    /// Lets go of it; the embedded one is stopped.
     pub async fn stop(self) {
         if let Err(error) = self.client.drain().await {
             tracing::debug!(%error, "the connection to NATS was gone before it was closed");
+        }
+        if let Some(server) = self.embedded {
+            server.shutdown().await;
         }
     }
 }

@@ -47,6 +47,12 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
 async fn serve(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let metrics = telemetry::gather_metrics()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        Failure::Failed(format!(
+            "HTTP can't be served at {}: {error}; choose another --listen",
+            config.listen
+        ))
+    })?;
     let data_dir = config.data_dir.clone();
     let assembly = tokio::task::spawn_blocking(move || Assembly::open(&data_dir))
         .await
@@ -60,13 +66,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         }
     });
 
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        Failure::Failed(format!(
-            "HTTP can't be served at {}: {error}; choose another --listen",
-            config.listen
-        ))
-    })?;
-    let mut broker = match Broker::reach(config).await {
+    let broker = match Broker::reach(config).await {
         Ok(broker) => broker,
         Err(failure) => {
             close(assembly).await?;
@@ -90,7 +90,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         health,
         config.rate_limits,
         metrics,
-        &config.public_url,
+        config.public_url.as_str(),
     );
     let address = AddressFile::write(&config.data_dir, listener.local_addr().map_err(failed)?)?;
     let (stop, stopped) = oneshot::channel();
@@ -107,7 +107,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     });
     tracing::info!("listening on http://{}", address.address());
 
-    let ended = until_end(assembly, &mut broker, &mut signals).await;
+    let ended = until_end(assembly, &mut signals).await;
 
     drop(stop);
     tokio::spawn(async move {
@@ -137,21 +137,19 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 /// Waits until the server is told to end, which is well, or until a part stopped by itself.
 async fn until_end(
     mut assembly: Assembly,
-    broker: &mut Broker,
     signals: &mut Signals,
 ) -> Result<Assembly, (Assembly, Failure)> {
-    let failure = tokio::select! {
+    tokio::select! {
         name = signals.next() => {
             tracing::info!(signal = name, "told to end: finishing what is under way");
-            return Ok(assembly);
+            Ok(assembly)
         }
-        () = assembly.stopped() => Failure::Failed(
-            "a part of the server stopped by itself; the lines before this one say why".to_owned(),
-        ),
-        failure = broker.stopped() => failure,
-    };
-    tracing::error!("a part of the server stopped by itself: ending");
-    Err((assembly, failure))
+        () = assembly.stopped() => {
+            tracing::error!("a part of the server stopped by itself: ending");
+            let failure = "a part of the server stopped by itself; the lines before this one say why";
+            Err((assembly, Failure::Failed(failure.to_owned())))
+        }
+    }
 }
 
 async fn close(assembly: Assembly) -> Result<(), Failure> {
