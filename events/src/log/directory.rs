@@ -30,7 +30,7 @@ impl Directory {
         fs::create_dir_all(path).map_err(failed("create", path))?;
         let path = fs::canonicalize(path).map_err(failed("find", path))?;
         if let Some(existing) = first_existing {
-            sync_created(&path, existing)?;
+            sync_way(&path, existing)?;
         }
 
         let lock_path = path.join(LOCK_FILE);
@@ -100,8 +100,10 @@ impl Directory {
     }
 }
 
-/// Syncs the parent of each directory that was just created, down from the one that was there before.
-fn sync_created(path: &Path, existing: &Path) -> Result<(), LogError> {
+/// Makes the way to a directory durable, down from the ancestor that was there before it was made.
+///
+/// The parent in any case: a start that was killed may have made the directory and not come to this.
+fn sync_way(path: &Path, existing: &Path) -> Result<(), LogError> {
     // A relative path's first existing ancestor may be the empty path: the working directory.
     let existing = if existing.as_os_str().is_empty() {
         Path::new(".")
@@ -109,10 +111,18 @@ fn sync_created(path: &Path, existing: &Path) -> Result<(), LogError> {
         existing
     };
     let existing = fs::canonicalize(existing).map_err(failed("find", existing))?;
-    path.ancestors()
-        .skip(1)
-        .take_while(|ancestor| ancestor.starts_with(&existing))
-        .try_for_each(sync_directory)
+    for (distance, ancestor) in path.ancestors().enumerate().skip(1) {
+        if distance > 1 && !ancestor.starts_with(&existing) {
+            break;
+        }
+        match sync_directory(ancestor) {
+            // A parent that may not be read is one that was there before, made by someone else.
+            Err(LogError::Io { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 fn sync_directory(path: &Path) -> Result<(), LogError> {

@@ -25,6 +25,7 @@ pub(super) struct Draft<'a> {
     entries: Vec<Entry>,
     /// Places in `entries` by the digest of their identity, or the next free digest above where two have the same.
     places: HashMap<u64, usize>,
+    /// Places in `entries` of what admission was asked about.
     admitted: Vec<usize>,
 }
 
@@ -84,17 +85,14 @@ impl<'a> Draft<'a> {
             Ok(event) => event,
             Err(dead_letter) => return self.bury(&dead_letter, None),
         };
-        let refused = match self.standing(&event)? {
-            Standing::Repeat => return Ok(Outcome::Repeat),
-            Standing::Conflict(position) => conflict(&event, position),
-            Standing::New => match self.admission.admit(&event) {
-                Ok(()) => {
-                    self.admitted.push(self.entries.len());
-                    self.push(event, Some(origin(&message)));
-                    return Ok(Outcome::Appended);
-                }
-                Err(refused) => refused,
-            },
+        let refused = match self.admit(&event) {
+            Ok(true) => {
+                self.push(event, Some(origin(&message)));
+                return Ok(Outcome::Appended);
+            }
+            Ok(false) => return Ok(Outcome::Repeat),
+            Err(Rejected::Refused(refused)) => refused,
+            Err(Rejected::Log(error)) => return Err(error),
         };
         let dead_letter = DeadLetter {
             reason: refused.reason,
@@ -111,16 +109,11 @@ impl<'a> Draft<'a> {
         event: NewEvent,
         origin: Option<StreamOrigin>,
     ) -> Result<bool, Rejected> {
-        match self.standing(&event)? {
-            Standing::Repeat => Ok(false),
-            Standing::Conflict(position) => Err(Rejected::Refused(conflict(&event, position))),
-            Standing::New => {
-                self.admission.admit(&event).map_err(Rejected::Refused)?;
-                self.admitted.push(self.entries.len());
-                self.push(event, origin);
-                Ok(true)
-            }
+        let is_new = self.admit(&event)?;
+        if is_new {
+            self.push(event, origin);
         }
+        Ok(is_new)
     }
 
     /// Records what became of something, once: whatever the first record of it said stands.
@@ -156,6 +149,19 @@ impl<'a> Draft<'a> {
                 Ok(Outcome::DeadLetter(dead_letter.reason))
             }
             Standing::Repeat | Standing::Conflict(_) => Ok(Outcome::Repeat),
+        }
+    }
+
+    /// Whether the event is to be added next; false: it is a repeat.
+    fn admit(&mut self, event: &NewEvent) -> Result<bool, Rejected> {
+        match self.standing(event)? {
+            Standing::Repeat => Ok(false),
+            Standing::Conflict(position) => Err(Rejected::Refused(conflict(event, position))),
+            Standing::New => {
+                self.admission.admit(event).map_err(Rejected::Refused)?;
+                self.admitted.push(self.entries.len());
+                Ok(true)
+            }
         }
     }
 

@@ -60,17 +60,14 @@ impl EventLog for MemoryLog {
         if self.fails.load(Ordering::Relaxed) {
             return Err(LogError::Poisoned);
         }
-        if batch.entries.is_empty() && batch.checkpoint.is_none() {
+        if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let recorded_at = kept.records.last().map_or(batch.recorded_at, |last| {
-            last.recorded_at.max(batch.recorded_at)
-        });
-        let next = kept.records.len() as Position + 1;
-        let records: Vec<Record> = (next..)
-            .zip(batch.entries)
-            .map(|(position, entry)| Record::from_entry(entry, position, recorded_at))
-            .collect();
+        let last = kept.records.last();
+        let (records, checkpoint) = batch.into_records(
+            kept.records.len() as Position,
+            last.map(|last| last.recorded_at),
+        );
         let mut encoded = Vec::new();
         for record in &records {
             encoded.clear();
@@ -94,8 +91,8 @@ impl EventLog for MemoryLog {
         // Still under the lock: who reads these records sees a head that has them.
         self.head.send_modify(|head| {
             head.position = position;
-            if batch.checkpoint.is_some() {
-                head.checkpoint = batch.checkpoint;
+            if checkpoint.is_some() {
+                head.checkpoint = checkpoint;
             }
         });
         Ok(records)

@@ -1,7 +1,11 @@
 //! The event log: an append-only sequence of records, the only truth of farelog.
 //!
 //! [`EventLog`] is the contract. [`sled_log::SledLog`] keeps it on disk, [`memory::MemoryLog`] in memory for tests
-//! and trials; both pass the suite in [`suite`]. [`writer::LogWriter`] is the one thread that appends.
+//! and trials; both pass one suite of tests. [`writer::LogWriter`] is the one thread that appends.
+//!
+//! The log on disk, from the bytes up (docs/log-format.md): `codec` a record, `pack` and `unpack` up to 16 of them,
+//! `index` what is about an order, `keys` and `meta` the rest of the store, `mark` how far it was durable,
+//! `directory` who may use it. The writer: `draft` decides what enters a batch, `committer` commits it.
 
 mod codec;
 mod committer;
@@ -71,6 +75,26 @@ pub struct Batch {
     pub checkpoint: Option<StreamCheckpoint>,
     /// The time that the records get as `recordedAt`; where it lies before the last record's, that one's is taken.
     pub recorded_at: DateTime<Utc>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.checkpoint.is_none()
+    }
+
+    /// The records that the entries become behind the record at `last`, and the checkpoint.
+    fn into_records(
+        self,
+        last: Position,
+        last_recorded_at: Option<DateTime<Utc>>,
+    ) -> (Vec<Record>, Option<StreamCheckpoint>) {
+        let recorded_at = last_recorded_at.map_or(self.recorded_at, |at| at.max(self.recorded_at));
+        let records = (last + 1..)
+            .zip(self.entries)
+            .map(|(position, entry)| Record::from_entry(entry, position, recorded_at))
+            .collect();
+        (records, self.checkpoint)
+    }
 }
 
 /// The end of the log, as far as it is durable.

@@ -15,13 +15,15 @@ mod verify;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::store::{Changes, make_durable, missing, open_store, store_failed, unpack};
+use self::store::{
+    Changes, make_durable, missing, open_store, read_index_key, store_failed, unpack,
+};
 use super::directory::{Directory, failed};
 use super::index::{self, Candidate, RecentLookups};
 use super::mark::Mark;
@@ -40,6 +42,8 @@ pub struct SledLog {
     id: Uuid,
     db: sled::Db,
     writer: Mutex<Writer>,
+    /// Apart from the writer, which is locked while the disk is busy.
+    last_recorded_at: Mutex<Option<DateTime<Utc>>>,
     lookups: Mutex<RecentLookups>,
     head: watch::Sender<Head>,
     // Last, so that the lock outlives the store.
@@ -54,7 +58,6 @@ struct Writer {
     mark: Mark,
     /// Digest of the last record.
     digest: u64,
-    last_recorded_at: Option<DateTime<Utc>>,
     /// A write or sync has failed: what is on disk is not known.
     poisoned: bool,
 }
@@ -117,9 +120,9 @@ impl SledLog {
                 database,
                 mark,
                 digest,
-                last_recorded_at,
                 poisoned: false,
             }),
+            last_recorded_at: Mutex::new(last_recorded_at),
             lookups: Mutex::default(),
             head: watch::Sender::new(Head {
                 position,
@@ -133,6 +136,16 @@ impl SledLog {
     #[cfg(test)]
     pub(super) fn sync_through(&self, file: File) {
         self.writer.lock().unwrap().database = file;
+    }
+
+    fn recorded_at_lock(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
+        self.last_recorded_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_recorded_at(&self) -> Option<DateTime<Utc>> {
+        *self.recorded_at_lock()
     }
 
     fn head_position(&self) -> Position {
@@ -197,10 +210,9 @@ impl SledLog {
         let head = self.head_position();
         let mut candidates = Vec::new();
         for entry in self.db.scan_prefix(keys::index_prefix(subject)) {
-            let (key, value) = entry.map_err(|error| store_failed(0, error))?;
-            if let Some((subject, first)) = keys::index_parts(&key)
-                && first <= head
-            {
+            let (key, value) = entry?;
+            let (subject, first) = read_index_key(&key)?;
+            if first <= head {
                 candidates.extend(index::read_entry(subject, first, &value)?);
             }
         }
@@ -219,17 +231,11 @@ impl EventLog for SledLog {
         if writer.poisoned {
             return Err(LogError::Poisoned);
         }
-        let head = self.head.borrow().clone();
-        if batch.entries.is_empty() && batch.checkpoint.is_none() {
+        if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let recorded_at = writer
-            .last_recorded_at
-            .map_or(batch.recorded_at, |last| last.max(batch.recorded_at));
-        let records: Vec<Record> = (head.position + 1..)
-            .zip(batch.entries)
-            .map(|(position, entry)| Record::from_entry(entry, position, recorded_at))
-            .collect();
+        let head = self.head.borrow().clone();
+        let (records, checkpoint) = batch.into_records(head.position, self.last_recorded_at());
 
         let mut changes = Changes::default();
         let before = writer.digest;
@@ -237,7 +243,7 @@ impl EventLog for SledLog {
         index::index(&records, |subject, first, value| {
             changes.put(&keys::index(subject, first), value);
         });
-        if let Some(checkpoint) = &batch.checkpoint {
+        if let Some(checkpoint) = &checkpoint {
             changes.put(keys::CHECKPOINT, &meta::checkpoint_value(checkpoint));
         }
         let position = head.position + records.len() as Position;
@@ -254,11 +260,11 @@ impl EventLog for SledLog {
 
         writer.digest = digest;
         if let Some(last) = records.last() {
-            writer.last_recorded_at = Some(last.recorded_at);
+            *self.recorded_at_lock() = Some(last.recorded_at);
         }
         self.head.send_replace(Head {
             position,
-            checkpoint: batch.checkpoint.or(head.checkpoint),
+            checkpoint: checkpoint.or(head.checkpoint),
         });
         Ok(records)
     }
@@ -320,16 +326,12 @@ impl EventLog for SledLog {
     }
 
     fn stats(&self) -> Result<LogStats, LogError> {
-        // Figures only: a poisoned writer still knows them.
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let last_recorded_at = writer.last_recorded_at;
         let head = self.head.borrow().clone();
-        drop(writer);
         Ok(LogStats {
             log_id: self.id,
             format_version: meta::FORMAT_VERSION,
             last_position: head.position,
-            last_recorded_at,
+            last_recorded_at: self.last_recorded_at(),
             disk_bytes: self.directory.bytes()?,
             checkpoint: head.checkpoint,
         })

@@ -85,6 +85,14 @@ pub(super) fn unpack(
     unpacker.unpack(first, value, chunk, wanted)
 }
 
+/// Subject and first candidate of an index entry.
+pub(super) fn read_index_key(key: &[u8]) -> Result<(u64, Position), LogError> {
+    keys::index_parts(key).ok_or_else(|| LogError::Corrupt {
+        position: 0,
+        problem: "the index has a key that is none".to_owned(),
+    })
+}
+
 pub(super) fn missing(position: Position) -> LogError {
     LogError::Corrupt {
         position,

@@ -1,6 +1,7 @@
 //! The whole log read and checked: every pack, the chain through all of them, and the index against the records.
 
 use super::SledLog;
+use super::store::{missing, read_index_key};
 use crate::log::index::{self, Candidate};
 use crate::log::{EventLog, LogError, Position, keys};
 
@@ -58,7 +59,7 @@ impl SledLog {
                 }
             }
             if next <= last_position {
-                return Err(damaged(next, "the record is missing"));
+                return Err(missing(next));
             }
             self.verify_index_size(last_position)?;
         }
@@ -74,8 +75,7 @@ impl SledLog {
         let mut candidates = 0;
         for entry in self.db.scan_prefix(keys::INDEX_PREFIX) {
             let (key, value) = entry?;
-            let (subject, first) = keys::index_parts(&key)
-                .ok_or_else(|| damaged(0, "the index has a key that is none"))?;
+            let (subject, first) = read_index_key(&key)?;
             if first <= last_position {
                 candidates += index::read_entry(subject, first, &value)?.len() as u64;
             }
