@@ -277,6 +277,46 @@ fn a_server_out_of_reach_ends_with_4() {
 }
 
 #[test]
+fn a_broker_out_of_reach_ends_with_4() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().to_str().unwrap();
+    let output = farelog(
+        "http://127.0.0.1:1",
+        &[
+            "publish",
+            "samples/day.ndjson",
+            "--data-dir",
+            data_dir,
+            "--nats",
+            "embedded",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        stderr(&output).contains("no embedded NATS server runs for"),
+        "{}",
+        stderr(&output)
+    );
+
+    let output = farelog(
+        "http://127.0.0.1:1",
+        &[
+            "publish",
+            "samples/day.ndjson",
+            "--nats",
+            "nats://me:secret@127.0.0.1:1",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        stderr(&output).contains("no NATS server answers at nats://127.0.0.1:1 ("),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!stderr(&output).contains("secret"));
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for args in [
         &["order"][..],
@@ -294,7 +334,6 @@ fn wrong_usage_ends_with_2() {
             "level",
         ],
         &["log", "stats", "--server", "https://elsewhere"],
-        &["publish", "samples/day.ndjson", "--nats", "embedded"],
     ] {
         let output = farelog("http://127.0.0.1:1", args);
         assert_eq!(

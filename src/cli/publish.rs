@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::exit::Failure;
 use super::message_line::{self, Message};
 use super::output::{self, Output};
+use crate::nats_server::{NATS_DIRECTORY, URL_FILE};
 
 /// How many published messages may wait for their acknowledgement at a time.
 const UNACKNOWLEDGED_MAX: usize = 512;
@@ -26,6 +27,8 @@ const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The server that `farelog serve` runs itself.
+const EMBEDDED: &str = "embedded";
 
 const FORMS: &str = r#"A line is one of:
 
@@ -50,14 +53,22 @@ Examples:
 pub struct PublishArgs {
     /// A file of one event a line, or - for stdin
     file: PathBuf,
-    /// The NATS server
+    /// The NATS server: an address, several with commas between, or the embedded one of a running `farelog serve`
     #[arg(
         long,
         env = "FARELOG_NATS",
-        default_value = "nats://127.0.0.1:4222",
-        value_name = "URL"
+        default_value = EMBEDDED,
+        value_name = "URL|embedded"
     )]
     nats: String,
+    /// The data directory of that `farelog serve`
+    #[arg(
+        long,
+        env = "FARELOG_DATA_DIR",
+        default_value = "./farelog-data",
+        value_name = "DIR"
+    )]
+    data_dir: PathBuf,
     /// How to show the result
     #[arg(long, value_enum, default_value_t, env = "FARELOG_OUTPUT")]
     output: Output,
@@ -75,11 +86,12 @@ struct Published {
 /// Runs the command.
 pub async fn run(args: PublishArgs) -> Result<(), Failure> {
     let source = Source::open(&args.file)?;
-    let context = connect(&args.nats).await?;
+    let nats = Broker::find(&args)?;
+    let context = nats.connect().await?;
     let progress = source.progress();
     let mut sender = Publisher {
         context,
-        nats: args.nats,
+        nats: nats.shown(),
         waiting: VecDeque::with_capacity(UNACKNOWLEDGED_MAX),
         published: Published::default(),
     };
@@ -115,26 +127,59 @@ impl std::fmt::Display for Published {
     }
 }
 
-async fn connect(nats: &str) -> Result<Context, Failure> {
-    if nats == "embedded" {
-        return Err(Failure::Usage(
-            "--nats must be an address here, like nats://127.0.0.1:4222; `farelog serve` tells the one of its embedded server"
-                .to_owned(),
-        ));
+/// Where to publish.
+struct Broker {
+    address: String,
+}
+
+impl Broker {
+    fn find(args: &PublishArgs) -> Result<Self, Failure> {
+        if args.nats != EMBEDDED {
+            return Ok(Self {
+                address: args.nats.clone(),
+            });
+        }
+        let file = args.data_dir.join(NATS_DIRECTORY).join(URL_FILE);
+        match std::fs::read_to_string(file) {
+            Ok(address) => Ok(Self {
+                address: address.trim().to_owned(),
+            }),
+            Err(_) => Err(Failure::OutOfReach(format!(
+                "no embedded NATS server runs for {}; start it with `farelog serve`, or name another with --nats",
+                args.data_dir.display()
+            ))),
+        }
     }
-    let client = async_nats::ConnectOptions::new()
-        .name("farelog-cli")
-        .connection_timeout(CONNECT_TIMEOUT)
-        .connect(nats)
-        .await
-        .map_err(|error| {
-            Failure::OutOfReach(format!(
-                "no NATS server answers at {nats} ({error}); start one, or name another with --nats"
-            ))
-        })?;
-    let mut context = jetstream::new(client);
-    context.set_timeout(ACKNOWLEDGE_TIMEOUT);
-    Ok(context)
+
+    async fn connect(&self) -> Result<Context, Failure> {
+        let servers: Vec<&str> = self.address.split(',').map(str::trim).collect();
+        let client = async_nats::ConnectOptions::new()
+            .name("farelog-cli")
+            .connection_timeout(CONNECT_TIMEOUT)
+            .connect(servers.as_slice())
+            .await
+            .map_err(|error| {
+                Failure::OutOfReach(format!(
+                    "no NATS server answers at {} ({error}); start one, or name another with --nats",
+                    self.shown()
+                ))
+            })?;
+        let mut context = jetstream::new(client);
+        context.set_timeout(ACKNOWLEDGE_TIMEOUT);
+        Ok(context)
+    }
+
+    /// The address without the password that may stand in it.
+    fn shown(&self) -> String {
+        let servers = self.address.split(',').map(|server| {
+            match (server.split_once("://"), server.rsplit_once('@')) {
+                (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+                (None, Some((_, host))) => host.to_owned(),
+                (_, None) => server.to_owned(),
+            }
+        });
+        servers.collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Publishes in order, with a bounded number of messages on their way.
@@ -317,5 +362,24 @@ impl Source {
             }
         });
         receiver
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        for (address, shown) in [
+            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+            ("nats://user:secret@127.0.0.1:4222", "nats://127.0.0.1:4222"),
+            ("user:s@cret@a:1,nats://token@b:2", "a:1,nats://b:2"),
+        ] {
+            let broker = Broker {
+                address: address.to_owned(),
+            };
+            assert_eq!(broker.shown(), shown);
+        }
     }
 }
