@@ -7,13 +7,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::document::{Expiry, PointDefinition, Program};
+use super::document::{PointDefinition, Program};
+use super::expiry::Expiry;
 use super::expression::{Expression, ExpressionProblem, Outcome};
 use super::fault;
+use super::names::ProgramScope;
 use super::problem::{Location, ProblemCode, ProgramProblem, ProgramRefused};
 use super::rules::{AMOUNT_SCALE, CompiledDefinition};
 use super::sample::Sample;
-use super::scope::ProgramScope;
 use super::vocabulary::Vocabulary;
 
 /// How many point definitions a program may have.

@@ -13,9 +13,10 @@ use rust_decimal::Decimal;
 use super::bounds::Bounded;
 use super::fault;
 use super::meter;
+use super::names::Names;
 use super::pattern::{self, Pattern};
 use super::problem::{Place, ProblemCode};
-use super::scope::Names;
+use super::schema;
 use super::value::Anything;
 use super::vocabulary::{self, Vocabulary};
 
@@ -167,7 +168,7 @@ impl Expression {
             .references()
             .variables()
             .into_iter()
-            .all(|name| !vocabulary::is_name(name));
+            .all(|name| schema::of_name(name).is_none());
         let bounded = Bounded::new(tree).map_err(|bad| {
             vec![ExpressionProblem {
                 code: ProblemCode::InvalidValue,

@@ -4,8 +4,8 @@ use std::fmt;
 
 use cel::{ExecutionError, Value};
 
+use super::names::missing_table_key;
 use super::pattern::Pattern;
-use super::scope::missing_table_key;
 use super::value::Anything;
 
 /// Why a definition gives nothing for a line, where an expression could not say (domain, section 2).

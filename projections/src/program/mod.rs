@@ -15,14 +15,17 @@ mod catalog;
 mod check;
 mod document;
 mod duration;
+mod expiry;
 mod expression;
 mod fault;
 mod gate;
 mod meter;
+mod names;
 mod pattern;
 mod problem;
 mod rules;
 mod sample;
+mod schema;
 mod scope;
 mod source;
 mod toml_text;
@@ -32,10 +35,11 @@ mod vocabulary;
 pub use catalog::{ProgramCatalog, PublishedProgram};
 pub use check::{POINT_DEFINITIONS_MAX, REFERENCE_CHARS_MAX, TABLE_KEYS_MAX, TABLES_MAX};
 pub use document::{
-    Cap, CapScope, Expiry, LocalizedName, OnCancel, OnRefund, Period, PeriodKind, PointDefinition,
-    Preset, Program, Registration, Reversal, Rounding, RoundingMode,
+    Cap, CapScope, LocalizedName, OnCancel, OnRefund, Period, PeriodKind, PointDefinition, Preset,
+    Program, Registration, Reversal, Rounding, RoundingMode,
 };
 pub use duration::{CalendarDuration, DURATION_YEARS_MAX, DurationError};
+pub use expiry::Expiry;
 pub use expression::{COMPREHENSIONS_NESTED_MAX, EXPRESSION_CHARS_MAX, EXPRESSION_DEPTH_MAX};
 pub use fault::RuleFault;
 pub use gate::{ProgramGate, check_publication};

@@ -8,11 +8,13 @@ use jiff::tz::TimeZone;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::check;
-use super::document::{Expiry, PointDefinition, Program};
+use super::document::{PointDefinition, Program};
+use super::expiry::Expiry;
 use super::expression::{Expression, Outcome};
 use super::fault::RuleFault;
+use super::names::{Names, ProgramScope};
 use super::problem::ProgramRefused;
-use super::scope::{LineScope, MemberScope, Names, ProgramScope, TriggerScope};
+use super::scope::{LineScope, MemberScope, TriggerScope};
 use super::source::ProgramSource;
 use crate::order::TriggerKind;
 

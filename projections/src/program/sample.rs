@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use farelog_events::id::CustomerId;
 use farelog_events::order::{OrderCreated, OrderLine};
 
-use super::scope::{LineScope, MemberScope, Names, ProgramScope, TriggerScope};
+use super::names::{Names, ProgramScope};
+use super::scope::{LineScope, MemberScope, TriggerScope};
 use crate::member::{MemberChange, MemberChangeKind};
 use crate::order::TriggerKind;
 

@@ -1,75 +1,31 @@
-//! What expressions see: order, line, trigger, member, program and tables (domain, section 2).
+//! What expressions see of the log: order, line, trigger and member (domain, section 2).
 //!
 //! Names have the fields of section 1 of the domain; an absent one is null, unknown ones stand under `extra`. The
 //! values of an order and its line are made once per line and serve every definition of every program.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use cel::common::types::{CelBool, CelList};
-use cel::common::value::Val;
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, OrderId};
 use farelog_events::money::Money;
 use farelog_events::order::{DistributionDetails, FareProduct, OrderCreated, OrderLine, Travel};
 use serde_json::value::RawValue;
 
-use super::document::Program;
-use super::meter::Meter;
+use super::schema;
 use super::value::{
-    Anything, Fields, Key, Owned, Step, entries_from_json, from_json, int, or_null, text, time,
+    Anything, Fields, Owned, Step, entries_from_json, from_json, int, or_null, text, time,
 };
 use crate::member::MemberChange;
 use crate::order::state::Confirmation;
 use crate::order::{OrderState, TriggerKind};
 
-/// Fields of an order, as expressions see them.
-const ORDER_FIELDS: &[&str] = &[
-    "orderId",
-    "orderVersion",
-    "organisationId",
-    "distributionChannelId",
-    "pos",
-    "customerId",
-    "currency",
-    // Carries organisationId and pos in the domain-event envelope.
-    "meta",
-];
-
-/// Fields of a line.
-const LINE_FIELDS: &[&str] = &[
-    "orderId",
-    "orderVersion",
-    "orderLineId",
-    "orderLineVersion",
-    "fareProducts",
-    "price",
-    "userType",
-    "customerId",
-    "travellers",
-    "validity",
-    "travel",
-    "distributionDetails",
-];
-
-/// Fields of a fare product.
-const PRODUCT_FIELDS: &[&str] = &["id", "type", "name", "main"];
-
-/// Fields of a journey.
-const TRAVEL_FIELDS: &[&str] = &["fromStopPlace", "toStopPlace", "departureTime"];
-
-/// Fields of distribution details.
-const DISTRIBUTION_FIELDS: &[&str] = &[
-    "fulfillmentMethod",
-    "customerAccountRef",
-    "distributionHolderCustomerId",
-];
-
 /// `order` and `line`, for every definition and trigger of one line.
 #[derive(Debug, Clone)]
 pub struct LineScope {
-    order: Fields,
-    line: Fields,
+    pub(super) order: Fields,
+    pub(super) line: Fields,
     customer: Option<CustomerId>,
 }
 
@@ -128,7 +84,7 @@ fn order_fields(created: Option<(&OrderCreated, &RawValue)>, order_id: &OrderId)
             "order.extra",
             Arc::from(json.to_owned()),
             Vec::new(),
-            ORDER_FIELDS,
+            &schema::ORDER,
         ),
         None => Fields::map("order.extra", BTreeMap::new()),
     };
@@ -184,7 +140,7 @@ fn line_fields(
         .enumerate()
         .map(|(index, product)| Box::new(product_fields(product, index, &json)) as Owned)
         .collect();
-    let extra = Fields::rest("line.extra", Arc::clone(&json), Vec::new(), LINE_FIELDS);
+    let extra = Fields::rest("line.extra", Arc::clone(&json), Vec::new(), &schema::LINE);
     Fields::object(
         "line",
         vec![
@@ -242,7 +198,7 @@ fn price_fields(price: &Money) -> Fields {
 
 fn product_fields(product: &FareProduct, index: usize, json: &Arc<RawValue>) -> Fields {
     let path = vec![Step::Field("fareProducts"), Step::Index(index)];
-    let extra = Fields::rest("extra", Arc::clone(json), path, PRODUCT_FIELDS);
+    let extra = Fields::rest("extra", Arc::clone(json), path, &schema::PRODUCT);
     Fields::object(
         "",
         vec![
@@ -257,7 +213,7 @@ fn product_fields(product: &FareProduct, index: usize, json: &Arc<RawValue>) -> 
 
 fn travel_fields(travel: &Travel, json: &Arc<RawValue>) -> Fields {
     let path = vec![Step::Field("travel")];
-    let extra = Fields::rest("line.travel.extra", Arc::clone(json), path, TRAVEL_FIELDS);
+    let extra = Fields::rest("line.travel.extra", Arc::clone(json), path, &schema::TRAVEL);
     Fields::object(
         "line.travel",
         vec![
@@ -281,7 +237,7 @@ fn distribution_fields(details: &DistributionDetails, json: &Arc<RawValue>) -> F
         "line.distributionDetails.extra",
         Arc::clone(json),
         path,
-        DISTRIBUTION_FIELDS,
+        &schema::DISTRIBUTION,
     );
     Fields::object(
         "line.distributionDetails",
@@ -316,7 +272,7 @@ pub struct TriggerScope {
 }
 
 impl TriggerScope {
-    fn fields(self) -> Fields {
+    pub(super) fn fields(self) -> Fields {
         Fields::object(
             "trigger",
             vec![
@@ -337,7 +293,7 @@ pub struct MemberScope<'m> {
 }
 
 impl MemberScope<'_> {
-    fn fields(self) -> Fields {
+    pub(super) fn fields(self) -> Fields {
         let change = self.change;
         let metadata = Fields::map("member.metadata", entries_from_json(&change.metadata));
         Fields::object(
@@ -351,114 +307,5 @@ impl MemberScope<'_> {
                 ("metadata", Box::new(metadata)),
             ],
         )
-    }
-}
-
-/// `program` and `tables`: what a version of a program says of itself.
-#[derive(Debug)]
-pub(super) struct ProgramScope {
-    program: Fields,
-    tables: Fields,
-}
-
-impl ProgramScope {
-    pub(super) fn new(program: &Program) -> Self {
-        let organisations: Vec<Owned> = program
-            .organisations_with_access
-            .iter()
-            .map(|id| int(id.get()))
-            .collect();
-        let tables = program
-            .tables
-            .iter()
-            .map(|(name, table)| {
-                let entries = table
-                    .iter()
-                    .map(|(key, value)| (Key::Text(key.as_str().into()), from_json("", value)))
-                    .collect();
-                let table = Fields::map(&format!("{TABLE_PREFIX}{name}"), entries);
-                (Key::Text(name.as_str().into()), Box::new(table) as Owned)
-            })
-            .collect();
-        Self {
-            program: Fields::object(
-                "program",
-                vec![
-                    ("id", int(program.id.get())),
-                    ("reference", text(&program.reference)),
-                    ("name", text(&program.name)),
-                    ("preset", text(program.preset.as_str())),
-                    (
-                        "organisationId",
-                        or_null(program.organisation_id, |id| int(id.get())),
-                    ),
-                    (
-                        "organisationsWithAccess",
-                        Box::new(CelList::from(organisations)),
-                    ),
-                    ("active", Box::new(CelBool::from(program.active))),
-                    ("timezone", text(&program.timezone)),
-                ],
-            ),
-            tables: Fields::map("tables", tables),
-        }
-    }
-}
-
-/// What the name of a table begins with in the error of a key that it does not have.
-const TABLE_PREFIX: &str = "tables.";
-
-/// The table and the key, if this is what [`Fields`] says of a key that is in no table of a program.
-pub(super) fn missing_table_key(said: &str) -> Option<(&str, &str)> {
-    said.strip_prefix(TABLE_PREFIX)?
-        .strip_suffix(']')?
-        .split_once('[')
-}
-
-/// The names of one evaluation, looked up by the interpreter. Trigger and member become values when they are first
-/// asked for: most expressions see the line only.
-pub(super) struct Names<'n> {
-    line: &'n LineScope,
-    program: &'n ProgramScope,
-    trigger: TriggerScope,
-    member: Option<MemberScope<'n>>,
-    trigger_value: OnceLock<Fields>,
-    member_value: OnceLock<Owned>,
-    meter: Meter,
-}
-
-impl<'n> Names<'n> {
-    pub(super) fn new(
-        line: &'n LineScope,
-        program: &'n ProgramScope,
-        trigger: TriggerScope,
-        member: Option<MemberScope<'n>>,
-    ) -> Self {
-        Self {
-            line,
-            program,
-            trigger,
-            member,
-            trigger_value: OnceLock::new(),
-            member_value: OnceLock::new(),
-            meter: Meter::full(),
-        }
-    }
-
-    /// The value of a name.
-    pub(super) fn value(&self, name: &str) -> Option<&dyn Val> {
-        Some(match name {
-            "line" => &self.line.line,
-            "order" => &self.line.order,
-            "trigger" => self.trigger_value.get_or_init(|| self.trigger.fields()),
-            "member" => self
-                .member_value
-                .get_or_init(|| or_null(self.member, |member| Box::new(member.fields())))
-                .as_ref(),
-            "program" => &self.program.program,
-            "tables" => &self.program.tables,
-            Meter::NAME => &self.meter,
-            _ => return None,
-        })
     }
 }

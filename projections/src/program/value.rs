@@ -18,6 +18,8 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::schema::Object;
+
 /// A value of an expression, on its own.
 pub(super) type Owned = Box<dyn Val>;
 
@@ -74,11 +76,11 @@ enum Content {
     Object(Vec<(&'static str, Owned)>),
     /// Any keys.
     Map(BTreeMap<Key, Owned>),
-    /// The fields of a JSON object that `known` does not name; read when it is first asked for one.
+    /// The fields of a JSON object that the schema of `of` does not name; read when it is first asked for one.
     Rest {
         json: Arc<RawValue>,
         path: Vec<Step>,
-        known: &'static [&'static str],
+        of: &'static Object,
         read: OnceLock<BTreeMap<Key, Owned>>,
     },
 }
@@ -103,12 +105,12 @@ impl Fields {
         Self::new(name, Content::Map(entries))
     }
 
-    /// What a JSON object has beside the `known` fields. The object stands at `path` in `json`.
+    /// What a JSON object has beside the fields of `of`. The object stands at `path` in `json`.
     pub(super) fn rest(
         name: &str,
         json: Arc<RawValue>,
         path: Vec<Step>,
-        known: &'static [&'static str],
+        of: &'static Object,
     ) -> Self {
         let read = OnceLock::new();
         Self::new(
@@ -116,7 +118,7 @@ impl Fields {
             Content::Rest {
                 json,
                 path,
-                known,
+                of,
                 read,
             },
         )
@@ -135,9 +137,9 @@ impl Fields {
             Content::Rest {
                 json,
                 path,
-                known,
+                of,
                 read,
-            } => Some(read.get_or_init(|| read_rest(json, path, known))),
+            } => Some(read.get_or_init(|| read_rest(json, path, of))),
             Content::Object(_) => None,
         }
     }
@@ -155,6 +157,21 @@ impl Fields {
         }
     }
 
+    /// The names of a known object's fields.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        match &self.0.content {
+            Content::Object(fields) => fields.iter().map(|(name, _)| *name).collect(),
+            Content::Map(_) | Content::Rest { .. } => Vec::new(),
+        }
+    }
+
+    /// The value of a known object's field.
+    #[cfg(test)]
+    pub(super) fn named(&self, name: &str) -> Option<&(dyn Val + 'static)> {
+        self.find(text(name).as_ref())
+    }
+
     fn len(&self) -> usize {
         match &self.0.content {
             Content::Object(fields) => fields.len(),
@@ -163,7 +180,7 @@ impl Fields {
     }
 }
 
-fn read_rest(json: &RawValue, path: &[Step], known: &[&str]) -> BTreeMap<Key, Owned> {
+fn read_rest(json: &RawValue, path: &[Step], of: &Object) -> BTreeMap<Key, Owned> {
     let Ok(mut value) = serde_json::from_str::<Json>(json.get()) else {
         return BTreeMap::new();
     };
@@ -179,7 +196,7 @@ fn read_rest(json: &RawValue, path: &[Step], known: &[&str]) -> BTreeMap<Key, Ow
     };
     object
         .iter()
-        .filter(|(name, _)| !known.contains(&name.as_str()))
+        .filter(|(name, _)| !of.names(name))
         .map(|(name, value)| (Key::Text(name.as_str().into()), from_json("", value)))
         .collect()
 }

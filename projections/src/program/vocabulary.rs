@@ -5,6 +5,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 
 use super::expression::COMPREHENSIONS_NESTED_MAX;
 use super::problem::ProblemCode;
+use super::schema::{self, Shape};
 
 /// What a program brings to the vocabulary: its tables.
 #[derive(Debug, Clone, Copy)]
@@ -19,144 +20,6 @@ pub(super) struct Finding {
     pub(super) code: ProblemCode,
     pub(super) sentence: String,
 }
-
-/// What is known about a value before anything runs.
-#[derive(Debug, Clone, Copy)]
-enum Shape {
-    /// An object with these fields and no others.
-    Object(&'static Object),
-    /// A list of these.
-    List(&'static Shape),
-    /// A map with keys that are only known when it runs.
-    Map,
-    /// The program's tables.
-    Tables,
-    /// A text, a number, a bool, a timestamp.
-    Scalar,
-    /// Anything.
-    Any,
-}
-
-#[derive(Debug)]
-struct Object {
-    name: &'static str,
-    fields: &'static [(&'static str, Shape)],
-}
-
-static NAMES: &[(&str, Shape)] = &[
-    ("order", Shape::Object(&ORDER)),
-    ("line", Shape::Object(&LINE)),
-    ("trigger", Shape::Object(&TRIGGER)),
-    ("member", Shape::Object(&MEMBER)),
-    ("program", Shape::Object(&PROGRAM)),
-    ("tables", Shape::Tables),
-];
-
-static ORDER: Object = Object {
-    name: "order",
-    fields: &[
-        ("orderId", Shape::Scalar),
-        ("orderVersion", Shape::Scalar),
-        ("organisationId", Shape::Scalar),
-        ("distributionChannelId", Shape::Scalar),
-        ("pos", Shape::Scalar),
-        ("customerId", Shape::Scalar),
-        ("currency", Shape::Scalar),
-        ("extra", Shape::Map),
-    ],
-};
-
-static LINE: Object = Object {
-    name: "line",
-    fields: &[
-        ("orderId", Shape::Scalar),
-        ("orderVersion", Shape::Scalar),
-        ("orderLineId", Shape::Scalar),
-        ("orderLineVersion", Shape::Scalar),
-        ("fareProducts", Shape::List(&Shape::Object(&PRODUCT))),
-        ("price", Shape::Object(&PRICE)),
-        ("userType", Shape::Scalar),
-        ("customerId", Shape::Scalar),
-        ("travellers", Shape::Any),
-        ("validity", Shape::Object(&VALIDITY)),
-        ("travel", Shape::Object(&TRAVEL)),
-        ("distributionDetails", Shape::Object(&DISTRIBUTION)),
-        ("extra", Shape::Map),
-    ],
-};
-
-static PRODUCT: Object = Object {
-    name: "a fare product",
-    fields: &[
-        ("id", Shape::Scalar),
-        ("type", Shape::Scalar),
-        ("name", Shape::Scalar),
-        ("main", Shape::Scalar),
-        ("extra", Shape::Map),
-    ],
-};
-
-static PRICE: Object = Object {
-    name: "line.price",
-    fields: &[
-        ("amount", Shape::Scalar),
-        ("currency", Shape::Scalar),
-        ("minorUnits", Shape::Scalar),
-    ],
-};
-
-static VALIDITY: Object = Object {
-    name: "line.validity",
-    fields: &[("start", Shape::Scalar), ("end", Shape::Scalar)],
-};
-
-static TRAVEL: Object = Object {
-    name: "line.travel",
-    fields: &[
-        ("fromStopPlace", Shape::Scalar),
-        ("toStopPlace", Shape::Scalar),
-        ("departureTime", Shape::Scalar),
-        ("extra", Shape::Map),
-    ],
-};
-
-static DISTRIBUTION: Object = Object {
-    name: "line.distributionDetails",
-    fields: &[
-        ("fulfillmentMethod", Shape::Scalar),
-        ("customerAccountRef", Shape::Scalar),
-        ("distributionHolderCustomerId", Shape::Scalar),
-        ("extra", Shape::Map),
-    ],
-};
-
-static TRIGGER: Object = Object {
-    name: "trigger",
-    fields: &[("type", Shape::Scalar), ("time", Shape::Scalar)],
-};
-
-static MEMBER: Object = Object {
-    name: "member",
-    fields: &[
-        ("customerId", Shape::Scalar),
-        ("externalReference", Shape::Scalar),
-        ("metadata", Shape::Map),
-    ],
-};
-
-static PROGRAM: Object = Object {
-    name: "program",
-    fields: &[
-        ("id", Shape::Scalar),
-        ("reference", Shape::Scalar),
-        ("name", Shape::Scalar),
-        ("preset", Shape::Scalar),
-        ("organisationId", Shape::Scalar),
-        ("organisationsWithAccess", Shape::List(&Shape::Scalar)),
-        ("active", Shape::Scalar),
-        ("timezone", Shape::Scalar),
-    ],
-};
 
 /// Functions of the library that are called by themselves: `size(x)`.
 const FUNCTIONS: &[&str] = &[
@@ -209,11 +72,6 @@ const TYPES: &[&str] = &[
     "type",
     "uint",
 ];
-
-/// Whether expressions see something by this name.
-pub(super) fn is_name(name: &str) -> bool {
-    NAMES.iter().any(|(known, _)| *known == name)
-}
 
 /// Everything in an expression that names what does not exist, or goes through what has no order.
 pub(super) fn check(tree: &IdedExpr, vocabulary: &Vocabulary<'_>) -> Vec<Finding> {
@@ -291,8 +149,8 @@ impl<'c> Check<'c> {
         if let Some((_, shape)) = self.locals.iter().rev().find(|(local, _)| *local == name) {
             return *shape;
         }
-        if let Some((_, shape)) = NAMES.iter().find(|(known, _)| *known == name) {
-            return *shape;
+        if let Some(shape) = schema::of_name(name) {
+            return shape;
         }
         if TYPES.contains(&name) {
             return Shape::Scalar;
@@ -309,10 +167,10 @@ impl<'c> Check<'c> {
     fn field(&mut self, node: u64, of: Shape, field: &str) -> Shape {
         match of {
             Shape::Object(object) => {
-                if let Some((_, shape)) = object.fields.iter().find(|(known, _)| *known == field) {
-                    return *shape;
+                if let Some(shape) = object.field(field) {
+                    return shape;
                 }
-                let known: Vec<&str> = object.fields.iter().map(|(name, _)| *name).collect();
+                let known: Vec<&str> = object.field_names().collect();
                 let known = known.join(", ");
                 self.report(
                     node,

@@ -2,6 +2,7 @@
 
 mod admission;
 mod evaluation;
+mod expressions;
 mod publication;
 mod robustness;
 mod visible;
@@ -145,5 +146,13 @@ pub(super) fn refusal(toml: &str) -> Vec<String> {
     match CompiledProgram::from_toml(toml) {
         Ok(_) => Vec::new(),
         Err(refused) => refused.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Each pair: a definition, and all that is wrong with it. The definition begins in line 10 of its document.
+pub(super) fn assert_refusals(cases: &[(&str, &[&str])]) {
+    for (definition, refusals) in cases {
+        let document = program("", definition, "");
+        assert_eq!(refusal(&document), *refusals, "{definition}");
     }
 }
