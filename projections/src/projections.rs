@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
 use farelog_events::log::{EventLog, Position, Record};
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
 use crate::document::OrderDocument;
 use crate::member::Member;
+use crate::outbox::{Fact, FactPlace};
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
@@ -335,6 +337,36 @@ impl Projections {
     /// Figures that the folds count.
     pub fn counters(&self) -> Result<Answer<Counters>, ProjectionError> {
         self.answer(|store| Ok(store.read(store::COUNTERS, "counters")?.unwrap_or_default()))
+    }
+
+    /// What there is to tell other systems behind a place, in order; at most `max` facts.
+    ///
+    /// Fewer than `max`: these are all that there are up to the answer's position, if not more.
+    ///
+    /// # Errors
+    /// [`ProjectionError::FactsForgotten`] where some of them are no longer kept.
+    pub fn facts_after(
+        &self,
+        place: FactPlace,
+        max: usize,
+    ) -> Result<Answer<Vec<Fact>>, ProjectionError> {
+        self.answer(|store| {
+            let forgotten: Option<FactPlace> =
+                store.read(store::FACTS_FORGOTTEN, "forgotten facts")?;
+            if let Some(forgotten) = forgotten.filter(|forgotten| place < *forgotten) {
+                return Err(ProjectionError::FactsForgotten {
+                    after: place.position,
+                    through: forgotten.position,
+                });
+            }
+            store.facts_after(place).take(max).collect()
+        })
+    }
+
+    /// Facts of records from before `time` need no longer be kept. Called before [`run`](Self::run), a rebuild does not
+    /// make them first. Lasts until the projections are closed; never goes back.
+    pub fn forget_facts_before(&self, time: DateTime<Utc>) {
+        self.inner.store.keep_facts_from(time);
     }
 
     /// Does something with programs and members as they stand: what a decision needs that folds as a projection does.

@@ -4,11 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::dead_letter::DeadLetterSettled;
 use farelog_events::event::{EventData, EventKind};
-use farelog_events::id::{
-    CustomerId, MemberId, OrderId, ProgramId, id_from_position,
-};
+use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
 use farelog_events::log::{Position, Record};
 use farelog_events::member::Membership;
 
@@ -16,6 +15,9 @@ use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::document::{Effects, OrderDocument};
 use crate::member::{Member, MemberChangeKind, Members};
 use crate::order::OrderEvent;
+use crate::outbox::fact::FactContent;
+use crate::outbox::points::points_changed;
+use crate::outbox::{Fact, FactPlace};
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
@@ -27,6 +29,12 @@ const ORDERS_CACHED_MAX: usize = 4_096;
 
 /// Members that stay decoded in memory between batches.
 const MEMBERS_CACHED_MAX: usize = 16_384;
+
+/// Facts that one batch removes at most.
+const FACTS_REMOVED_MAX: usize = 4_096;
+
+/// Facts are removed once so much of the log's time has come together.
+const FACTS_REMOVED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// Members by program and customer: those that a batch has changed, before what is stored.
 pub struct MemberCache<'s> {
@@ -82,6 +90,10 @@ pub struct Projector<'s> {
     orders: HashMap<OrderId, OrderDocument>,
     orders_before: HashMap<OrderId, OrderDocument>,
     counters: Counters,
+    /// The last fact that is no longer kept.
+    facts_forgotten: FactPlace,
+    /// No fact from before this is stored any more.
+    facts_cleared_to: Option<DateTime<Utc>>,
 }
 
 /// What a batch of records changed and is not written yet.
@@ -90,6 +102,8 @@ struct Changes {
     orders: HashSet<OrderId>,
     members: HashSet<(ProgramId, CustomerId)>,
     members_added: BTreeMap<ProgramId, u64>,
+    /// The customers of the members that the batch added.
+    customers: HashMap<(ProgramId, MemberId), CustomerId>,
     dead_letters: BTreeMap<Position, DeadLetterSummary>,
     values: sled::Batch,
 }
@@ -109,6 +123,10 @@ impl<'s> Projector<'s> {
             orders: HashMap::new(),
             orders_before: HashMap::new(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
+            facts_forgotten: store
+                .read(store::FACTS_FORGOTTEN, "forgotten facts")?
+                .unwrap_or_default(),
+            facts_cleared_to: None,
         })
     }
 
@@ -166,14 +184,19 @@ impl<'s> Projector<'s> {
                 self.counters.dead_letters += 1;
                 self.counters.dead_letters_open += 1;
                 let summary = DeadLetterSummary::new(record, (**letter).clone());
+                let fact = FactContent::of_dead_letter(&summary)?;
                 changes.dead_letters.insert(record.position, summary);
-                Ok(())
+                self.note_facts(record, [fact], changes)
             }
             EventData::DeadLetterRetried(settled) => {
-                self.settle_dead_letter(settled, DeadLetterState::Retried, changes)
+                let fact = FactContent::of_settled_dead_letter(event.kind, settled)?;
+                self.settle_dead_letter(settled, DeadLetterState::Retried, changes)?;
+                self.note_facts(record, [fact], changes)
             }
             EventData::DeadLetterDiscarded(settled) => {
-                self.settle_dead_letter(settled, DeadLetterState::Discarded, changes)
+                let fact = FactContent::of_settled_dead_letter(event.kind, settled)?;
+                self.settle_dead_letter(settled, DeadLetterState::Discarded, changes)?;
+                self.note_facts(record, [fact], changes)
             }
             _ => self.apply_to_order(&event, record, changes),
         }
@@ -201,6 +224,21 @@ impl<'s> Projector<'s> {
         };
         let effects = document.apply(event, world);
         changes.orders.insert(order_id.clone());
+        let mut facts = Vec::new();
+        for fact in &effects.distribution.facts {
+            facts.push(FactContent::of_ticket(fact)?);
+        }
+        let customer_of = |program, member| match changes.customers.get(&(program, member)) {
+            Some(customer) => Ok(Some(customer.clone())),
+            None => self
+                .store
+                .read(&store::member_id_key(program, member), "member id"),
+        };
+        let changed = points_changed(order_id, &effects.settled, &document.ledger, customer_of)?;
+        for fact in &changed {
+            facts.push(FactContent::of_points(fact)?);
+        }
+        self.note_facts(record, facts, changes)?;
         self.note_effects(&effects, event.kind, changes)
     }
 
@@ -233,8 +271,57 @@ impl<'s> Projector<'s> {
                 "an order has more points to give than one record can; its next event gives the rest"
             );
         }
-        for transaction in effects.settled.cancelled.iter().chain(&effects.settled.given) {
+        for transaction in effects
+            .settled
+            .cancelled
+            .iter()
+            .chain(&effects.settled.given)
+        {
             put_transaction(changes, transaction)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what there is to tell other systems of a record, but for what was told long ago: that is so in a rebuild.
+    fn note_facts(
+        &mut self,
+        record: &Record,
+        contents: impl IntoIterator<Item = FactContent>,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        let kept_from = self.store.facts_kept_from();
+        for (number, content) in (0..).zip(contents) {
+            let fact = Fact::of_record(record, number, content);
+            if kept_from.is_some_and(|kept_from| fact.time < kept_from) {
+                self.facts_forgotten = fact.place;
+            } else {
+                put(changes, store::fact_key(fact.place), &fact)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes facts that need no longer be kept, some with each batch.
+    fn remove_facts(&mut self, values: &mut sled::Batch) -> Result<(), ProjectionError> {
+        let Some(kept_from) = self.store.facts_kept_from() else {
+            return Ok(());
+        };
+        let is_soon = |cleared| kept_from < cleared + FACTS_REMOVED_EVERY;
+        if self.facts_cleared_to.is_some_and(is_soon) {
+            return Ok(());
+        }
+        let mut removed = 0;
+        for fact in self.store.facts_after(FactPlace::START) {
+            let fact = fact?;
+            if fact.time >= kept_from || removed == FACTS_REMOVED_MAX {
+                break;
+            }
+            values.remove(store::fact_key(fact.place));
+            self.facts_forgotten = self.facts_forgotten.max(fact.place);
+            removed += 1;
+        }
+        if removed < FACTS_REMOVED_MAX {
+            self.facts_cleared_to = Some(kept_from);
         }
         Ok(())
     }
@@ -278,6 +365,7 @@ impl<'s> Projector<'s> {
                 self.counters.members += 1;
                 *changes.members_added.entry(program).or_default() += 1;
                 put(changes, store::member_id_key(program, id), customer)?;
+                changes.customers.insert((program, id), customer.clone());
                 Member {
                     id,
                     program_id: program,
@@ -341,12 +429,21 @@ impl<'s> Projector<'s> {
         drop(known);
         for (number, summary) in &changes.dead_letters {
             let value = store::encode(summary)?;
-            changes.values.insert(store::dead_letter_key(*number), value);
+            changes
+                .values
+                .insert(store::dead_letter_key(*number), value);
         }
         for (program, added) in &changes.members_added {
             let key = store::member_count_key(*program);
             let count: u64 = self.store.read(&key, "member count")?.unwrap_or_default();
             changes.values.insert(key, store::encode(&(count + added))?);
+        }
+        self.remove_facts(&mut changes.values)?;
+        if self.facts_forgotten != FactPlace::START {
+            changes.values.insert(
+                store::FACTS_FORGOTTEN,
+                store::encode(&self.facts_forgotten)?,
+            );
         }
         changes
             .values

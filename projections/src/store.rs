@@ -13,12 +13,16 @@
 //! | `k` program id | how many members the program has |
 //! | `t` member id, validFrom descending, transaction id descending | a transaction |
 //! | `d` position | a dead letter, without its bytes |
+//! | `x` position, number | a fact for other systems, [`crate::outbox::Fact`] |
+//! | `f` | the place of the last fact that is no longer kept |
 //!
 //! Everything here can be made again from the log, so it is flushed in the background and not with each batch: after
 //! a crash the checkpoint says from where to go on.
 
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, TransactionId};
@@ -27,6 +31,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
+
+use crate::outbox::{Fact, FactPlace};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
@@ -42,7 +48,9 @@ pub enum ProjectionError {
     #[error("the projections' store failed: {0}")]
     Store(#[from] sled::Error),
     /// Something stored is not what this version writes.
-    #[error("the projections hold something unreadable ({what}): {source}; stop farelog, delete the projections directory and start again, they are made anew from the log")]
+    #[error(
+        "the projections hold something unreadable ({what}): {source}; stop farelog, delete the projections directory and start again, they are made anew from the log"
+    )]
     Unreadable {
         /// The key, readable.
         what: String,
@@ -60,6 +68,17 @@ pub enum ProjectionError {
     /// The log could not be read.
     #[error(transparent)]
     Log(#[from] farelog_events::log::LogError),
+    /// Facts were asked for that are no longer kept.
+    #[error(
+        "facts up to log position {through} are no longer kept, and those behind {after} were asked for; stop farelog, \
+         delete the projections directory and start with --outbox-after {after}, they are made anew from the log"
+    )]
+    FactsForgotten {
+        /// The position behind which they were asked for.
+        after: Position,
+        /// The position of the last one that is not kept.
+        through: Position,
+    },
     /// The thread that brings the projections forward has ended.
     #[error("the projections are no longer brought forward: {0}")]
     Ended(String),
@@ -113,6 +132,8 @@ pub struct Store {
     /// Held for writing while a batch is applied, for reading by queries over several keys: sled's batches are atomic
     /// for a single read only.
     pub gate: RwLock<()>,
+    /// Facts of records from before this need not be kept; in microseconds since 1970.
+    facts_kept_from: AtomicI64,
 }
 
 impl Store {
@@ -139,7 +160,10 @@ impl Store {
                 return Ok((store, checkpoint));
             }
             found => {
-                tracing::warn!(?found, "the projections don't fit the log and are made anew");
+                tracing::warn!(
+                    ?found,
+                    "the projections don't fit the log and are made anew"
+                );
             }
         }
         drop(store);
@@ -158,6 +182,7 @@ impl Store {
         Ok(Self {
             db,
             gate: RwLock::new(()),
+            facts_kept_from: AtomicI64::new(i64::MIN),
         })
     }
 
@@ -185,9 +210,41 @@ impl Store {
         })
     }
 
+    /// Goes through the facts behind a place, in their order.
+    pub fn facts_after(
+        &self,
+        place: FactPlace,
+    ) -> impl Iterator<Item = Result<Fact, ProjectionError>> + use<> {
+        let behind = (
+            Bound::Excluded(fact_key(place)),
+            Bound::Excluded(after_facts()),
+        );
+        self.db.range(behind).map(|entry| {
+            let (key, bytes) = entry?;
+            let what = || format!("fact {}", key.escape_ascii());
+            let mut fact: Fact = parse(&bytes, what)?;
+            fact.place = parse_fact_key(&key).unwrap_or_default();
+            Ok(fact)
+        })
+    }
+
+    /// From when on facts are kept, by the time of their records. `None`: all are.
+    pub fn facts_kept_from(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.facts_kept_from.load(Ordering::Relaxed))
+    }
+
+    /// Facts from before `time` need no longer be kept. The next batch may leave them out.
+    pub fn keep_facts_from(&self, time: DateTime<Utc>) {
+        self.facts_kept_from
+            .fetch_max(time.timestamp_micros(), Ordering::Relaxed);
+    }
+
     /// Applies a batch: all of it or nothing, also after a crash.
     pub fn apply(&self, batch: sled::Batch) -> Result<(), ProjectionError> {
-        let _writing = self.gate.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _writing = self
+            .gate
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(self.db.apply_batch(batch)?)
     }
 
@@ -231,7 +288,12 @@ pub const PROGRAMS: &[u8] = b"p";
 
 /// Key of a published version of a program.
 pub fn program_key(program: ProgramId, position: Position) -> Vec<u8> {
-    [b"p".as_slice(), &number(program.get()), &position.to_be_bytes()].concat()
+    [
+        b"p".as_slice(),
+        &number(program.get()),
+        &position.to_be_bytes(),
+    ]
+    .concat()
 }
 
 /// The program and position in the key of a published version.
@@ -243,7 +305,12 @@ pub fn parse_program_key(key: &[u8]) -> Option<(ProgramId, Position)> {
 
 /// Key of a member.
 pub fn member_key(program: ProgramId, customer: &CustomerId) -> Vec<u8> {
-    [b"e".as_slice(), &number(program.get()), customer.as_str().as_bytes()].concat()
+    [
+        b"e".as_slice(),
+        &number(program.get()),
+        customer.as_str().as_bytes(),
+    ]
+    .concat()
 }
 
 /// Prefix of the members of a program, by id.
@@ -292,6 +359,34 @@ pub fn dead_letter_key(number: Position) -> Vec<u8> {
     [DEAD_LETTERS, &number.to_be_bytes()].concat()
 }
 
+/// Key of the place of the last fact that is no longer kept.
+pub const FACTS_FORGOTTEN: &[u8] = b"f";
+
+const FACTS: &[u8] = b"x";
+
+/// Key of a fact.
+pub fn fact_key(place: FactPlace) -> Vec<u8> {
+    [
+        FACTS,
+        &place.position.to_be_bytes(),
+        &place.number.to_be_bytes(),
+    ]
+    .concat()
+}
+
+fn parse_fact_key(key: &[u8]) -> Option<FactPlace> {
+    let (position, number) = key.strip_prefix(FACTS)?.split_first_chunk()?;
+    Some(FactPlace {
+        position: Position::from_be_bytes(*position),
+        number: u32::from_be_bytes(number.try_into().ok()?),
+    })
+}
+
+/// Behind the keys of all facts.
+fn after_facts() -> Vec<u8> {
+    vec![b'x' + 1]
+}
+
 /// Ids are positive, so that their bytes sort as they do.
 fn number(id: i64) -> [u8; 8] {
     id.to_be_bytes()
@@ -305,7 +400,11 @@ mod tests {
     fn a_members_transactions_sort_by_valid_from_newest_first() {
         let member = MemberId::new(1).unwrap();
         let key = |time: &str, id: i64| {
-            transaction_key(member, time.parse().unwrap(), TransactionId::new(id).unwrap())
+            transaction_key(
+                member,
+                time.parse().unwrap(),
+                TransactionId::new(id).unwrap(),
+            )
         };
         let newest_first = [
             key("2026-02-01T00:00:00Z", 1),
