@@ -16,8 +16,8 @@ use super::meter;
 use super::names::Names;
 use super::pattern::{self, Pattern};
 use super::problem::{Place, ProblemCode};
+use super::sample::Anything;
 use super::schema;
-use super::value::Anything;
 use super::vocabulary::{self, Vocabulary};
 
 /// Longest expression, in characters.

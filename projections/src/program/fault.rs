@@ -6,7 +6,7 @@ use cel::{ExecutionError, Value};
 
 use super::names::missing_table_key;
 use super::pattern::Pattern;
-use super::value::Anything;
+use super::sample::Anything;
 
 /// Why a definition gives nothing for a line, where an expression could not say (domain, section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]

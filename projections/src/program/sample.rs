@@ -3,6 +3,12 @@
 //! Every field of section 1 of the domain is there, with a value of its type. What publishers write in forms of their
 //! own (`travellers`, `extra`, a member's metadata) is not: an expression that goes there proves nothing.
 
+use std::any::Any;
+
+use cel::ExecutionError;
+use cel::common::traits::Indexer;
+use cel::common::types::Type;
+use cel::common::value::{CowVal, StaticVal, Val};
 use chrono::{DateTime, Utc};
 use farelog_events::id::CustomerId;
 use farelog_events::order::{OrderCreated, OrderLine};
@@ -75,6 +81,62 @@ impl Sample {
             change: &self.membership,
         };
         Names::new(&self.line, program, trigger, Some(member))
+    }
+}
+
+/// A value that nothing is known about. Only in samples: whatever is done with it, the sample proves nothing.
+#[derive(Debug)]
+pub(super) struct Anything;
+
+impl Anything {
+    /// The name of its type, which no expression can spell.
+    pub(super) const TYPE_NAME: &'static str = "farelog.anything";
+}
+
+impl Val for Anything {
+    fn get_type(&self) -> &Type {
+        Self::cel_type()
+    }
+
+    fn cel_type() -> &'static Type {
+        static TYPE: Type = Type::new_unspecified_type(Anything::TYPE_NAME);
+        &TYPE
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(Self)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Anything {}
+
+impl Indexer for Anything {
+    fn get<'b, 'v>(&'b self, _key: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        Ok(CowVal::owned(Self))
+    }
+
+    fn steal<'v>(self: Box<Self>, _key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        Ok(self)
     }
 }
 

@@ -13,10 +13,9 @@ use farelog_events::money::Money;
 use farelog_events::order::{DistributionDetails, FareProduct, OrderCreated, OrderLine, Travel};
 use serde_json::value::RawValue;
 
+use super::sample::Anything;
 use super::schema;
-use super::value::{
-    Anything, Fields, Owned, Step, entries_from_json, from_json, int, or_null, text, time,
-};
+use super::value::{Fields, Owned, Step, entries_from_json, from_json, int, or_null, text, time};
 use crate::member::MemberChange;
 use crate::order::state::Confirmation;
 use crate::order::{OrderState, TriggerKind};

@@ -1,10 +1,12 @@
 //! Programs from the outside: documents in, points and refusals out.
 
 mod admission;
+mod arbitrary;
 mod evaluation;
 mod expressions;
 mod publication;
 mod robustness;
+mod speed;
 mod visible;
 
 use chrono::{DateTime, Utc};
