@@ -185,7 +185,8 @@ pub enum LogError {
 /// - **Atomic**: events, the per-order index, what the duplicate check needs and the checkpoint are there
 ///   together or not at all.
 /// - **Gapless**: positions go up by one from 1; `recordedAt` never goes back.
-/// - **Fail-stop**: after a failed append every later one fails with [`LogError::Poisoned`].
+/// - **Fail-stop**: after a failed append every later one fails with [`LogError::Poisoned`]. Reads may fail from then
+///   on too; they never give what was not durable.
 ///
 /// Readers see only what is durable, and never wait for the disk of a writer. Appends are one after the other; in
 /// farelog one thread does them ([`writer::LogWriter`]).
