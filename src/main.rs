@@ -5,6 +5,7 @@
 //! - [`assembly`]: log, projections and writer of a data directory, put together; [`engine`]: what interfaces ask of them.
 //! - [`http`]: the HTTP interface; [`errors`]: its error codes, with a page each; [`offline`]: the same without a server.
 //! - [`nats_server`]: the broker that farelog runs itself where none is named.
+//! - [`outbox`]: what goes out to other systems, sent once and in order.
 //! - [`serve`]: the wiring of log, projections, ingestion and HTTP, and their orderly end; [`telemetry`]: what it tells.
 
 mod assembly;
@@ -15,6 +16,7 @@ mod errors;
 mod http;
 mod nats_server;
 mod offline;
+mod outbox;
 mod serve;
 mod telemetry;
 

@@ -17,6 +17,7 @@ use tower::Service as _;
 use crate::assembly::{Assembly, LOG_DIRECTORY};
 use crate::cli::exit::Failure;
 use crate::http::{self, Health, RateLimits, Server};
+use crate::outbox::{OutboxState, OutboxStatus};
 use crate::telemetry;
 
 /// Largest answer that is read, in bytes: a page of the largest things there are.
@@ -54,9 +55,14 @@ impl Offline {
             last_sequence: head.checkpoint.map_or(0, |checkpoint| checkpoint.sequence),
             stream_last_sequence: None,
         });
+        let (_, outbox) = watch::channel(OutboxStatus {
+            state: OutboxState::Connecting,
+            position: 0,
+            sent: 0,
+        });
         let server = Server::new(
             engine,
-            Health::new(status, head.position),
+            Health::new(status, outbox, head.position),
             RateLimits::default(),
             telemetry::no_metrics(),
             "",

@@ -3,8 +3,8 @@
 //! Points are folded in two stages, and only plain data passes between them, one way: the order stage ([`order`])
 //! says where an order's lines stand, the points stage ([`points`]) what that is worth to whom, by the programs
 //! ([`program`]) and members ([`member`]) that held. Ticket distribution groups ([`distribution`]) need the order stage
-//! only; what both have to tell other systems is gathered in [`outbox`]. Folds are pure and know neither clock nor chance, so that two rebuilds give the same bytes.
-
+//! only. What both have to tell other systems is gathered in [`outbox`]. Folds are pure and know neither clock nor chance,
+//! so that two rebuilds give the same bytes.
 //!
 //! [`Projections`] is what the binary opens, runs and asks.
 

@@ -234,8 +234,8 @@ impl<'s> Projector<'s> {
                 .store
                 .read(&store::member_id_key(program, member), "member id"),
         };
-        let changed = points_changed(order_id, &effects.settled, &document.ledger, customer_of)?;
-        for fact in &changed {
+        let points = points_changed(order_id, &effects.settled, &document.ledger, customer_of)?;
+        for fact in &points {
             facts.push(FactContent::of_points(fact)?);
         }
         self.note_facts(record, facts, changes)?;

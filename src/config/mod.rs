@@ -18,6 +18,7 @@ pub use settings::{LogFormat, Settings};
 
 use crate::cli::exit::Failure;
 use crate::http::RateLimits;
+use crate::outbox::{self, OutboxOptions};
 use listen::ListenAddress;
 use public_url::PublicUrl;
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub stream: String,
     /// Whether to take a stream that is not the log's for its continuation, once.
     pub adopt_stream: bool,
+    /// What goes out to other systems.
+    pub outbox: OutboxOptions,
     /// Where log and projections are.
     pub data_dir: PathBuf,
     /// Where HTTP is served; a loopback address.
@@ -94,6 +97,12 @@ impl Config {
             nats_credentials: settings.nats_credentials,
             stream: settings.stream.unwrap_or_else(|| STREAM_DEFAULT.to_owned()),
             adopt_stream: settings.adopt_stream.unwrap_or(false),
+            outbox: OutboxOptions {
+                stream: settings
+                    .outbox_stream
+                    .unwrap_or_else(|| outbox::STREAM_DEFAULT.to_owned()),
+                after: settings.outbox_after,
+            },
             data_dir: settings
                 .data_dir
                 .unwrap_or_else(|| PathBuf::from("./farelog-data")),

@@ -65,6 +65,12 @@ settings! {
     #[arg(long, env = "FARELOG_ADOPT_STREAM", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", value_name = "BOOL")]
     adopt_stream: bool,
+    /// The stream that facts for other systems go to [default: FARELOG]
+    #[arg(long, env = "FARELOG_OUTBOX_STREAM", value_name = "NAME")]
+    outbox_stream: String,
+    /// Where it can't be told which facts were sent: send those behind this log position
+    #[arg(long, env = "FARELOG_OUTBOX_AFTER", value_name = "POSITION")]
+    outbox_after: u64,
     /// Where log and projections are kept [default: ./farelog-data]
     #[arg(long, env = "FARELOG_DATA_DIR", value_name = "DIR")]
     data_dir: PathBuf,

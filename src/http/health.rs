@@ -17,11 +17,13 @@ use super::problem::Problem;
 use super::query::QueryParameters;
 use super::state::Server;
 use crate::errors;
+use crate::outbox::{OutboxState, OutboxStatus};
 
 /// What is known of the server's parts.
 #[derive(Debug)]
 pub struct Health {
     ingestion: watch::Receiver<IngestStatus>,
+    outbox: watch::Receiver<OutboxStatus>,
     /// The end of the log when the server started: until the projections are there, answers may be old.
     catch_up_to: Position,
     caught_up: OnceLock<()>,
@@ -29,9 +31,14 @@ pub struct Health {
 
 impl Health {
     /// A server that is ready once its projections have reached `catch_up_to`.
-    pub fn new(ingestion: watch::Receiver<IngestStatus>, catch_up_to: Position) -> Self {
+    pub fn new(
+        ingestion: watch::Receiver<IngestStatus>,
+        outbox: watch::Receiver<OutboxStatus>,
+        catch_up_to: Position,
+    ) -> Self {
         Self {
             ingestion,
+            outbox,
             catch_up_to,
             caught_up: OnceLock::new(),
         }
@@ -40,6 +47,11 @@ impl Health {
     /// How ingestion is doing.
     pub fn ingestion(&self) -> IngestionView {
         IngestionView::from(&*self.ingestion.borrow())
+    }
+
+    /// How the outbox is doing.
+    pub fn outbox(&self) -> OutboxView {
+        OutboxView::from(&*self.outbox.borrow())
     }
 
     fn has_caught_up(&self, projected: Position) -> bool {
@@ -64,6 +76,8 @@ pub struct Readiness {
     projections: ProjectionsView,
     /// Ingestion from NATS.
     ingestion: IngestionView,
+    /// What goes out to NATS.
+    outbox: OutboxView,
 }
 
 /// The event log.
@@ -136,6 +150,52 @@ impl From<&IngestStatus> for IngestionView {
     }
 }
 
+/// What goes out to NATS.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxView {
+    /// What it does.
+    state: OutboxActivity,
+    /// Why it tries again or has stopped, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Log position up to which every fact was sent.
+    position: Position,
+    /// Facts sent since the server started.
+    sent: u64,
+}
+
+/// What the outbox does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum OutboxActivity {
+    /// It has not reached NATS yet.
+    Connecting,
+    /// It sends, or has nothing to send.
+    Sending,
+    /// It could not send and tries again.
+    Retrying,
+    /// It has stopped, since it can't tell which facts were sent.
+    Stopped,
+}
+
+impl From<&OutboxStatus> for OutboxView {
+    fn from(status: &OutboxStatus) -> Self {
+        let (state, detail) = match &status.state {
+            OutboxState::Connecting => (OutboxActivity::Connecting, None),
+            OutboxState::Sending => (OutboxActivity::Sending, None),
+            OutboxState::Retrying(why) => (OutboxActivity::Retrying, Some(why.clone())),
+            OutboxState::Stopped(why) => (OutboxActivity::Stopped, Some(why.to_string())),
+        };
+        Self {
+            state,
+            detail,
+            position: status.position,
+            sent: status.sent,
+        }
+    }
+}
+
 /// That the process runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Liveness {
@@ -159,8 +219,8 @@ pub async fn live(query: QueryParameters) -> Result<Json<Liveness>, Problem> {
 /// Whether the server is ready
 ///
 /// Not before the projections have reached the place where the log ended when the server started, and not while
-/// ingestion has stopped. A broker that is away does not make it unready: queries and commands go on. A 503 is a
-/// problem with the same members.
+/// ingestion has stopped. A broker that is away does not make it unready, nor does an outbox that can't send: queries
+/// and commands go on, and what is to be sent is kept. A 503 is a problem with the same members.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -240,5 +300,6 @@ fn readiness(server: &Server) -> Readiness {
             caught_up,
         },
         ingestion,
+        outbox: health.outbox(),
     }
 }

@@ -1,7 +1,8 @@
 //! `farelog serve`: log, projections, ingestion and HTTP, wired together, and their orderly end.
 //!
 //! The parts start in the order in which they need each other, and end the other way round: no more connections,
-//! requests finished, ingestion ended, the writer's queue done, the projections flushed, the embedded broker stopped.
+//! requests finished, ingestion ended, the writer's queue done, the projections flushed, the outbox's position saved, the
+//! embedded broker stopped.
 //! A part that stops by itself ends the process with one sentence and exit code 1 (design, rule 6).
 
 mod address;
@@ -19,7 +20,9 @@ use tokio::sync::oneshot;
 use crate::assembly::Assembly;
 use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
+use crate::engine::Engine;
 use crate::http::{self, Health, Server};
+use crate::outbox::Outbox;
 use crate::telemetry;
 use address::AddressFile;
 use broker::Broker;
@@ -75,6 +78,13 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
 
     let engine = assembly.engine().clone();
+    let outbox = match open_outbox(config, &broker, &engine) {
+        Ok(outbox) => outbox,
+        Err(failure) => {
+            close(assembly).await?;
+            return Err(failure);
+        }
+    };
     let ingestion = Ingestion::new(
         broker.client(),
         engine.log().clone(),
@@ -84,7 +94,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             adopt_stream: config.adopt_stream,
         },
     );
-    let health = Health::new(ingestion.status(), engine.catch_up_to());
+    let health = Health::new(ingestion.status(), outbox.status(), engine.catch_up_to());
     let server = Server::new(
         engine.clone(),
         health,
@@ -105,6 +115,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         engine.caught_up().await;
         ingestion.run().await
     });
+    let (stop_outbox, outbox_stopped) = oneshot::channel::<()>();
+    let outbox = tokio::spawn(outbox.run(async { outbox_stopped.await.unwrap_or_default() }));
     tracing::info!("listening on http://{}", address.address());
 
     let ended = until_end(assembly, &mut signals).await;
@@ -126,6 +138,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             Err(failure)
         }
     };
+    drop(stop_outbox);
+    outbox.await.map_err(failed)?;
     broker.stop().await;
     drop(address);
     if closed.is_ok() {
@@ -150,6 +164,12 @@ async fn until_end(
             Err((assembly, Failure::Failed(failure.to_owned())))
         }
     }
+}
+
+fn open_outbox(config: &Config, broker: &Broker, engine: &Engine) -> Result<Outbox, Failure> {
+    let (log, projections) = (engine.log().clone(), engine.projections().clone());
+    let options = config.outbox.clone();
+    Outbox::open(&config.data_dir, broker.client(), log, projections, options).map_err(failed)
 }
 
 async fn close(assembly: Assembly) -> Result<(), Failure> {

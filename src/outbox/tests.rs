@@ -1,0 +1,1 @@
+//! The outbox against a real nats-server.
