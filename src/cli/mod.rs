@@ -105,6 +105,25 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting_of_the_server() {
+        let readme = include_str!("../../README.md");
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        for argument in serve
+            .get_arguments()
+            .filter(|argument| argument.get_id() != "help")
+        {
+            let flag = format!("`--{}", argument.get_long().unwrap());
+            let variable = argument.get_env().unwrap().to_str().unwrap();
+            let row = readme
+                .lines()
+                .find(|line| line.starts_with(&format!("| {flag}")));
+            let row = row.unwrap_or_else(|| panic!("README.md has no row for {flag}"));
+            assert!(row.contains(&format!("`{variable}`")), "{row}");
+        }
+    }
+
+    #[test]
     fn every_command_explains_itself_with_an_example() {
         fn check(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
