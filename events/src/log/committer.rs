@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use tokio::sync::{mpsc, oneshot};
 
-use super::draft::{Draft, Outcome, Rejected, origin};
+use super::draft::{Draft, Outcome, Rejected};
 use super::writer::{
     Admission, Arrival, Decided, Decision, Moment, Receipt, Refused, TakenIn, WriterError,
 };
@@ -185,7 +185,7 @@ impl Committer {
                     detail: dead_letter.detail,
                 })
             })?;
-            let is_new = draft.record(event, Some(origin(&message)))?;
+            let is_new = draft.record(event, Some(&message))?;
             draft.settle(settled)?;
             Ok(if is_new {
                 TakenIn::Appended

@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
             Ok(event) => event,
             Err(dead_letter) => return self.bury(&dead_letter, None),
         };
-        let refused = match self.admit(&event) {
+        let refused = match self.admit(&event, Some(&message)) {
             Ok(true) => {
                 self.push(event, Some(origin(&message)));
                 return Ok(Outcome::Appended);
@@ -103,22 +103,22 @@ impl<'a> Draft<'a> {
         self.bury(&dead_letter, event.correlation_id)
     }
 
-    /// Records an event. True: it is in the batch; false: it is a repeat.
+    /// Records an event, which a message may have brought. True: it is in the batch; false: it is a repeat.
     pub(super) fn record(
         &mut self,
         event: NewEvent,
-        origin: Option<StreamOrigin>,
+        message: Option<&RawMessage>,
     ) -> Result<bool, Rejected> {
-        let is_new = self.admit(&event)?;
+        let is_new = self.admit(&event, message)?;
         if is_new {
-            self.push(event, origin);
+            self.push(event, message.map(origin));
         }
         Ok(is_new)
     }
 
     /// Records what became of something, once: whatever the first record of it said stands.
     pub(super) fn settle(&mut self, event: NewEvent) -> Result<(), Rejected> {
-        if let Standing::New = self.standing(&event)? {
+        if let Standing::New = self.standing(&event, None)? {
             self.push(event, None);
         }
         Ok(())
@@ -143,7 +143,7 @@ impl<'a> Draft<'a> {
         correlation_id: Option<Box<str>>,
     ) -> Result<Outcome, LogError> {
         let event = dead_letter_event(dead_letter, correlation_id);
-        match self.standing(&event)? {
+        match self.standing(&event, None)? {
             Standing::New => {
                 self.push(event, Some(origin(&dead_letter.message)));
                 Ok(Outcome::DeadLetter(dead_letter.reason))
@@ -153,8 +153,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether the event is to be added next; false: it is a repeat.
-    fn admit(&mut self, event: &NewEvent) -> Result<bool, Rejected> {
-        match self.standing(event)? {
+    fn admit(&mut self, event: &NewEvent, message: Option<&RawMessage>) -> Result<bool, Rejected> {
+        match self.standing(event, message)? {
             Standing::Repeat => Ok(false),
             Standing::Conflict(position) => Err(Rejected::Refused(conflict(event, position))),
             Standing::New => {
@@ -174,14 +174,22 @@ impl<'a> Draft<'a> {
         self.entries.push(Entry { event, origin });
     }
 
-    fn standing(&self, event: &NewEvent) -> Result<Standing, LogError> {
+    fn standing(
+        &self,
+        event: &NewEvent,
+        message: Option<&RawMessage>,
+    ) -> Result<Standing, LogError> {
+        // An event that came without a time has its message's, which differs each time it is sent: it says nothing.
+        let has_time = message.is_none_or(|message| message.published_at != event.time);
+        let is_same = |event_type: &str, time: DateTime<Utc>, data: &RawValue| {
+            (!has_time || event.time == time) && same_content(event, event_type, data)
+        };
         let mut digest = identity_digest(&event.about, &event.source, &event.id);
         while let Some(&place) = self.places.get(&digest) {
             let other = &self.entries[place].event;
             if (&other.about, &other.source, &other.id) == (&event.about, &event.source, &event.id)
             {
-                let same = same_content(event, &other.event_type, other.time, &other.data);
-                return Ok(if same {
+                return Ok(if is_same(&other.event_type, other.time, &other.data) {
                     Standing::Repeat
                 } else {
                     Standing::Conflict(self.head + place as Position + 1)
@@ -192,7 +200,7 @@ impl<'a> Draft<'a> {
         let found = self.log.find(&event.about, &event.source, &event.id)?;
         Ok(match found {
             None => Standing::New,
-            Some(record) if same_content(event, &record.event_type, record.time, &record.data) => {
+            Some(record) if is_same(&record.event_type, record.time, &record.data) => {
                 Standing::Repeat
             }
             Some(record) => Standing::Conflict(record.position),
@@ -200,9 +208,9 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Type, time and data as JSON values (contract, section 2).
-fn same_content(event: &NewEvent, event_type: &str, time: DateTime<Utc>, data: &RawValue) -> bool {
-    if short_type(&event.event_type) != short_type(event_type) || event.time != time {
+/// Type and data as JSON values, which with the time are the content (contract, section 2).
+fn same_content(event: &NewEvent, event_type: &str, data: &RawValue) -> bool {
+    if short_type(&event.event_type) != short_type(event_type) {
         return false;
     }
     if event.data.get() == data.get() {
@@ -225,7 +233,7 @@ fn conflict(event: &NewEvent, position: Position) -> Refused {
 }
 
 /// Where a message came from.
-pub(super) fn origin(message: &RawMessage) -> StreamOrigin {
+fn origin(message: &RawMessage) -> StreamOrigin {
     StreamOrigin {
         stream: message.stream.as_str().into(),
         sequence: message.stream_sequence,

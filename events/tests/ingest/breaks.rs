@@ -1,0 +1,162 @@
+//! Streams that are not the one that the log was fed from, and the way on.
+
+use crate::broker::copy_dir;
+use crate::given::{Given, orders, publish};
+use async_nats::jetstream::stream::{Config as StreamConfig, RetentionPolicy};
+use farelog_events::ingest::continuity::StreamBreak;
+use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_anew_stops_ingestion_until_it_is_adopted() {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=3).await;
+    running.is(|status| status.last_sequence == 3).await;
+
+    jetstream.delete_stream(STREAM_DEFAULT).await.unwrap();
+    let subjects = vec!["orders.>".into()];
+    let config = StreamConfig {
+        name: STREAM_DEFAULT.into(),
+        subjects,
+        ..StreamConfig::default()
+    };
+    jetstream.create_stream(config).await.unwrap();
+    // One that the log has, and two under sequences that it has seen.
+    publish(&jetstream, 3..=5).await;
+    let stream_break = running.has_stopped().await;
+    assert!(matches!(stream_break, StreamBreak::Recreated { .. }));
+    assert_eq!(given.events(), orders(1..=3));
+    drop(running);
+
+    // Asking again changes nothing.
+    assert_eq!(given.ingestion().await.has_stopped().await, stream_break);
+
+    let running = given.adopting().await;
+    given.has_records(5).await;
+    let read: Vec<String> = given.events().into_iter().map(|(_, order)| order).collect();
+    assert_eq!(read, ["o1", "o2", "o3", "o4", "o5"]);
+    drop(running);
+
+    // From then on it is the log's stream.
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 6..=6).await;
+    given.has_records(6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_lost_its_tail_stops_ingestion_until_it_is_adopted() {
+    let mut given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=5).await;
+    running.is(|status| status.last_sequence == 5).await;
+    given.broker.kill();
+    let copies = tempfile::tempdir().unwrap();
+    copy_dir(&given.broker.store(), copies.path());
+    given.broker.start_again();
+    running
+        .is(|status| status.state != IngestState::Running)
+        .await;
+    publish(&jetstream, 6..=10).await;
+    running.is(|status| status.last_sequence == 10).await;
+
+    // When the broker comes back it knows of five.
+    given.broker.kill();
+    std::fs::remove_dir_all(given.broker.store()).unwrap();
+    copy_dir(copies.path(), &given.broker.store());
+    given.broker.start_again();
+    let stream_break = running.has_stopped().await;
+    assert!(matches!(
+        stream_break,
+        StreamBreak::LostTail {
+            last_sequence: 5,
+            sequence: 10,
+            ..
+        }
+    ));
+    drop(running);
+
+    // Others are published under the sequences that were lost, and past them.
+    publish(&jetstream, 11..=16).await;
+    let stream_break = given.ingestion().await.has_stopped().await;
+    assert!(matches!(
+        stream_break,
+        StreamBreak::SequenceReused { sequence: 10, .. }
+    ));
+    assert_eq!(given.events(), orders(1..=10));
+
+    let _running = given.adopting().await;
+    given.has_records(16).await;
+    let read: Vec<String> = given.events().into_iter().map(|(_, order)| order).collect();
+    let published: Vec<String> = (1..=16).map(|order| format!("o{order}")).collect();
+    assert_eq!(read, published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_removed_unread_stop_ingestion_until_that_is_accepted() {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=3).await;
+    running.is(|status| status.last_sequence == 3).await;
+    drop(running);
+
+    publish(&jetstream, 4..=6).await;
+    let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+    stream.purge().sequence(6).await.unwrap();
+    let stream_break = given.ingestion().await.has_stopped().await;
+    assert!(matches!(
+        stream_break,
+        StreamBreak::Trimmed {
+            first_sequence: 6,
+            sequence: 3,
+            ..
+        }
+    ));
+
+    let _running = given.adopting().await;
+    given.has_records(4).await;
+    assert_eq!(given.events().last(), Some(&(6, "o6".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_stands_also_if_nothing_comes() {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=3).await;
+    running.is(|status| status.last_sequence == 3).await;
+    drop(running);
+    jetstream.delete_stream(STREAM_DEFAULT).await.unwrap();
+
+    // The stream is made again, and is another one.
+    let stream_break = given.ingestion().await.has_stopped().await;
+    assert!(matches!(stream_break, StreamBreak::Recreated { .. }));
+    given.adopting().await.is_running().await;
+    given.ingestion().await.is_running().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_forgets_what_was_acknowledged_is_not_read() {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let config = StreamConfig {
+        name: STREAM_DEFAULT.into(),
+        subjects: vec!["orders.>".into()],
+        retention: RetentionPolicy::WorkQueue,
+        ..StreamConfig::default()
+    };
+    jetstream.create_stream(config).await.unwrap();
+    let stream_break = given.adopting().await.has_stopped().await;
+    assert_eq!(
+        stream_break.to_string(),
+        "the stream ORDERS has work queue retention and forgets what was acknowledged; give farelog a stream with \
+         limits retention"
+    );
+}
