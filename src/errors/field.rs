@@ -18,5 +18,5 @@ codes! { FIELD_CODES;
         "Look for a misspelling (names are case-sensitive), or leave the field out.";
     FIELD_REPEATED = "repeated", None, "A parameter is given more than once",
         "The parameter takes one value and was given several.",
-        "Give it once.";
+        "Give the parameter once.";
 }

@@ -103,7 +103,7 @@ mod tests {
         for code in all() {
             assert!(!code.title.ends_with('.'), "{}", code.code);
             for text in [code.meaning, code.remedy] {
-                assert!(text.len() > 20 && text.ends_with('.'), "{}", code.code);
+                assert!(text.len() > 15 && text.ends_with('.'), "{}", code.code);
             }
             if let Some(status) = code.status {
                 assert!((400..600).contains(&status), "{}", code.code);

@@ -8,13 +8,13 @@ codes! { PROGRAM_CODES;
         "Correct it at the line and column that `message` names.";
     MISSING_FIELD = "missing-field", None, "A field of the program is missing",
         "A program needs this field.",
-        "Add it.";
+        "Add the field to the document.";
     INVALID_VALUE = "invalid-value", None, "A value does not fit",
         "The field's value is not of its kind, out of range, or does not go with another field.",
         "Correct it as `message` says.";
     DUPLICATE = "duplicate", None, "An id or a reference is taken",
         "The id or reference stands twice in the document, or belongs to another program.",
-        "Choose another one.";
+        "Choose one that no other has.";
     EXPRESSION_SYNTAX = "expression-syntax", None, "An expression is not CEL",
         "The expression does not compile as Common Expression Language.",
         "Correct it at the place that `message` names.";

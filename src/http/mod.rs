@@ -45,6 +45,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
 use utoipa::{Modify as _, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -61,14 +62,20 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {
-    let (router, mut description) = OpenApiRouter::with_openapi(openapi::Description::openapi())
-        .merge(limited().layer(from_fn_with_state(server.clone(), rate::limit)))
-        .merge(free())
-        .split_for_parts();
-    openapi::CommonParts.modify(&mut description);
+    let limited = limited().layer(from_fn_with_state(server.clone(), rate::limit));
+    let (router, description) = described(limited.merge(free()));
     // A description that is built from constants; it can't fail to become JSON, and a test reads it.
     let json = description.to_json().unwrap_or_default();
     layered(router, server).layer(Extension(docs::OpenApiJson(Arc::from(json))))
+}
+
+/// The operations, and their description with what they have in common.
+fn described(operations: OpenApiRouter<Server>) -> (Router<Server>, OpenApi) {
+    let (router, mut description) = OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .merge(operations)
+        .split_for_parts();
+    openapi::CommonParts.modify(&mut description);
+    (router, description)
 }
 
 /// Operations with all that stands before them, from the outside in: correlation, origin, time, panics, limits.

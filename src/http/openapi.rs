@@ -119,13 +119,17 @@ fn complete(operation: &mut Operation, is_limited: bool) {
     if waits {
         parameters.extend(wait_parameters().map(RefOr::T));
     }
+    let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     for (status, description) in COMMON_ERRORS {
-        if *status != "429" || is_limited {
+        if (*status != "429" || is_limited) && (*status != "415" || has_body) {
             responses
                 .entry((*status).to_owned())
                 .or_insert_with(|| RefOr::T(Response::new(*description)));
         }
+    }
+    if is_limited && let Some(RefOr::T(response)) = responses.get_mut("400") {
+        response.description.push_str(", `client-name-required`");
     }
     let is_deprecated = operation.deprecated.is_some();
     for (status, response) in responses.iter_mut() {
@@ -142,6 +146,7 @@ const COMMON_ERRORS: &[(&str, &str)] = &[
     ("403", "`cross-origin`"),
     ("408", "`request-timeout`"),
     ("413", "`body-too-large`"),
+    ("415", "`media-type-unsupported`"),
     ("421", "`host-unknown`"),
     (
         "429",

@@ -1,0 +1,277 @@
+//! The router as a whole, over a real log and real projections in a directory of the test's own.
+//!
+//! Every answer that a test gets is held against the description of the interface ([`conformance`]): an operation can't
+//! answer with a status, a header or a field that `/openapi.json` does not name.
+
+mod conformance;
+mod description;
+mod distributions;
+mod members;
+mod operate;
+mod orders;
+mod programs;
+mod registration;
+mod request;
+mod transactions;
+
+use std::num::NonZeroU32;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, header};
+use farelog_events::dead_letter::RawMessage;
+use farelog_events::envelope;
+use farelog_events::ingest::{IngestState, IngestStatus};
+use farelog_events::log::StreamCheckpoint;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use super::{Health, RateLimits, Server, router};
+use crate::assembly::Assembly;
+use crate::outbox::{OutboxState, OutboxStatus};
+use conformance::Conformance;
+
+const STREAM: &str = "ORDERS";
+
+/// A server without a socket and without NATS: messages are handed to the writer as ingestion does.
+struct Site {
+    server: Server,
+    router: Router,
+    conformance: Conformance,
+    assembly: Assembly,
+    ingestion: watch::Sender<IngestStatus>,
+    sequence: u64,
+    _directory: TempDir,
+}
+
+/// What was answered.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+    /// The body, where it is JSON.
+    json: Value,
+}
+
+impl Answer {
+    fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or("no code")
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("no header")
+    }
+
+    /// Field and code of each thing that is wrong.
+    fn wrong(&self) -> Vec<(&str, &str)> {
+        let errors = self.json["errors"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        errors
+            .iter()
+            .map(|error| {
+                let of = |name: &str| error[name].as_str().unwrap_or("none");
+                (of("field"), of("code"))
+            })
+            .collect()
+    }
+}
+
+impl Site {
+    fn open() -> Self {
+        let plenty = NonZeroU32::new(1_000_000).unwrap();
+        Self::with(RateLimits {
+            named_per_minute: plenty,
+            unnamed_per_minute: plenty,
+            require_name: false,
+        })
+    }
+
+    fn with(limits: RateLimits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let assembly = Assembly::open(directory.path()).unwrap();
+        let (ingestion, status) = watch::channel(IngestStatus {
+            state: IngestState::Running,
+            last_sequence: 0,
+            stream_last_sequence: Some(0),
+        });
+        let (_, outbox) = watch::channel(OutboxStatus {
+            state: OutboxState::Sending,
+            position: 0,
+            sent: 0,
+        });
+        let engine = assembly.engine().clone();
+        let health = Health::new(status, outbox, engine.catch_up_to());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let server = Server::new(engine, health, limits, metrics, "");
+        Self {
+            router: router(server.clone()),
+            server,
+            conformance: Conformance::of_this_interface(),
+            assembly,
+            ingestion,
+            sequence: 0,
+            _directory: directory,
+        }
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(to_bytes(body, 1 << 26).await.unwrap().into()).unwrap();
+        let answer = Answer {
+            status: head.status.as_u16(),
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            headers: head.headers,
+            text,
+        };
+        self.conformance.check(&method, &path, &answer);
+        answer
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.answer(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], "").await
+    }
+
+    /// A POST without a body.
+    async fn act(&self, path: &str) -> Answer {
+        self.ask(Method::POST, path, &[], "").await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.json(Method::POST, path, body).await
+    }
+
+    async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let headers = [(header::CONTENT_TYPE.as_str(), "application/json")];
+        self.ask(method, path, &headers, &body.to_string()).await
+    }
+
+    /// Publishes a program in TOML.
+    async fn publish_program(&self, id: i64, toml: &str) -> Answer {
+        let path = format!("/personalisation/v1/programs/{id}");
+        let headers = [(header::CONTENT_TYPE.as_str(), "application/toml")];
+        self.ask(Method::PUT, &path, &headers, toml).await
+    }
+
+    /// Makes a customer a member and gives the member's id.
+    async fn enrol(&self, program: i64, customer: &str) -> i64 {
+        let path = format!("/personalisation/v1/programs/{program}/members");
+        let answer = self.post(&path, &json!({ "customerId": customer })).await;
+        answer.json["id"].as_i64().unwrap()
+    }
+
+    /// Has messages arrive as they would from the stream; gives the sequence of the last.
+    async fn arrive(&mut self, messages: &[Value]) -> u64 {
+        for message in messages {
+            let subject = match message["data"]["orderId"].as_str() {
+                Some(order) => format!("orders.{order}"),
+                None => "members.any".to_owned(),
+            };
+            self.arrive_raw(&subject, &message.to_string()).await;
+        }
+        self.sequence
+    }
+
+    async fn arrive_raw(&mut self, subject: &str, payload: &str) -> u64 {
+        self.sequence += 1;
+        let published_at = chrono::Utc::now();
+        let message = RawMessage {
+            subject: subject.to_owned(),
+            headers: vec![("Trace".to_owned(), "a".to_owned())],
+            payload: payload.to_owned().into(),
+            stream: STREAM.to_owned(),
+            stream_sequence: self.sequence,
+            published_at,
+        };
+        let checkpoint = StreamCheckpoint {
+            stream: STREAM.to_owned(),
+            stream_created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            sequence: self.sequence,
+            published_at,
+        };
+        let arrivals = vec![envelope::read(message)];
+        let writer = self.assembly.writer();
+        let receipt = writer.ingest(arrivals, checkpoint).await.unwrap();
+        let mut progress = self.assembly.engine().projections().progress();
+        progress
+            .wait_for(|position| *position >= receipt.head)
+            .await
+            .unwrap();
+        self.sequence
+    }
+}
+
+/// A program that gives a point for each ten kroner.
+const PER_TEN: &str = r#"
+    id = 11
+    reference = "per-ten"
+    name = "A point for each ten kroner"
+    [[pointDefinitions]]
+    id = 111
+    reference = "per-ten-purchase"
+    trigger = "LineConfirmed"
+    amount = 'double(line.price.amount) / 10.0'
+"#;
+
+/// An event about an order. Its identity is its type and number, so that a test can send it again.
+fn event(kind: &str, number: u32, order: &str, data: Value) -> Value {
+    let mut data = data;
+    data["orderId"] = json!(order);
+    json!({
+        "specversion": "1.0",
+        "id": format!("{kind}-{number}"),
+        "source": "/tests",
+        "type": kind,
+        "time": format!("2026-01-15T08:00:{number:02}Z"),
+        "data": data,
+    })
+}
+
+/// An order of one confirmed line, `<order>-1`, of this price.
+fn sale(order: &str, customer: Option<&str>, amount: &str) -> Vec<Value> {
+    let mut created = json!({ "orderVersion": 1, "organisationId": 1, "currency": "NOK" });
+    if let Some(customer) = customer {
+        created["customerId"] = json!(customer);
+    }
+    vec![
+        event("OrderCreated", 0, order, created),
+        event("OrderLineAdded", 1, order, line(order, 1, 1, amount)),
+        event("OrderConfirmed", 2, order, json!({ "orderVersion": 1 })),
+    ]
+}
+
+/// The data of line `<order>-1`.
+fn line(order: &str, order_version: u32, line_version: u32, amount: &str) -> Value {
+    json!({
+        "orderVersion": order_version,
+        "orderLineId": format!("{order}-1"),
+        "orderLineVersion": line_version,
+        "fareProducts": [{ "id": "ENT:PreassignedFareProduct:AdultSingle", "type": "SINGLE", "name": "Single" }],
+        "price": { "amount": amount, "currency": "NOK" },
+        "userType": "ADULT",
+    })
+}

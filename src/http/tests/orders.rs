@@ -1,0 +1,64 @@
+//! Operation 15.
+
+use serde_json::json;
+
+use super::{PER_TEN, Site, event, sale};
+
+#[tokio::test]
+async fn a_timeline_tells_an_order_in_log_order() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.enrol(11, "C1").await;
+    site.arrive(&sale("O1", Some("C1"), "399.00")).await;
+    let cancelled = json!({ "orderVersion": 1, "orderLineId": "O1-1", "orderLineVersion": 1 });
+    site.act("/sales/v1/ticket-distributions/O1/generate").await;
+    site.arrive(&[event("OrderLineCancelled", 30, "O1", cancelled)])
+        .await;
+    site.arrive_raw("orders.O1", "{").await;
+    site.arrive(&[event("OrderWeighed", 40, "O1", json!({}))])
+        .await;
+
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    assert_eq!(answer.status, 200);
+    let entries = answer.json["entries"].as_array().unwrap();
+    let told: Vec<String> = entries
+        .iter()
+        .map(|entry| {
+            format!(
+                "{} {} {}",
+                entry["position"], entry["kind"], entry["summary"]
+            )
+        })
+        .map(|text| text.replace('"', ""))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "3 EVENT The order was opened by customer C1.",
+            "4 EVENT Line O1-1 was added: Single, 399.00 NOK.",
+            "5 EVENT Version 1 of the order was confirmed.",
+            "5 TRANSACTION Member 8192 got 39 points by per-ten-purchase of program 11 for line O1-1.",
+            "6 EVENT Ticket distributions were generated for version 1 of the order.",
+            "6 GROUP Ticket distribution group 24576 was generated for line O1-1 with 1 ticket.",
+            "7 EVENT Line O1-1 was cancelled.",
+            "7 TRANSACTION Transaction 20480 was cancelled: 39 points by per-ten-purchase of program 11 of member 8192.",
+            "8 DEAD_LETTER A message could not be read (not-readable) and is dead letter 8.",
+            "9 EVENT OrderWeighed arrived, which is of a type that is not known.",
+        ]
+    );
+    assert_eq!(entries[0]["data"]["customerId"], "C1");
+    assert_eq!(entries[0]["streamSequence"], 1);
+    assert_eq!(entries[3]["transaction"]["amount"], 39);
+}
+
+#[tokio::test]
+async fn an_order_of_which_nothing_arrived_has_no_timeline() {
+    let site = Site::open();
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    assert_eq!((answer.status, answer.code()), (404, "order-unknown"));
+    let answer = site.get("/v1/orders/O1/timeline?from=1").await;
+    assert_eq!(
+        (answer.status, answer.wrong()),
+        (400, vec![("from", "unknown-field")])
+    );
+}

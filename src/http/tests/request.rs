@@ -1,0 +1,216 @@
+//! What all requests have in common: correlation, shapes of errors, limits, health.
+
+use std::num::NonZeroU32;
+
+use axum::http::Method;
+use axum::routing::get;
+use axum::{Router, body::Body};
+use farelog_events::ingest::IngestState;
+use farelog_events::ingest::continuity::StreamBreak;
+use serde_json::json;
+use tower::ServiceExt;
+
+use super::Site;
+use crate::http::body::BODY_BYTES_MAX;
+use crate::http::{RateLimits, layered};
+
+#[tokio::test]
+async fn a_correlation_id_is_taken_over_or_made_on_every_answer() {
+    let site = Site::open();
+    for (method, path) in [
+        (Method::GET, "/health/live"),
+        (Method::GET, "/no/such/path"),
+        (Method::DELETE, "/health/live"),
+        (Method::GET, "/personalisation/v1/transactions"),
+    ] {
+        let headers = [("X-Correlation-Id", "sale-1")];
+        let answer = site.ask(method, path, &headers, "").await;
+        assert_eq!(answer.header("x-correlation-id"), "sale-1", "{path}");
+        if answer.status >= 400 {
+            assert_eq!(answer.json["correlationId"], "sale-1");
+        }
+    }
+    let made = site.get("/health/live").await;
+    assert!(uuid::Uuid::parse_str(made.header("x-correlation-id")).is_ok());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem_too() {
+    let site = Site::open();
+    let answer = site.get("/personalisation/v1/transactions/").await;
+    assert_eq!((answer.status, answer.code()), (404, "path-unknown"));
+    assert_eq!(answer.json["path"], "/personalisation/v1/transactions/");
+    let answer = site.act("/personalisation/v1/transactions").await;
+    assert_eq!((answer.status, answer.code()), (405, "method-not-allowed"));
+    assert_eq!(answer.header("allow"), "GET,HEAD");
+    let answer = site.get("/v1/orders/a%ff/timeline").await;
+    assert_eq!((answer.status, answer.code()), (400, "validation-failed"));
+    let answer = site.get("/v1/orders/a%20b/timeline").await;
+    assert_eq!(answer.wrong(), [("orderId", "malformed")]);
+}
+
+#[tokio::test]
+async fn a_body_is_held_to_its_size_and_form() {
+    let site = Site::open();
+    let path = "/personalisation/v1/programs/11/members";
+    let json_type = [("content-type", "application/json")];
+    let large = format!("{{\"customerId\":\"{}\"}}", "x".repeat(BODY_BYTES_MAX));
+    let answer = site.ask(Method::POST, path, &json_type, &large).await;
+    assert_eq!((answer.status, answer.code()), (413, "body-too-large"));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = site.ask(Method::POST, path, &form, "customerId=1").await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (415, "media-type-unsupported")
+    );
+    let answer = site.ask(Method::POST, path, &json_type, "{").await;
+    assert_eq!(answer.wrong(), [("body", "malformed")]);
+    let answer = site.post(path, &json!({ "customer": "1" })).await;
+    assert_eq!(answer.wrong(), [("customer", "unknown-field")]);
+}
+
+#[tokio::test]
+async fn callers_are_held_to_their_share() {
+    let site = Site::with(RateLimits {
+        named_per_minute: NonZeroU32::new(3).unwrap(),
+        unnamed_per_minute: NonZeroU32::new(1).unwrap(),
+        require_name: false,
+    });
+    let path = "/personalisation/v1/programs";
+    let named = [("ET-Client-Name", "acme-shop")];
+    for _ in 0..3 {
+        assert_eq!(site.ask(Method::GET, path, &named, "").await.status, 200);
+    }
+    let answer = site.ask(Method::GET, path, &named, "").await;
+    assert_eq!((answer.status, answer.code()), (429, "rate-limited"));
+    assert_eq!(answer.header("retry-after"), "20");
+    assert_eq!(site.get(path).await.status, 200);
+    assert_eq!(site.get(path).await.status, 429);
+    for free in [
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/openapi.json",
+        "/docs/errors",
+    ] {
+        assert_eq!(site.get(free).await.status, 200, "{free}");
+    }
+}
+
+#[tokio::test]
+async fn callers_without_a_name_can_be_refused() {
+    let site = Site::with(RateLimits {
+        require_name: true,
+        ..RateLimits::default()
+    });
+    let answer = site.get("/personalisation/v1/programs").await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (400, "client-name-required")
+    );
+    let named = [("ET-Client-Name", "acme-shop")];
+    let answer = site.ask(Method::GET, "/personalisation/v1/programs", &named, "");
+    assert_eq!(answer.await.status, 200);
+}
+
+#[tokio::test]
+async fn a_web_page_of_another_origin_can_neither_change_nor_read() {
+    let site = Site::open();
+    let path = "/v1/operate/dead-letters/retry-all";
+    let page = [
+        ("host", "127.0.0.1:8080"),
+        ("origin", "http://attacker.example"),
+    ];
+    let answer = site.ask(Method::POST, path, &page, "").await;
+    assert_eq!((answer.status, answer.code()), (403, "cross-origin"));
+    let rebound = [("host", "attacker.example:8080")];
+    let answer = site
+        .ask(Method::GET, "/v1/operate/dead-letters", &rebound, "")
+        .await;
+    assert_eq!((answer.status, answer.code()), (421, "host-unknown"));
+    let own = [
+        ("host", "127.0.0.1:8080"),
+        ("origin", "http://127.0.0.1:8080"),
+    ];
+    assert_eq!(site.ask(Method::POST, path, &own, "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_says_nothing_of_itself() {
+    async fn panics() {
+        panic!("at /secret/path");
+    }
+    let site = Site::open();
+    let operations = Router::new().route("/panic", get(panics));
+    let response = layered(operations, site.server.clone())
+        .oneshot(
+            axum::http::Request::get("/panic")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 500);
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+        .await
+        .unwrap();
+    let text = String::from_utf8(body.into()).unwrap();
+    assert!(
+        text.contains("internal-error") && !text.contains("secret"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn readiness_says_what_the_server_waits_for() {
+    let site = Site::open();
+    let answer = site.get("/health/ready").await;
+    assert_eq!((answer.status, &answer.json["ready"]), (200, &json!(true)));
+    site.ingestion.send_modify(|status| {
+        status.state = IngestState::Stopped(StreamBreak::OtherStream {
+            log: "ORDERS".to_owned(),
+            given: "SALES".to_owned(),
+            sequence: 7,
+        });
+    });
+    let answer = site.get("/health/ready").await;
+    assert_eq!((answer.status, answer.code()), (503, "service-unavailable"));
+    assert_eq!(answer.json["ready"], false);
+    assert_eq!(answer.json["ingestion"]["state"], "STOPPED");
+    let waiting = answer.json["waitingFor"][0].as_str().unwrap();
+    assert!(waiting.starts_with("Ingestion has stopped: "), "{waiting}");
+}
+
+#[tokio::test]
+async fn an_answer_can_be_waited_for() {
+    let mut site = Site::open();
+    let sequence = site.arrive(&super::sale("O1", None, "39.00")).await;
+    let path = format!("/personalisation/v1/transactions?orderId=O1&minStreamSequence={sequence}");
+    let answer = site.get(&path).await;
+    assert_eq!(
+        (answer.status, answer.header("farelog-position")),
+        (200, "3")
+    );
+    let answer = site
+        .get("/personalisation/v1/transactions?orderId=O1&minPosition=4&timeoutMs=10")
+        .await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (504, "position-not-reached")
+    );
+    assert_eq!(
+        (&answer.json["position"], &answer.json["streamSequence"]),
+        (&json!(3), &json!(3))
+    );
+    let answer = site
+        .get("/personalisation/v1/transactions?orderId=O1&minPosition=x&timeoutMs=30001&at=now")
+        .await;
+    assert_eq!(
+        answer.wrong(),
+        [
+            ("minPosition", "malformed"),
+            ("timeoutMs", "out-of-range"),
+            ("at", "unknown-field")
+        ]
+    );
+}
