@@ -248,9 +248,11 @@ def broken_messages(day):
     headers = headers | {"ce-id": "broken-5", "ce-type": "DeferredRegistrationAccepted"}
     put(655, "orders.BROKEN05", headers, body=own)
     stranger = {"programReference": "no-such-program", "customerId": "2000001"}
-    day.put(DAY + timedelta(minutes=700), day.structured("/crm", "MemberEnrolled", DAY, stranger, "crm-lost"))
+    at = DAY + timedelta(minutes=700)
+    day.put(at, day.structured("/crm", "MemberEnrolled", at, stranger, "crm-lost"))
     note = {"orderId": "PUNKTLIG", "note": "Kunden ringte om kvittering"}
-    day.put(DAY + timedelta(minutes=1130), day.structured("/crm", "OrderAnnotated", DAY, note, "crm-note"))
+    at = DAY + timedelta(minutes=1130)
+    day.put(at, day.structured("/crm", "OrderAnnotated", at, note, "crm-note"))
 
 
 def main():

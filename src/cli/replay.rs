@@ -15,8 +15,8 @@ pub enum ReplayCommand {
     /// Gives a customer the points of a trip that was bought without being a member
     #[command(
         after_help = "The same registration again changes nothing and shows the points of the first.\n\n\
-        Examples:\n  farelog replay register --program points-per-krone --order TRONDHM2 --line TRONDHM2-1 --customer 2000002 --dry-run\n  \
-        farelog replay register --program points-per-krone --order TRONDHM2 --line TRONDHM2-1 --customer 2000002"
+        Example (without --dry-run it is recorded):\n  farelog replay register --program points-per-krone --order TRONDHM2 \\\n    \
+        --line TRONDHM2-1 --customer 2000002 --dry-run"
     )]
     Register(RegisterArgs),
     /// Takes such a registration back: its points are cancelled, and the line is free again
