@@ -16,7 +16,7 @@ demo: tools ## Shows a day of sales from end to end and checks what it shows; KE
 	FARELOG_BIN=target/release/farelog scripts/demo.sh
 
 test: tools samples ## Runs all tests
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 lint: ## Checks format and lints
 	cargo fmt --all --check
@@ -27,4 +27,5 @@ samples: ## Checks that the committed sample day is what its generator makes
 
 tools: ## Installs what is missing (nats-server), and says what it can't install
 	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+	@for tool in curl python3; do command -v $$tool > /dev/null || { echo "$$tool is missing: install it" >&2; exit 1; }; done
 	@scripts/install-nats-server.sh
