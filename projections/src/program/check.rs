@@ -212,7 +212,7 @@ fn definitions(
 ) -> Vec<CompiledDefinition> {
     let tables: Vec<&str> = program.tables.keys().map(String::as_str).collect();
     let mut compiler = Compiler {
-        vocabulary: Vocabulary { tables: &tables },
+        tables: &tables,
         scope: Arc::new(ProgramScope::new(program)),
         sample: Sample::new(),
         problems,
@@ -229,7 +229,7 @@ fn definitions(
 }
 
 struct Compiler<'p> {
-    vocabulary: Vocabulary<'p>,
+    tables: &'p [&'p str],
     scope: Arc<ProgramScope>,
     sample: Sample,
     problems: &'p mut Vec<ProgramProblem>,
@@ -272,7 +272,11 @@ impl Compiler<'_> {
         wanted: Wanted,
     ) -> Option<Expression> {
         let field = format!("pointDefinitions[{index}].{name}");
-        let expression = match Expression::read(source, &self.vocabulary) {
+        let vocabulary = Vocabulary {
+            tables: self.tables,
+            sees_member: !matches!(wanted, Wanted::Customer),
+        };
+        let expression = match Expression::read(source, &vocabulary) {
             Ok(expression) => expression,
             Err(found) => {
                 self.problems

@@ -7,10 +7,13 @@ use super::expression::COMPREHENSIONS_NESTED_MAX;
 use super::problem::ProblemCode;
 use super::schema::{self, Shape};
 
-/// What a program brings to the vocabulary: its tables.
+/// What the place of an expression brings to the vocabulary.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Vocabulary<'p> {
+    /// The program's tables.
     pub(super) tables: &'p [&'p str],
+    /// Whether `member` is known: not where the expression says who that is.
+    pub(super) sees_member: bool,
 }
 
 /// Something that is wrong, at a node of the tree.
@@ -148,6 +151,13 @@ impl<'c> Check<'c> {
         }
         if let Some((_, shape)) = self.locals.iter().rev().find(|(local, _)| *local == name) {
             return *shape;
+        }
+        if name == "member" && !self.vocabulary.sees_member {
+            return self.report(
+                node,
+                ProblemCode::UnknownName,
+                "`member` follows from the customer, so `customer` can't see it".to_owned(),
+            );
         }
         if let Some(shape) = schema::of_name(name) {
             return shape;

@@ -115,6 +115,12 @@ fn a_name_that_does_not_exist_is_refused_with_its_place() {
             ],
         ),
         (
+            "amount = '1'\ncustomer = 'member.customerId'",
+            &[
+                "pointDefinitions[0].customer: `member` follows from the customer, so `customer` can't see it (line 11, column 13)",
+            ],
+        ),
+        (
             "amount = 'line.fareProducts.id'",
             &[
                 "pointDefinitions[0].amount: a list has no field `id`; take an element, for example [0], or use exists, all, map or filter (line 10, column 28)",
