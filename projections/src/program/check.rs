@@ -1,7 +1,7 @@
 //! The checks of a program's publication (domain, section 2).
 
 use std::collections::BTreeSet;
-use std::hash::Hash;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -142,7 +142,7 @@ fn check_tables(program: &Program, problems: &mut Vec<ProgramProblem>) {
     }
 }
 
-fn check_distinct<K: Eq + Hash + Ord + std::fmt::Display>(
+fn check_distinct<K: Ord + Display>(
     program: &Program,
     key: impl Fn(&PointDefinition) -> K,
     field: &str,

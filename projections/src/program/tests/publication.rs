@@ -314,3 +314,28 @@ fn toml_and_json_are_the_same_program() {
         serde_json::json!({"kind": "FIXED", "at": "2026-12-31T23:00:00Z"})
     );
 }
+
+#[test]
+fn every_way_to_write_a_number_in_toml_is_read() {
+    let document = program(
+        "",
+        "amount = '1'",
+        "[tables.a]\nlong = 1_000\nhex = 0xFF\nplus = +7\nminus = -7\nfloat = 1_0.5\npower = 1e3\nlarge = 9223372036854775807",
+    );
+    let read = Program::from_toml(&document).unwrap();
+    assert_eq!(
+        serde_json::to_value(&read.tables["a"]).unwrap(),
+        serde_json::json!({
+            "long": 1_000, "hex": 255, "plus": 7, "minus": -7, "float": 10.5, "power": 1_000.0,
+            "large": 9_223_372_036_854_775_807_i64,
+        })
+    );
+    assert_eq!(
+        refusal(&program(
+            "",
+            "amount = '1'",
+            "[tables.a]\nx = 9223372036854775808"
+        )),
+        ["tables.a.x: a whole number has at most 64 bits (line 13, column 5)"]
+    );
+}
