@@ -1,0 +1,270 @@
+//! A whole farelog for tests: a real nats-server and a real `farelog serve`, on free ports, in a directory that goes with
+//! them.
+
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+pub mod nats;
+pub mod sale;
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use nats::Nats;
+
+/// How long anything may take that is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running farelog and its broker. Dropped, both are killed.
+pub struct Server {
+    pub nats: Nats,
+    process: Option<Child>,
+    arguments: Vec<String>,
+    http: reqwest::Client,
+    base: String,
+    directory: TempDir,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    /// The body, where it is JSON.
+    pub json: Value,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("no header", |value| value.to_str().unwrap())
+    }
+
+    pub fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or("no code")
+    }
+}
+
+impl Server {
+    /// A server that is ready and reads the stream.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more flags.
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let nats = Nats::start(directory.path().join("nats"));
+        let mut server = Self {
+            nats,
+            process: None,
+            arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
+            http: reqwest::Client::builder()
+                .timeout(PATIENCE)
+                .build()
+                .unwrap(),
+            base: String::new(),
+            directory,
+        };
+        server.restart().await;
+        server
+    }
+
+    /// Where log and projections are.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Everything that the processes said on stderr so far.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.directory.path().join("stderr")).unwrap()
+    }
+
+    /// The server's address.
+    pub fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+
+    /// The command that runs it, for more flags.
+    pub fn command(&self) -> Command {
+        let mut command = farelog();
+        command
+            .arg("serve")
+            .args(["--nats", self.nats.url(), "--listen", "127.0.0.1:0"])
+            .args(["--named-requests-per-minute", "1000000"])
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(&self.arguments);
+        command
+    }
+
+    /// Starts farelog, which must not run, and waits until it is ready and reads the stream.
+    pub async fn restart(&mut self) {
+        self.spawn();
+        let started = Instant::now();
+        loop {
+            let ready = self.get("/health/ready").await;
+            if ready.status == 200 && ready.json["ingestion"]["state"] == "RUNNING" {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "not ready: {ready:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Starts farelog and waits until it listens.
+    pub fn spawn(&mut self) {
+        let address = self.data_dir().join("http.addr");
+        let _ = fs::remove_file(&address);
+        let stderr = File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.path().join("stderr"))
+            .unwrap();
+        let mut child = self.command().stderr(stderr).spawn().unwrap();
+        let started = Instant::now();
+        while !address.exists() {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {}", self.stderr());
+            assert!(started.elapsed() < PATIENCE, "{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.process = Some(child);
+        self.base = format!("http://{}", fs::read_to_string(address).unwrap().trim());
+    }
+
+    /// Starts farelog, which must not run, and has it go on with the stream that there is.
+    pub async fn adopt_stream(&mut self) {
+        self.arguments.push("--adopt-stream".to_owned());
+        self.restart().await;
+        self.arguments.pop();
+    }
+
+    /// Kills farelog without a warning.
+    pub fn kill(&mut self) {
+        let mut child = self.process.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Tells farelog to end.
+    pub fn terminate(&self) {
+        let child = self.process.as_ref().unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Waits until farelog has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.process.take().unwrap();
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "{}", self.stderr());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A request to it, by a named caller.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.base))
+            .header("ET-Client-Name", "farelog-tests")
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        reply(self.request(Method::GET, path)).await
+    }
+
+    /// A POST without a body.
+    pub async fn act(&self, path: &str) -> Reply {
+        reply(self.request(Method::POST, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        reply(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Publishes a program in TOML.
+    pub async fn publish_program(&self, id: i64, toml: &str) -> Reply {
+        let path = format!("/personalisation/v1/programs/{id}");
+        let request = self
+            .request(Method::PUT, &path)
+            .header("Content-Type", "application/toml");
+        reply(request.body(toml.to_owned())).await
+    }
+
+    /// Makes a customer a member and gives the member's id.
+    pub async fn enrol(&self, program: i64, customer: &str) -> i64 {
+        let path = format!("/personalisation/v1/programs/{program}/members");
+        let body = serde_json::json!({ "customerId": customer });
+        let member = self.post(&path, &body).await;
+        member.json["id"].as_i64().unwrap()
+    }
+
+    /// Waits until the readiness answers so, and gives the answer.
+    pub async fn until_ready_says(&self, holds: impl Fn(&Reply) -> bool) -> Reply {
+        let started = Instant::now();
+        loop {
+            let ready = self.get("/health/ready").await;
+            if holds(&ready) {
+                return ready;
+            }
+            assert!(started.elapsed() < PATIENCE, "{ready:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Sends a request and reads its answer. A server that does not answer is status 0.
+pub async fn reply(request: RequestBuilder) -> Reply {
+    let Ok(response) = request.send().await else {
+        return Reply {
+            status: 0,
+            headers: HeaderMap::new(),
+            text: String::new(),
+            json: Value::Null,
+        };
+    };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.unwrap_or_default();
+    Reply {
+        status,
+        headers,
+        json: serde_json::from_str(&text).unwrap_or_default(),
+        text,
+    }
+}
+
+/// The program under test, told nothing by the environment.
+pub fn farelog() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farelog"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FARELOG_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}

@@ -1,0 +1,282 @@
+//! The server as a process: what it answers, what survives it, how it begins and ends.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use common::sale::{PER_TEN, claim, sale};
+use common::{PATIENCE, Server, farelog, reply};
+
+const REGISTER: &str = "/personalisation/v1/programs/11/deferred-registration";
+const ONE_STREAM: &str = "ORDERS";
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_publisher_can_wait_for_the_points_of_what_it_published() {
+    let server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    let member = server.enrol(11, "C1").await;
+    for number in 0..20 {
+        let order = format!("O{number}");
+        let sequence = server
+            .nats
+            .publish(&sale(&order, Some("C1"), "399.00"))
+            .await;
+        let path = format!(
+            "/personalisation/v1/transactions?orderId={order}&minStreamSequence={sequence}"
+        );
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json[0]["amount"], 39, "{order}: {answer:?}");
+        assert_eq!(answer.json[0]["memberId"], member);
+        assert_ne!(answer.header("farelog-position"), "no header");
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    let mut server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    server.enrol(11, "C1").await;
+    for round in 0..5 {
+        let order = format!("O{round}");
+        let events = sale(&order, None, "399.00");
+        let sequence = server.nats.publish(&events).await;
+        let register = format!("{REGISTER}?minStreamSequence={sequence}");
+        let first = server.post(&register, &claim(&order, "C1")).await;
+        assert_eq!(first.status, 200, "{first:?}");
+        server.kill();
+        // A publisher that does not know whether it was heard sends again.
+        server.nats.publish(&events).await;
+        server.restart().await;
+
+        let again = server.post(REGISTER, &claim(&order, "C1")).await;
+        assert_eq!(again.json, first.json);
+        assert_eq!(again.header("idempotent-replayed"), "true");
+        let path = format!("/personalisation/v1/transactions?orderId={order}");
+        let of_order = server.get(&path).await;
+        assert_eq!(of_order.json, first.json[0]["transactions"]);
+    }
+    let timeline = server.get("/v1/orders/O0/timeline").await;
+    let entries = timeline.json["entries"].as_array().unwrap();
+    assert_eq!(
+        entries.len(),
+        5,
+        "three events, a registration and its transaction"
+    );
+}
+
+#[tokio::test]
+async fn a_request_is_followed_through_log_and_events_without_what_is_personal() {
+    let server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    server.enrol(11, "PERSON-1").await;
+    let sequence = server.nats.publish(&sale("O1", None, "39.00")).await;
+    let register = format!("{REGISTER}?minStreamSequence={sequence}");
+    let request = server
+        .request(Method::POST, &register)
+        .header("X-Correlation-Id", "visit-42")
+        .json(&claim("O1", "PERSON-1"));
+    let answer = reply(request).await;
+    assert_eq!(answer.header("x-correlation-id"), "visit-42");
+    server
+        .get("/personalisation/v1/programs/11/members?customerId=PERSON-1")
+        .await;
+
+    let timeline = server.get("/v1/orders/O1/timeline").await;
+    let entries = timeline.json["entries"].as_array().unwrap().iter();
+    let caused: Vec<_> = entries
+        .filter(|entry| entry["correlationId"] == "visit-42")
+        .map(|entry| &entry["eventType"])
+        .collect();
+    assert_eq!(caused, ["DeferredRegistrationAccepted"]);
+    let log = server.stderr();
+    assert!(log.contains("correlation_id=visit-42"), "{log}");
+    assert!(!log.contains("PERSON-1"), "{log}");
+    let metrics = server.get("/metrics").await;
+    assert!(
+        metrics.text.contains("farelog_http_requests_total{"),
+        "{}",
+        metrics.text
+    );
+}
+
+#[tokio::test]
+async fn told_to_end_it_finishes_what_is_under_way() {
+    let mut server = Server::start().await;
+    let waits = server.request(
+        Method::GET,
+        "/personalisation/v1/transactions?orderId=O1&minPosition=1&timeoutMs=1000",
+    );
+    let waiting = tokio::spawn(reply(waits));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.terminate();
+    let answer = waiting.await.unwrap();
+    assert_eq!(
+        (answer.status, answer.code()),
+        (504, "position-not-reached")
+    );
+    assert!(server.ended().await.success(), "{}", server.stderr());
+    assert!(!server.data_dir().join("http.addr").exists());
+    assert!(
+        server.stderr().trim_end().ends_with("ended"),
+        "{}",
+        server.stderr()
+    );
+    server.restart().await;
+}
+
+#[tokio::test]
+async fn without_its_broker_it_answers_and_takes_commands() {
+    let mut server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    server.nats.kill();
+    let ready = server
+        .until_ready_says(|ready| ready.json["ingestion"]["state"] == "RECONNECTING")
+        .await;
+    assert_eq!(ready.status, 200);
+    server.enrol(11, "C1").await;
+    server.kill();
+    server.spawn();
+    let members = server.get("/personalisation/v1/programs/11/members").await;
+    assert_eq!(
+        (members.status, &members.json["totalItems"]),
+        (200, &json!(1))
+    );
+
+    server.nats.restart();
+    let running = |ready: &common::Reply| ready.json["ingestion"]["state"] == "RUNNING";
+    server.until_ready_says(running).await;
+    let sequence = server.nats.publish(&sale("O1", Some("C1"), "39.00")).await;
+    let path = format!(
+        "/personalisation/v1/transactions?orderId=O1&minStreamSequence={sequence}&timeoutMs=20000"
+    );
+    assert_eq!(server.get(&path).await.json[0]["amount"], 3);
+}
+
+#[tokio::test]
+async fn a_stream_that_was_made_anew_stops_ingestion_and_says_how_to_go_on() {
+    let mut server = Server::start().await;
+    server.nats.publish(&sale("O1", None, "39.00")).await;
+    server
+        .until_ready_says(|ready| ready.json["log"]["position"] == 3)
+        .await;
+    let jetstream = server.nats.jetstream().await;
+    let stream = jetstream.get_stream(ONE_STREAM).await.unwrap();
+    let config = stream.cached_info().config.clone();
+    jetstream.delete_stream(ONE_STREAM).await.unwrap();
+    jetstream.create_stream(config).await.unwrap();
+
+    let ready = server.until_ready_says(|ready| ready.status == 503).await;
+    assert_eq!(ready.code(), "service-unavailable");
+    let detail = ready.json["waitingFor"][0].as_str().unwrap();
+    assert!(detail.contains("--adopt-stream"), "{detail}");
+    assert_eq!(server.get("/v1/orders/O1/timeline").await.status, 200);
+
+    server.kill();
+    server.adopt_stream().await;
+    let sequence = server.nats.publish(&sale("O2", None, "39.00")).await;
+    let path = format!("/v1/orders/O2/timeline?minStreamSequence={sequence}&timeoutMs=20000");
+    assert_eq!(server.get(&path).await.status, 200);
+}
+
+#[test]
+fn what_it_can_not_be_told_is_said_before_it_starts() {
+    let run = |arguments: &[&str]| farelog().arg("serve").args(arguments).output().unwrap();
+    let output = run(&["--listen", "0.0.0.0:8080"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("knows no passwords"),
+        "{}",
+        stderr(&output)
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "lisen = \"127.0.0.1:0\"\n").unwrap();
+    let output = run(&["--config", file.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("line 1, column 1"),
+        "{}",
+        stderr(&output)
+    );
+    let output = farelog()
+        .arg("serve")
+        .env("FARELOG_LISTEN", "10.0.0.1:80")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_second_server_can_not_have_the_same_files() {
+    let server = Server::start().await;
+    let output = server.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("in use by another process"), "{said}");
+    assert!(said.contains("--data-dir"), "{said}");
+    let taken = farelog()
+        .args(["serve", "--listen", server.address(), "--data-dir"])
+        .arg(server.data_dir().join("other"))
+        .output()
+        .unwrap();
+    assert_eq!(taken.status.code(), Some(1));
+    assert!(
+        stderr(&taken).contains("choose another --listen"),
+        "{}",
+        stderr(&taken)
+    );
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_wait_their_turn() {
+    let server = Server::start_with(&["--connections-max", "2"]).await;
+    let idle = |_| {
+        let mut connection = TcpStream::connect(server.address()).unwrap();
+        let request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        connection.write_all(request).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+    };
+    // The harness's own connection may be one of the two; a third and fourth must wait for it to go.
+    let mut connections: Vec<TcpStream> = (0..3).map(idle).collect();
+    let last = connections.last_mut().unwrap();
+    last.set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert!(last.read(&mut [0; 64]).is_err(), "served beyond the limit");
+    let mut last = connections.pop().unwrap();
+    drop(connections);
+    last.set_read_timeout(Some(PATIENCE)).unwrap();
+    let started = Instant::now();
+    let mut answer = [0; 15];
+    last.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK", "after {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn log_lines_can_be_json() {
+    let server = Server::start_with(&["--log-format", "json"]).await;
+    let request = server
+        .request(Method::GET, "/health/live")
+        .header("X-Correlation-Id", "line-1");
+    reply(request).await;
+    let log = server.stderr();
+    let lines = log
+        .lines()
+        .map(|line| -> serde_json::Value { serde_json::from_str(line).unwrap() });
+    let line = lines
+        .filter(|line| line["span"]["correlation_id"] == "line-1")
+        .last()
+        .unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["span"]["path"], "/health/live");
+}
