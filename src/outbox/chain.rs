@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
-use farelog_projections::outbox::Fact;
+use farelog_projections::outbox::{Fact, FactPlace};
 use uuid::Uuid;
 
 use super::broker::SendError;
-use super::message::message;
+use super::message::{StreamEnd, message};
 use super::position::StreamMark;
 
 /// Facts that may be on their way at a time.
@@ -16,8 +16,9 @@ const IN_FLIGHT_MAX: usize = 128;
 
 /// Facts that are sent to one stream, in order.
 ///
-/// Each expects the stream to end with the one before it. So when one is not taken, none behind it is, and none is
-/// taken twice: of all copies that are on the way only the first finds the stream as it expects it.
+/// Each expects the stream to end with the one before it, by its sequence and by its id: by sequence alone, a message of
+/// someone else's could stand where the one before should. So when one is not taken, none behind it is, and none is taken
+/// twice: of all copies that are on the way only the first finds the stream as it expects it.
 pub(super) struct Chain<'a> {
     jetstream: &'a Context,
     log_id: Uuid,
@@ -27,6 +28,8 @@ pub(super) struct Chain<'a> {
     in_flight: VecDeque<(&'a Fact, PublishAckFuture)>,
     /// The stream's last sequence once everything in flight is taken.
     expected: u64,
+    /// The fact that was sent last.
+    last: Option<FactPlace>,
     /// The stream's last sequence as it is known.
     sequence: u64,
 }
@@ -54,6 +57,7 @@ impl<'a> Chain<'a> {
             to_send: facts.iter(),
             in_flight: VecDeque::new(),
             expected: mark.sequence,
+            last: None,
             sequence: mark.sequence,
         }
     }
@@ -87,14 +91,13 @@ impl<'a> Chain<'a> {
     }
 
     async fn send(&mut self, fact: &'a Fact) -> Result<(), SendError> {
-        let message = message(
-            self.log_id,
-            fact,
-            &self.stream,
-            self.expected,
-            self.bytes_max,
-        )
-        .map_err(SendError::NoJson)?;
+        let behind = StreamEnd {
+            stream: &self.stream,
+            sequence: self.expected,
+            fact: self.last.replace(fact.place),
+        };
+        let message =
+            message(self.log_id, fact, &behind, self.bytes_max).map_err(SendError::NoJson)?;
         let acknowledgement = self
             .jetstream
             .send_publish(String::from(&*fact.subject), message)

@@ -70,6 +70,17 @@ impl FactId {
     }
 }
 
+/// The end of a stream, where a fact is to stand.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamEnd<'a> {
+    /// The stream.
+    pub stream: &'a str,
+    /// The sequence of its last message.
+    pub sequence: u64,
+    /// The fact of this log that its last message carries; `None`: any message.
+    pub fact: Option<FactPlace>,
+}
+
 /// CloudEvents 1.0, structured mode.
 #[derive(Serialize)]
 struct CloudEvent<'a> {
@@ -92,7 +103,7 @@ struct CloudEvent<'a> {
     dataomitted: Option<&'static str>,
 }
 
-/// The message for a fact, which the broker refuses unless the stream is `stream` and ends at `last_sequence`.
+/// The message for a fact, which the broker refuses unless the stream ends as `behind` says.
 ///
 /// A fact that with its data is larger than `bytes_max`, the most that the broker takes, goes out without: it must not
 /// keep back those behind it, and who needs the data can ask for it.
@@ -102,8 +113,7 @@ struct CloudEvent<'a> {
 pub fn message(
     log_id: Uuid,
     fact: &Fact,
-    stream: &str,
-    last_sequence: u64,
+    behind: &StreamEnd<'_>,
     bytes_max: usize,
 ) -> serde_json::Result<PublishMessage> {
     let id = FactId {
@@ -136,14 +146,18 @@ pub fn message(
         event.dataomitted = Some("too-large");
         payload = serde_json::to_vec(&event)?;
     }
-    Ok(PublishMessage::build()
+    let message = PublishMessage::build()
         .payload(payload.into())
         .message_id(&event.id)
         .header("Content-Type", "application/cloudevents+json")
         .header(POSITION_HEADER, fact.place.position.to_string())
         .header(NUMBER_HEADER, fact.place.number.to_string())
-        .expected_stream(stream)
-        .expected_last_sequence(last_sequence))
+        .expected_stream(behind.stream)
+        .expected_last_sequence(behind.sequence);
+    Ok(match behind.fact {
+        Some(place) => message.expected_last_message_id(FactId { log_id, place }.to_string()),
+        None => message,
+    })
 }
 
 #[cfg(test)]
@@ -168,7 +182,15 @@ mod tests {
     }
 
     fn sent(fact: &Fact, bytes_max: usize) -> (Value, HeaderMap) {
-        let message = message(Uuid::nil(), fact, "FARELOG", 7, bytes_max)
+        let behind = StreamEnd {
+            stream: "FARELOG",
+            sequence: 7,
+            fact: Some(FactPlace {
+                position: 42,
+                number: 0,
+            }),
+        };
+        let message = message(Uuid::nil(), fact, &behind, bytes_max)
             .unwrap()
             .outbound_message("farelog.points.O1");
         let body = serde_json::from_slice(&message.payload).unwrap();
@@ -193,6 +215,8 @@ mod tests {
         assert_eq!(header("Farelog-Fact-Number"), Some("1"));
         assert_eq!(header("Nats-Expected-Stream"), Some("FARELOG"));
         assert_eq!(header("Nats-Expected-Last-Sequence"), Some("7"));
+        let previous = "00000000000000000000000000000000:42:0";
+        assert_eq!(header("Nats-Expected-Last-Msg-Id"), Some(previous));
         let id = FactId {
             log_id: Uuid::nil(),
             place: fact(&json!(null)).place,

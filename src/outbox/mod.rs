@@ -8,7 +8,7 @@
 //!                                                └────────── acknowledgement ◀─────────────┘
 //! ```
 //!
-//! - **Once.** Each publish names the sequence that the stream must end with, so that a fact is stored behind the one
+//! - **Once.** Each publish names the message that the stream must end with, so that a fact is stored behind the one
 //!   before it or not at all, however often it was on the way. After any doubt (an acknowledgement that did not come, a
 //!   broker that was away, a start) the stream is asked what it has ([`continuity`]).
 //! - **In order.** Facts are sent many at a time over one connection; the first that is refused has all behind it

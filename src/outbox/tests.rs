@@ -1,1 +1,0 @@
-//! The outbox against a real nats-server.

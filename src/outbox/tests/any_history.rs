@@ -1,0 +1,91 @@
+//! Whatever happens in whatever order, each fact is in the stream once and in order.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::sleep;
+
+use super::stage::Stage;
+
+#[derive(Debug, Clone)]
+enum Happening {
+    /// So many events are recorded.
+    Record(u32),
+    /// So many milliseconds pass.
+    Pass(u64),
+    Kill,
+    End,
+    KillBroker,
+    /// Someone else writes to the stream.
+    OthersWrite,
+    /// What runs not is started.
+    StartAll,
+    /// The outbox ends, and the file is lost.
+    LosePosition,
+    /// The outbox ends, and the projections are made anew.
+    Rebuild,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use Happening as H;
+    prop_oneof![
+        6 => (0..400_u32).prop_map(H::Record),
+        5 => (0..30_u64).prop_map(H::Pass),
+        5 => Just(H::StartAll),
+        2 => Just(H::Kill),
+        1 => Just(H::End),
+        2 => Just(H::KillBroker),
+        2 => Just(H::OthersWrite),
+        1 => Just(H::LosePosition),
+        1 => Just(H::Rebuild),
+    ]
+}
+
+async fn live_through(history: Vec<Happening>) {
+    let mut stage = Stage::new().await;
+    // The position can't be lost before the stream has a fact: then neither would tell.
+    stage.record(1);
+    stage.all_is_sent().await;
+    for happening in history {
+        match happening {
+            Happening::Record(events) => stage.record(events),
+            Happening::Pass(ms) => sleep(Duration::from_millis(ms)).await,
+            Happening::Kill => stage.kill().await,
+            Happening::End => stage.end().await,
+            Happening::KillBroker => stage.broker.kill(),
+            Happening::OthersWrite => stage.others_write().await,
+            Happening::StartAll => start_all(&mut stage).await,
+            Happening::LosePosition => {
+                stage.end().await;
+                stage.delete_position();
+                stage.start().await;
+            }
+            Happening::Rebuild => {
+                stage.end().await;
+                stage.rebuild();
+            }
+        }
+    }
+    start_all(&mut stage).await;
+    stage.all_is_sent().await;
+    stage.stream_has_all_from(1).await;
+}
+
+async fn start_all(stage: &mut Stage) {
+    if !stage.broker.is_up() {
+        stage.broker.start_again();
+    }
+    if !stage.runs() {
+        stage.start().await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_fact_is_sent_once_and_in_order(history in prop::collection::vec(happening(), 1..25)) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(live_through(history));
+    }
+}

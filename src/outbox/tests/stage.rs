@@ -1,0 +1,278 @@
+//! A log that grows, its projections, a broker, and an outbox between them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use farelog_events::event::{EventKind, NewEvent, OWN_SOURCE, decode};
+use farelog_events::log::memory::MemoryLog;
+use farelog_events::log::{Batch, Entry, EventLog, Position};
+use farelog_projections::Projections;
+use serde_json::value::RawValue;
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::broker::Broker;
+use crate::outbox::continuity::OutboxBreak;
+use crate::outbox::message::FactId;
+use crate::outbox::{Outbox, OutboxOptions, OutboxState, OutboxStatus, STREAM_DEFAULT};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Stage {
+    pub broker: Broker,
+    pub log: Arc<MemoryLog>,
+    projections: Option<Projections>,
+    outbox: Option<Running>,
+    directory: TempDir,
+}
+
+/// An outbox that runs.
+struct Running {
+    task: JoinHandle<()>,
+    status: watch::Receiver<OutboxStatus>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Stage {
+    /// An empty log whose outbox has run once.
+    pub async fn new() -> Self {
+        let mut stage = Self::without_outbox();
+        stage.start().await;
+        stage
+    }
+
+    /// An empty log whose outbox has never run.
+    pub fn without_outbox() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            broker: Broker::start(directory.path()),
+            log: Arc::new(MemoryLog::new()),
+            projections: None,
+            outbox: None,
+            directory,
+        }
+    }
+
+    /// Puts another empty log in the place of this one.
+    pub async fn begin_anew(&mut self) {
+        self.end().await;
+        self.log = Arc::new(MemoryLog::new());
+        self.rebuild();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn projections(&mut self) -> Projections {
+        let directory = self.path("projections");
+        let open = || Projections::open(&directory, &*self.log).unwrap();
+        self.projections.get_or_insert_with(open).clone()
+    }
+
+    /// Records events of which one fact comes each.
+    pub fn record(&mut self, events: u32) {
+        for _ in 0..events {
+            let number = self.log.head().position + 1;
+            let data = format!(r#"{{"number":{number}}}"#);
+            let kind = EventKind::DeadLetterDiscarded;
+            let event = NewEvent {
+                source: OWN_SOURCE.into(),
+                id: format!("e{number}").into(),
+                event_type: kind.name().into(),
+                time: time_of(number),
+                correlation_id: None,
+                about: decode(kind, &data).unwrap().about(),
+                data: RawValue::from_string(data).unwrap(),
+            };
+            let batch = Batch {
+                entries: vec![Entry {
+                    event,
+                    origin: None,
+                }],
+                checkpoint: None,
+                recorded_at: time_of(number),
+            };
+            self.log.append(batch).unwrap();
+        }
+        let log = Arc::clone(&self.log);
+        self.projections().catch_up(&*log).unwrap();
+    }
+
+    /// Throws the projections away and makes them anew from the log. The outbox must not run.
+    pub fn rebuild(&mut self) {
+        assert!(self.outbox.is_none());
+        self.projections = None;
+        let directory = self.path("projections");
+        if directory.exists() {
+            fs::remove_dir_all(directory).unwrap();
+        }
+        self.record(0);
+    }
+
+    pub async fn start(&mut self) {
+        self.start_with(OutboxOptions::default()).await;
+    }
+
+    pub async fn start_after(&mut self, position: Position) {
+        let options = OutboxOptions {
+            after: Some(position),
+            ..OutboxOptions::default()
+        };
+        self.start_with(options).await;
+    }
+
+    pub async fn start_with(&mut self, options: OutboxOptions) {
+        assert!(self.outbox.is_none());
+        let client = self.broker.client().await;
+        let log = Arc::clone(&self.log) as Arc<dyn EventLog>;
+        let projections = self.projections();
+        let outbox =
+            Outbox::open(self.directory.path(), client, log, projections, options).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        self.outbox = Some(Running {
+            status: outbox.status(),
+            task: tokio::spawn(outbox.run(async { stopped.await.unwrap_or_default() })),
+            stop,
+        });
+    }
+
+    /// Ends the outbox as a server that is told to end does.
+    pub async fn end(&mut self) {
+        if let Some(Running { task, stop, .. }) = self.outbox.take() {
+            drop(stop);
+            task.await.unwrap();
+        }
+    }
+
+    /// Ends the outbox wherever it is.
+    pub async fn kill(&mut self) {
+        if let Some(Running { task, .. }) = self.outbox.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    pub fn runs(&self) -> bool {
+        self.outbox.is_some()
+    }
+
+    /// Waits for a status.
+    async fn until(&mut self, is_met: impl FnMut(&OutboxStatus) -> bool) -> OutboxStatus {
+        let status = &mut self.outbox.as_mut().unwrap().status;
+        if let Ok(Ok(status)) = timeout(PATIENCE, status.wait_for(is_met)).await {
+            return status.clone();
+        }
+        panic!("the outbox is {:?}", *status.borrow());
+    }
+
+    /// Waits until everything in the log is out.
+    pub async fn all_is_sent(&mut self) {
+        let head = self.log.head().position;
+        let is_out =
+            |status: &OutboxStatus| status.position >= head && status.state == OutboxState::Sending;
+        self.until(is_out).await;
+    }
+
+    pub async fn has_stopped(&mut self) -> OutboxBreak {
+        let is_stopped = |status: &OutboxStatus| matches!(status.state, OutboxState::Stopped(_));
+        match self.until(is_stopped).await.state {
+            OutboxState::Stopped(outbox_break) => outbox_break,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    pub async fn retries(&mut self) {
+        self.until(|status| matches!(status.state, OutboxState::Retrying(_)))
+            .await;
+    }
+
+    /// Has someone else write to the stream.
+    pub async fn others_write(&self) {
+        let client = self.broker.client().await;
+        let message = client.publish("farelog.dead-letters", "not a fact".into());
+        message.await.unwrap();
+        // Down, it never takes it.
+        let _ = timeout(Duration::from_millis(100), client.flush()).await;
+    }
+
+    /// The log positions of the facts in the stream, as they stand in it.
+    pub async fn in_stream(&self) -> Vec<Position> {
+        let jetstream = self.broker.jetstream().await;
+        let mut stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+        let state = stream.info().await.unwrap().state.clone();
+        let mut positions = Vec::new();
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
+            let message = stream.get_raw_message(sequence).await.unwrap();
+            if let Some(id) = FactId::of_message(&message.headers) {
+                assert_eq!(id.place.number, 0);
+                positions.push(id.place.position);
+            }
+        }
+        positions
+    }
+
+    /// Sees to it that the stream has exactly the facts of the records from `first` on, each once and in order.
+    pub async fn stream_has_all_from(&self, first: Position) {
+        let expected: Vec<_> = (first..=self.log.head().position).collect();
+        assert_eq!(self.in_stream().await, expected);
+    }
+
+    pub async fn delete_stream(&self) {
+        let jetstream = self.broker.jetstream().await;
+        jetstream.delete_stream(STREAM_DEFAULT).await.unwrap();
+    }
+
+    pub fn delete_position(&self) {
+        // Lost already, it is not there until the stream has told.
+        let _ = fs::remove_file(self.path("outbox.json"));
+    }
+
+    /// Waits until the position is saved with the last fact of the log.
+    pub async fn position_is_saved(&self) {
+        let saved = format!(r#""position":{}"#, self.log.head().position);
+        let is_saved = async {
+            while !fs::read_to_string(self.path("outbox.json")).is_ok_and(|it| it.contains(&saved))
+            {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, is_saved).await.expect("it is saved");
+    }
+
+    /// Keeps the broker's files as they are; the broker must be down.
+    pub fn keep_broker_files(&self) {
+        copy_directory(&self.broker.store(), &self.path("kept"));
+    }
+
+    /// Puts the broker's files back to where they were kept: what came since is lost.
+    pub fn lose_broker_files(&self) {
+        fs::remove_dir_all(self.broker.store()).unwrap();
+        copy_directory(&self.path("kept"), &self.broker.store());
+    }
+}
+
+/// When the record at a position was recorded.
+fn time_of(position: Position) -> DateTime<Utc> {
+    let start: DateTime<Utc> = "2026-01-15T08:00:00Z".parse().unwrap();
+    start + TimeDelta::seconds(i64::try_from(position).unwrap())
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
