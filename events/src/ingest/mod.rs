@@ -228,11 +228,13 @@ impl Ingestion {
             if self.client.connection_state() != State::Connected || self.connects() != connects {
                 return Err(BrokerError::Disconnected.into());
             }
+            // Before the stream is asked, which only grows meanwhile.
+            let sequence = sequence_of(&*self.log);
             // A request that fails says nothing about the stream; the heartbeat of the consumer tells if it is bad.
             let Ok(info) = stream.handle.get_info().await else {
                 continue;
             };
-            if stream.has_changed(&info, sequence_of(&*self.log)) {
+            if stream.has_changed(&info, sequence) {
                 return Err(BrokerError::StreamChanged.into());
             }
             self.status.send_modify(|status| {

@@ -54,7 +54,7 @@ async fn a_stream_that_lost_its_tail_stops_ingestion_until_it_is_adopted() {
     running.is_running().await;
     publish(&jetstream, 1..=5).await;
     running.is(|status| status.last_sequence == 5).await;
-    given.broker.kill();
+    given.broker.stop();
     let copies = tempfile::tempdir().unwrap();
     copy_dir(&given.broker.store(), copies.path());
     given.broker.start_again();
@@ -65,7 +65,7 @@ async fn a_stream_that_lost_its_tail_stops_ingestion_until_it_is_adopted() {
     running.is(|status| status.last_sequence == 10).await;
 
     // When the broker comes back it knows of five.
-    given.broker.kill();
+    given.broker.stop();
     std::fs::remove_dir_all(given.broker.store()).unwrap();
     copy_dir(copies.path(), &given.broker.store());
     given.broker.start_again();

@@ -38,7 +38,16 @@ impl Broker {
         self.dir.join("store")
     }
 
-    /// Kills the server, as a crash of its machine would as far as a client can tell.
+    /// Stops the server in order: what it acknowledged is on disk.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let asked = Command::new("kill").arg(process.id().to_string()).status();
+            assert!(asked.unwrap().success());
+            process.wait().unwrap();
+        }
+    }
+
+    /// Kills the server. What it acknowledged last may be lost.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();

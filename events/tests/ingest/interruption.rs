@@ -1,6 +1,7 @@
 //! Ingestion, the broker or the log is interrupted.
 
-use crate::given::{Given, PATIENCE, orders, publish};
+use crate::given::{Given, PATIENCE, confirmed, orders, publish};
+use async_nats::jetstream::Context;
 use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::writer::WriterError;
@@ -35,7 +36,7 @@ async fn a_broker_that_goes_away_is_waited_for() {
     publish(&jetstream, 1..=10).await;
     running.is(|status| status.last_sequence == 10).await;
 
-    given.broker.kill();
+    given.broker.stop();
     running
         .is(|status| status.state == IngestState::Reconnecting)
         .await;
@@ -90,4 +91,44 @@ async fn a_log_that_fails_ends_ingestion() {
     assert!(matches!(error, WriterError::Log(_)), "{error}");
     let checkpoint: Option<StreamCheckpoint> = given.log.head().checkpoint;
     assert_eq!(checkpoint, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_interrupted_each_event_is_in_the_log_once() {
+    const COUNT: u32 = 600;
+    let mut given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    // A publisher that sends again what was not acknowledged, as it has to.
+    let publisher = tokio::spawn(async move {
+        for order in 1..=COUNT {
+            while !is_published(&jetstream, order).await {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    });
+    for round in 1..=3 {
+        given.has_records(round * 100).await;
+        given.broker.stop();
+        sleep(Duration::from_millis(100)).await;
+        given.broker.start_again();
+        given.has_records(round * 100 + 50).await;
+        drop(running);
+        running = given.ingestion().await;
+    }
+    publisher.await.unwrap();
+    given.has_records(COUNT.into()).await;
+
+    let read: Vec<String> = given.events().into_iter().map(|(_, order)| order).collect();
+    let all: Vec<String> = (1..=COUNT).map(|order| format!("o{order}")).collect();
+    assert_eq!(read, all);
+}
+
+async fn is_published(jetstream: &Context, order: u32) -> bool {
+    let subject = format!("orders.o{order}");
+    match jetstream.publish(subject, confirmed(order).into()).await {
+        Ok(ack) => matches!(timeout(Duration::from_millis(500), ack).await, Ok(Ok(_))),
+        Err(_) => false,
+    }
 }
