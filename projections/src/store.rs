@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, TransactionId};
 use farelog_events::log::Position;
+use farelog_events::log::sled_log::open_patiently;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -175,10 +176,10 @@ impl Store {
     }
 
     fn open_as_it_is(directory: &Path) -> Result<Self, ProjectionError> {
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(directory)
-            .cache_capacity(CACHE_BYTES)
-            .open()?;
+            .cache_capacity(CACHE_BYTES);
+        let db = open_patiently(&config)?;
         Ok(Self {
             db,
             gate: RwLock::new(()),

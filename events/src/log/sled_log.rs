@@ -21,6 +21,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use self::store::open_patiently;
 use self::store::{
     Changes, make_durable, missing, open_store, read_index_key, store_failed, unpack,
 };

@@ -43,18 +43,25 @@ pub(super) fn open_store(path: &Path) -> Result<sled::Db, LogError> {
         .path(path)
         .cache_capacity(CACHE_BYTES)
         .flush_every_ms(None);
+    Ok(open_patiently(&config)?)
+}
+
+/// Opens a store that no other process can have open, by a lock beside it or by agreement: sled's threads of one
+/// that this process has just closed may hold its files a little longer, and are waited for.
+///
+/// # Errors
+/// sled's own; among them that the files are locked, if they still are after some seconds.
+pub fn open_patiently(config: &sled::Config) -> Result<sled::Db, sled::Error> {
     let give_up_at = Instant::now() + REOPEN_WAIT_MAX;
     loop {
         match config.open() {
-            // Our own lock is held, so no other process has the store: sled's threads of a log that this process has
-            // dropped may hold its files a little longer.
             Err(sled::Error::Io(error))
                 if error.to_string().contains("could not acquire lock")
                     && Instant::now() < give_up_at =>
             {
                 thread::sleep(REOPEN_WAIT_STEP);
             }
-            opened => return Ok(opened?),
+            opened => return opened,
         }
     }
 }
