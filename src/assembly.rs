@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use farelog_events::event::NewEvent;
 use farelog_events::log::sled_log::SledLog;
@@ -20,6 +21,9 @@ use crate::engine::Engine;
 pub const LOG_DIRECTORY: &str = "log";
 /// The directory of the projections within a data directory.
 pub const PROJECTIONS_DIRECTORY: &str = "projections";
+
+/// How long the projections may take to finish. They never need to: what they miss is made from the log.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why the parts can't be put together, or why they stopped.
 #[derive(Debug, Error)]
@@ -138,27 +142,20 @@ impl Assembly {
             projector,
             ..
         } = self;
-        let written = tokio::task::spawn_blocking(move || writer_thread.join())
-            .await
-            .unwrap_or_else(|joining| Ok(Err(Arc::new(failed_join(&joining)))));
-        let projected = projector.await;
+        let written = tokio::task::spawn_blocking(move || writer_thread.join()).await;
+        let projected = tokio::time::timeout(FLUSH_TIME_MAX, projector).await;
         match written {
-            Ok(result) => result?,
-            Err(_) => return Err(AssemblyError::Panicked("log's writer")),
+            Ok(Ok(result)) => result?,
+            Ok(Err(_)) | Err(_) => return Err(AssemblyError::Panicked("log's writer")),
         }
         match projected {
-            Ok(result) => result?,
-            Err(_) => return Err(AssemblyError::Panicked("projections")),
+            Ok(Ok(result)) => result?,
+            Ok(Err(_)) => return Err(AssemblyError::Panicked("projections")),
+            Err(_) => tracing::warn!(
+                "the projections are still catching up and are left at their checkpoint, from which the next start goes on"
+            ),
         }
         Ok(())
-    }
-}
-
-fn failed_join(error: &tokio::task::JoinError) -> LogError {
-    LogError::Io {
-        action: "wait for its writer",
-        place: "the process".to_owned(),
-        source: io::Error::other(error.to_string()),
     }
 }
 

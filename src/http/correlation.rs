@@ -53,6 +53,19 @@ impl fmt::Display for CorrelationId {
     }
 }
 
+/// Says what the figures of this layer mean.
+pub fn describe_metrics() {
+    metrics::describe_counter!(
+        "farelog_http_requests_total",
+        "Requests answered, by method, pattern of the path, and status"
+    );
+    metrics::describe_histogram!(
+        "farelog_http_request_seconds",
+        metrics::Unit::Seconds,
+        "Time from the head of a request to its answer"
+    );
+}
+
 /// The outermost layer: gives the request its correlation id and span, the error its body, and counts both.
 pub async fn correlate(State(server): State<Server>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -87,12 +100,12 @@ pub async fn correlate(State(server): State<Server>, mut request: Request, next:
         }
         let elapsed = started.elapsed();
         let status = response.status().as_u16();
-        tracing::info!(
-            status,
-            code,
-            elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            "answered"
-        );
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        if is_probe(&path) {
+            tracing::debug!(status, code, elapsed_us, "answered");
+        } else {
+            tracing::info!(status, code, elapsed_us, "answered");
+        }
         metrics::counter!("farelog_http_requests_total",
             "method" => method.to_string(), "route" => route.clone(), "status" => status.to_string())
         .increment(1);
@@ -102,6 +115,11 @@ pub async fn correlate(State(server): State<Server>, mut request: Request, next:
     }
     .instrument(span)
     .await
+}
+
+/// Whether a machine asks this every few seconds, so that its lines would hide the others.
+fn is_probe(path: &str) -> bool {
+    path.starts_with("/health/") || path == "/metrics"
 }
 
 #[cfg(test)]

@@ -62,6 +62,8 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {
+    correlation::describe_metrics();
+    rate::describe_metrics();
     let limited = limited().layer(from_fn_with_state(server.clone(), rate::limit));
     let (router, description) = described(limited.merge(free()));
     // A description that is built from constants; it can't fail to become JSON, and a test reads it.

@@ -96,7 +96,7 @@ fn complete(operation: &mut Operation, is_limited: bool) {
     if is_limited {
         parameters.push(header_parameter(
             "ET-Client-Name",
-            "Who calls, `<company>-<application>`",
+            "Who calls, `<company>-<application>`; a name of another form is taken for none",
         ));
     }
     if operation
@@ -135,7 +135,7 @@ fn complete(operation: &mut Operation, is_limited: bool) {
     for (status, response) in responses.iter_mut() {
         if let RefOr::T(response) = response {
             let taken = std::mem::take(response);
-            *response = with_common_parts(taken, status, waits, is_deprecated);
+            *response = with_common_parts(taken, status, is_limited, is_deprecated);
         }
     }
 }
@@ -159,13 +159,13 @@ const COMMON_ERRORS: &[(&str, &str)] = &[
 fn with_common_parts(
     response: Response,
     status: &str,
-    waits: bool,
+    reads_projections: bool,
     is_deprecated: bool,
 ) -> Response {
     let is_error = status.starts_with(['4', '5']);
     let mut headers: BTreeMap<&str, &str> = BTreeMap::new();
     headers.insert("X-Correlation-Id", "The request's correlation id");
-    if waits && !is_error {
+    if reads_projections && !is_error {
         headers.insert(
             "Farelog-Position",
             "The log position that the answer reflects",

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::extract::{Extension, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chrono::Utc;
 use farelog_events::dead_letter::{DeadLetter, DeadLetterSettled};
@@ -209,7 +208,7 @@ pub async fn retry(
     let (_, summary, letter) = recorded(&server, number).await?;
     expect_open(&summary)?;
     let retried = try_again(&server, &correlation_id, number, letter).await?;
-    Ok(Json(retried).into_response())
+    Ok(as_it_stands(&server, retried))
 }
 
 /// Tries to take all open dead letters in again, oldest first
@@ -253,12 +252,12 @@ pub async fn retry_all(
             .collect();
         let mut untried = open.total_items.saturating_sub(passed);
         if waiting.is_empty() {
-            return Ok(Json(all).into_response());
+            return Ok(as_it_stands(&server, all));
         }
         for number in waiting {
             if started.elapsed() > RETRY_ALL_TIME_MAX {
                 all.left = untried as u64;
-                return Ok(Json(all).into_response());
+                return Ok(as_it_stands(&server, all));
             }
             untried = untried.saturating_sub(1);
             let (_, _, letter) = recorded(&server, number).await?;
@@ -371,6 +370,14 @@ pub async fn log_stats(
         })
         .await?;
     Ok(answered(answer))
+}
+
+/// A 200 that reflects all that is projected now, the effects of this request among it.
+fn as_it_stands<T: Serialize>(server: &Server, value: T) -> Response {
+    answered(Answer {
+        position: server.projections().position(),
+        value,
+    })
 }
 
 /// A dead letter as the projections know it and as the log has it.

@@ -109,6 +109,14 @@ pub fn client_name(headers: &HeaderMap) -> Option<&str> {
     fits.then_some(name)
 }
 
+/// Says what the figure of this layer means.
+pub fn describe_metrics() {
+    metrics::describe_counter!(
+        "farelog_http_rate_limited_total",
+        "Requests refused since the caller's share was used up"
+    );
+}
+
 /// The layer that holds callers to their share. Health, metrics and descriptions are not below it.
 pub async fn limit(State(server): State<Server>, request: Request, next: Next) -> Response {
     let limiter = server.rate_limiter();

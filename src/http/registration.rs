@@ -1,9 +1,8 @@
 //! Deferred registration of an order line, and its revocation (operation 2; domain, section 4).
 
-use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderName, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use farelog_events::event::NewEvent;
 use farelog_events::id::{CustomerId, OrderId, OrderLineId};
 use farelog_events::log::writer::{Decision, Moment};
@@ -18,7 +17,7 @@ use utoipa::ToSchema;
 use super::body::JsonBody;
 use super::correlation::CorrelationId;
 use super::path::PathParameters;
-use super::position::{AtLeast, FARELOG_POSITION, answered};
+use super::position::{AtLeast, answered};
 use super::problem::Problem;
 use super::programs::unknown_program;
 use super::query::QueryParameters;
@@ -180,7 +179,7 @@ pub async fn revoke(
         order_line_id: request.order_line_id,
     };
     let asked = command.clone();
-    let decided = server
+    server
         .engine()
         .decide(move |projections, moment| {
             let revoked =
@@ -201,15 +200,7 @@ pub async fn revoke(
             })
         })
         .await?;
-    debug_assert!(transactions.position >= decided.head);
-    Ok((
-        [(
-            FARELOG_POSITION.clone(),
-            HeaderValue::from(transactions.position),
-        )],
-        Json(transactions.value),
-    )
-        .into_response())
+    Ok(answered(transactions))
 }
 
 fn context(moment: &Moment, correlation_id: &CorrelationId) -> DecisionContext {

@@ -130,14 +130,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     http.await.map_err(failed)?;
     // Dropped between two acknowledgements: what was not acknowledged comes again and is dropped as a repeat.
     ingestion.abort();
-    let closed = match ended {
-        Ok(assembly) => close(assembly).await,
-        Err((assembly, failure)) => {
-            // The part that failed first says it best, unless it is one that only closing tells of.
-            close(assembly).await?;
-            Err(failure)
-        }
-    };
+    let (assembly, ended) = ended;
+    // A part that failed says itself why, when it is closed.
+    let closed = close(assembly).await.and(ended);
     drop(stop_outbox);
     outbox.await.map_err(failed)?;
     broker.stop().await;
@@ -152,18 +147,19 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 async fn until_end(
     mut assembly: Assembly,
     signals: &mut Signals,
-) -> Result<Assembly, (Assembly, Failure)> {
-    tokio::select! {
+) -> (Assembly, Result<(), Failure>) {
+    let ended = tokio::select! {
         name = signals.next() => {
             tracing::info!(signal = name, "told to end: finishing what is under way");
-            Ok(assembly)
+            Ok(())
         }
         () = assembly.stopped() => {
             tracing::error!("a part of the server stopped by itself: ending");
             let failure = "a part of the server stopped by itself; the lines before this one say why";
-            Err((assembly, Failure::Failed(failure.to_owned())))
+            Err(Failure::Failed(failure.to_owned()))
         }
-    }
+    };
+    (assembly, ended)
 }
 
 fn open_outbox(config: &Config, broker: &Broker, engine: &Engine) -> Result<Outbox, Failure> {
