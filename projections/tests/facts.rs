@@ -1,6 +1,8 @@
 //! What other systems are told: which facts come of which record, the same after a rebuild, and kept no longer than need
 //! be.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};

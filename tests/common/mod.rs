@@ -124,6 +124,25 @@ impl Server {
 
     /// Starts farelog and waits until it listens.
     pub fn spawn(&mut self) {
+        let command = self.command();
+        self.spawn_as(command);
+    }
+
+    /// Starts farelog on a disk on which no file can grow beyond so many blocks of 512 bytes.
+    pub fn spawn_on_small_disk(&mut self, blocks: u32) {
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let farelog = self.command();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &limited])
+            .arg(farelog.get_program())
+            .args(farelog.get_args())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        self.spawn_as(command);
+    }
+
+    fn spawn_as(&mut self, mut command: Command) {
         let address = self.data_dir().join("http.addr");
         let _ = fs::remove_file(&address);
         let stderr = File::options()
@@ -131,7 +150,7 @@ impl Server {
             .append(true)
             .open(self.directory.path().join("stderr"))
             .unwrap();
-        let mut child = self.command().stderr(stderr).spawn().unwrap();
+        let mut child = command.stderr(stderr).spawn().unwrap();
         let started = Instant::now();
         while !address.exists() {
             let ended = child.try_wait().unwrap();
@@ -145,9 +164,16 @@ impl Server {
 
     /// Starts farelog, which must not run, and has it go on with the stream that there is.
     pub async fn adopt_stream(&mut self) {
-        self.arguments.push("--adopt-stream".to_owned());
+        self.restart_with(&["--adopt-stream"]).await;
+    }
+
+    /// Starts farelog, which must not run, with more flags this once.
+    pub async fn restart_with(&mut self, flags: &[&str]) {
+        let usual = self.arguments.len();
+        self.arguments
+            .extend(flags.iter().map(|&flag| flag.to_owned()));
         self.restart().await;
-        self.arguments.pop();
+        self.arguments.truncate(usual);
     }
 
     /// Kills farelog without a warning.
