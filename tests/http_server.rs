@@ -191,6 +191,36 @@ async fn a_stream_that_was_made_anew_stops_ingestion_and_says_how_to_go_on() {
     assert_eq!(server.get(&path).await.status, 200);
 }
 
+#[tokio::test]
+async fn a_disk_that_is_full_ends_it_with_a_reason_and_loses_nothing() {
+    let mut server = Server::start().await;
+    server.kill();
+    server.spawn_on_small_disk(6_000);
+    // Text that does not compress.
+    let text: String = (0..2_000).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    let mut sequence = 0;
+    for number in 0..60 {
+        let mut events = sale(&format!("O{number}"), None, "39.00");
+        events[0]["data"]["note"] = json!(format!("{number}{text}"));
+        sequence = server.nats.publish(&events).await;
+    }
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(1), "{}", server.stderr());
+    let log = server.stderr();
+    let last = log.lines().last().unwrap();
+    assert!(last.starts_with("farelog: "), "{last}");
+    assert!(last.contains("File too large"), "{last}");
+
+    server.restart().await;
+    for number in [0, 30, 59] {
+        let path =
+            format!("/v1/orders/O{number}/timeline?minStreamSequence={sequence}&timeoutMs=20000");
+        let timeline = server.get(&path).await;
+        let entries = timeline.json["entries"].as_array().map(Vec::len);
+        assert_eq!(entries, Some(3), "O{number}: {}", timeline.status);
+    }
+}
+
 #[test]
 fn what_it_can_not_be_told_is_said_before_it_starts() {
     let run = |arguments: &[&str]| farelog().arg("serve").args(arguments).output().unwrap();

@@ -169,7 +169,11 @@ fn open_outbox(config: &Config, broker: &Broker, engine: &Engine) -> Result<Outb
 }
 
 async fn close(assembly: Assembly) -> Result<(), Failure> {
-    assembly.close().await.map_err(failed)
+    assembly.close().await.map_err(|error| {
+        Failure::Failed(format!(
+            "{error}; what was acknowledged or answered is kept, so start farelog again once the cause is gone"
+        ))
+    })
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {
