@@ -1,8 +1,6 @@
 //! Ticket distribution: summary, generate, distribute (operations 3 to 7; domain, section 5).
 
-use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::Next;
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use farelog_events::distribution::TravelCard;
@@ -35,10 +33,6 @@ use crate::errors;
 const TEXT_BYTES_MAX: usize = 128;
 /// Most lines that one call names.
 const ORDER_LINES_MAX: usize = 1_000;
-/// Since when operations 5 and 6 are deprecated, as a Unix time: 2026-01-01 (RFC 9745).
-const DEPRECATED_SINCE: &str = "@1767225600";
-static DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
-
 /// The travel card that tickets are written to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -296,22 +290,6 @@ pub async fn distribute_groups(
     };
     at_least.wait(&server).await?;
     distribute(server, correlation_id, order, command).await
-}
-
-/// Says on every response, errors included, that the operation is deprecated and by what it is replaced.
-pub async fn deprecated(path: PathParameters, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(&DEPRECATION, HeaderValue::from_static(DEPRECATED_SINCE));
-    // An id that is none leads nowhere; the error says so.
-    if let Ok(order) = path.get::<OrderId>("orderId")
-        && let Ok(link) = HeaderValue::from_str(&format!(
-            "</sales/v1/ticket-distribution-groups/{order}/distribute>; rel=\"successor-version\""
-        ))
-    {
-        headers.insert(header::LINK, link);
-    }
-    response
 }
 
 async fn distribute(

@@ -4,145 +4,27 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use farelog_events::event::{About, EventKind, NewEvent};
-use farelog_events::id::{CustomerId, MemberId, OrganisationId, ProgramId};
+use farelog_events::id::{CustomerId, MemberId, ProgramId};
 use farelog_events::log::writer::{Decision, Moment};
 use farelog_events::member::Membership;
 use farelog_projections::Projections;
 use farelog_projections::answer::{Answer, Paged};
-use farelog_projections::member::{Member, MemberChangeKind};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use farelog_projections::member::Member;
 
 use super::body::JsonBody;
 use super::correlation::CorrelationId;
 use super::event::own_event;
+use super::member_view::{EnrolmentRequest, MemberChangeRequest, MemberView};
 use super::path::PathParameters;
 use super::position::{AtLeast, FARELOG_POSITION, answered};
-use super::problem::{FieldProblem, Problem};
+use super::problem::Problem;
 use super::programs::unknown_program;
 use super::query::QueryParameters;
 use super::schema::PagedMembers;
 use super::state::Server;
 use crate::engine::EngineError;
 use crate::errors;
-
-/// Longest reference of a member in another system, in characters.
-const EXTERNAL_REFERENCE_CHARS_MAX: usize = 256;
-
-/// A member of a program.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MemberView {
-    /// The same for as long as the log lives, however often the customer leaves and comes back.
-    #[schema(value_type = i64)]
-    id: MemberId,
-    /// The program.
-    #[schema(value_type = i64)]
-    program_id: ProgramId,
-    /// The customer.
-    #[schema(value_type = String)]
-    customer_id: CustomerId,
-    /// The member's number in another system.
-    external_reference: Option<String>,
-    /// The organisation that enrolled the customer.
-    #[schema(value_type = Option<i64>)]
-    organisation_id: Option<OrganisationId>,
-    /// What the publisher keeps about the member; expressions see it as `member.metadata`.
-    #[schema(value_type = Object)]
-    metadata: Map<String, Value>,
-    /// Whether the membership is in force.
-    status: MemberStatus,
-    /// When the customer enrolled, the last time if more than once.
-    enrolled_at: Option<DateTime<Utc>>,
-    /// When the customer left; null while the membership is in force.
-    withdrawn_at: Option<DateTime<Utc>>,
-    /// When anything of this last changed.
-    updated_at: Option<DateTime<Utc>>,
-}
-
-/// Whether a membership is in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum MemberStatus {
-    /// It is.
-    Active,
-    /// The customer left.
-    Withdrawn,
-}
-
-impl From<Member> for MemberView {
-    fn from(member: Member) -> Self {
-        let active = member.is_active();
-        let last_time_of = |kind| {
-            let mut changes = member.history.iter().rev();
-            changes
-                .find(|change| change.kind == kind)
-                .map(|change| change.recorded_at)
-        };
-        let enrolled_at = last_time_of(MemberChangeKind::Enrolled);
-        // An update of a withdrawn member leaves a later `Withdrawn` behind; the first one in a row is when they left.
-        let withdrawn_at = member
-            .history
-            .iter()
-            .rev()
-            .take_while(|change| change.kind == MemberChangeKind::Withdrawn)
-            .last()
-            .map(|change| change.recorded_at);
-        let last = member.history.last();
-        Self {
-            external_reference: last.and_then(|change| change.external_reference.clone()),
-            organisation_id: last.and_then(|change| change.organisation_id),
-            metadata: last
-                .map(|change| change.metadata.clone())
-                .unwrap_or_default(),
-            status: if active {
-                MemberStatus::Active
-            } else {
-                MemberStatus::Withdrawn
-            },
-            enrolled_at,
-            withdrawn_at,
-            updated_at: last.map(|change| change.recorded_at),
-            id: member.id,
-            program_id: member.program_id,
-            customer_id: member.customer_id,
-        }
-    }
-}
-
-/// A customer who becomes a member.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EnrolmentRequest {
-    /// The customer.
-    #[schema(value_type = String)]
-    customer_id: CustomerId,
-    /// The member's number in another system.
-    external_reference: Option<String>,
-    /// The organisation that enrols the customer.
-    #[schema(value_type = Option<i64>)]
-    organisation_id: Option<OrganisationId>,
-    /// What to keep about the member.
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-}
-
-/// What is to change about a member; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct MemberChangeRequest {
-    /// The member's number in another system.
-    external_reference: Option<String>,
-    /// The organisation that enrolled the customer.
-    #[schema(value_type = Option<i64>)]
-    organisation_id: Option<OrganisationId>,
-    /// What to keep about the member, whole: it takes the place of what was kept.
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-}
 
 /// The members of a program, in the order in which they first enrolled
 #[utoipa::path(
@@ -220,7 +102,7 @@ pub async fn enrol(
     JsonBody(request): JsonBody<EnrolmentRequest>,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    check_reference(request.external_reference.as_deref())?;
+    request.check()?;
     let program: ProgramId = path.get("programId")?;
     let customer = request.customer_id.clone();
     let decided = server
@@ -321,17 +203,7 @@ pub async fn change(
     JsonBody(request): JsonBody<MemberChangeRequest>,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    check_reference(request.external_reference.as_deref())?;
-    if request.external_reference.is_none()
-        && request.organisation_id.is_none()
-        && request.metadata.is_none()
-    {
-        return Err(Problem::field(
-            "body",
-            &errors::FIELD_MISSING,
-            "must have at least one of externalReference, organisationId and metadata",
-        ));
-    }
+    request.check()?;
     let program: ProgramId = path.get("programId")?;
     let id: MemberId = path.get("memberId")?;
     server
@@ -464,19 +336,6 @@ fn unknown_member(program: ProgramId, member: MemberId) -> Problem {
         &errors::MEMBER_UNKNOWN,
         format!("Program {program} has no member {member}."),
     )
-}
-
-fn check_reference(reference: Option<&str>) -> Result<(), Problem> {
-    match reference {
-        Some(text) if text.is_empty() || text.chars().count() > EXTERNAL_REFERENCE_CHARS_MAX => {
-            Err(Problem::validation(vec![FieldProblem::new(
-                "externalReference",
-                &errors::FIELD_OUT_OF_RANGE,
-                format!("must have 1 to {EXTERNAL_REFERENCE_CHARS_MAX} characters"),
-            )]))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether an update would leave the member other than it is.

@@ -12,11 +12,14 @@
 mod body;
 mod caller;
 mod correlation;
+mod dead_letters;
+mod deprecation;
 mod distributions;
 mod docs;
 mod event;
 mod health;
 mod language;
+mod member_view;
 mod members;
 mod openapi;
 mod operate;
@@ -108,7 +111,7 @@ fn limited() -> OpenApiRouter<Server> {
     let deprecated = OpenApiRouter::new()
         .routes(routes!(distributions::distribute_as_qr_code))
         .routes(routes!(distributions::distribute_on_travel_card))
-        .layer(from_fn(distributions::deprecated));
+        .layer(from_fn(deprecation::deprecated));
     OpenApiRouter::new()
         .routes(routes!(transactions::of_order))
         .routes(routes!(transactions::of_member))
@@ -122,11 +125,11 @@ fn limited() -> OpenApiRouter<Server> {
         .routes(routes!(distributions::distribute_groups))
         .merge(deprecated)
         .routes(routes!(orders::timeline))
-        .routes(routes!(operate::dead_letters))
-        .routes(routes!(operate::retry_all))
-        .routes(routes!(operate::dead_letter))
-        .routes(routes!(operate::retry))
-        .routes(routes!(operate::discard))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::retry_all))
+        .routes(routes!(dead_letters::show))
+        .routes(routes!(dead_letters::retry))
+        .routes(routes!(dead_letters::discard))
         .routes(routes!(operate::log_stats))
         .routes(routes!(registration::revoke))
 }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::members::MemberView;
+use super::member_view::MemberView;
 
 /// A points transaction. Its row stays when it is cancelled.
 #[derive(ToSchema)]

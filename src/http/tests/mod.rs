@@ -3,6 +3,7 @@
 //! Every answer that a test gets is held against the description of the interface ([`conformance`]): an operation can't
 //! answer with a status, a header or a field that `/openapi.json` does not name.
 
+mod arbitrary;
 mod conformance;
 mod description;
 mod distributions;
