@@ -1,18 +1,17 @@
 //! All that the projections keep of one order, and the step that an event makes it take.
 
 use farelog_events::event::{EventData, EventKind};
-use farelog_events::id::{OrderId, OrderLineId};
+use farelog_events::id::{OrderId, OrderLineId, ProgramId};
 use farelog_events::log::Position;
 use farelog_events::registration::DeferredRegistration;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::{self, Groups, Outcome};
-use crate::order::{LineState, OrderEvent, OrderState, TriggerKind};
-use crate::points::entitlement::{Nothing, Slot, TriggeredLine, World, line_scope};
-use crate::points::ledger::{Ledger, Settled, Wanted};
+use crate::order::{OrderEvent, OrderState, TriggerKind};
+use crate::points::entitlement::{Slot, World};
+use crate::points::ledger::{Ledger, Settled};
 use crate::points::registration::{Claim, Registration, assess};
-use crate::points::transaction::RegistrationKind;
-use crate::program::{CompiledDefinition, LineScope, PublishedProgram, RuleFault};
+use crate::points::wants::{Wants, wants};
 
 /// Where in the log a line first had a trigger. It never moves (domain, section 3, rule 1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,11 +94,7 @@ impl OrderDocument {
     }
 
     /// The registration of a line that holds now.
-    pub fn registration(
-        &self,
-        program: farelog_events::id::ProgramId,
-        line: &OrderLineId,
-    ) -> Option<&Registration> {
+    pub fn registration(&self, program: ProgramId, line: &OrderLineId) -> Option<&Registration> {
         self.registrations.iter().find(|registration| {
             registration.revoked.is_none()
                 && registration.program_id == program
@@ -121,9 +116,8 @@ impl OrderDocument {
         if decides_points(event.kind) {
             self.note_trigger_places(&state, event.position);
             self.note_registration(&state, event, world);
-            let known_errors = self.rule_errors.len();
-            let wanted = self.wanted(&state, world, event.position);
-            effects.rule_errors = self.rule_errors.len() - known_errors;
+            let Wants { wanted, faults } = wants(self, &state, world);
+            effects.rule_errors = self.note_rule_errors(faults, event.position);
             effects.settled = self.ledger.settle(&wanted, event);
         }
         effects.distribution = distribution::apply(&mut self.groups, &state, event);
@@ -198,36 +192,9 @@ impl OrderDocument {
         });
     }
 
-    /// What should count for the order as it stands, sorted by slot.
-    fn wanted(
-        &mut self,
-        state: &OrderState<'_>,
-        world: World<'_>,
-        position: Position,
-    ) -> Vec<Wanted> {
-        let mut wanted = Vec::new();
-        let mut faults = Vec::new();
-        for (id, line) in &state.lines {
-            for trigger in TriggerKind::ALL {
-                let Some(place) = self.trigger_place(id, trigger) else {
-                    continue;
-                };
-                let Some(triggered) = TriggeredLine::new(state, line, trigger, place) else {
-                    continue;
-                };
-                LineWants {
-                    document: self,
-                    state,
-                    world,
-                    id,
-                    line,
-                    triggered,
-                    place,
-                    scope: None,
-                }
-                .collect(&mut wanted, &mut faults);
-            }
-        }
+    /// Remembers rule errors, each slot's first. Gives how many are new.
+    fn note_rule_errors(&mut self, faults: Vec<(Slot, String)>, position: Position) -> usize {
+        let known = self.rule_errors.len();
         for (slot, problem) in faults {
             if !self.rule_errors.iter().any(|known| known.slot == slot) {
                 self.rule_errors.push(RuleError {
@@ -237,109 +204,9 @@ impl OrderDocument {
                 });
             }
         }
-        wanted.sort_by(|a, b| a.slot.cmp(&b.slot));
-        wanted
+        self.rule_errors.len() - known
     }
 }
-
-/// One line and trigger, over all programs and definitions.
-struct LineWants<'a, 'e> {
-    document: &'a OrderDocument,
-    state: &'a OrderState<'e>,
-    world: World<'a>,
-    id: &'a OrderLineId,
-    line: &'a LineState<'e>,
-    triggered: TriggeredLine<'a>,
-    place: Position,
-    /// What expressions see of the line as it is; made when the first definition asks.
-    scope: Option<LineScope>,
-}
-
-impl LineWants<'_, '_> {
-    fn collect(mut self, wanted: &mut Vec<Wanted>, faults: &mut Vec<(Slot, String)>) {
-        let trigger = self.triggered.trigger().kind;
-        let world = self.world;
-        for program in world.programs.standing_everywhere_at(self.place) {
-            if !program.compiled.program.active {
-                continue;
-            }
-            let mut definitions = program.compiled.definitions(trigger).peekable();
-            if definitions.peek().is_none() {
-                continue;
-            }
-            let document = self.document;
-            let registration = document.registration(program.compiled.program.id, self.id);
-            let registered_scope = registration.and_then(|registration| {
-                line_scope(
-                    &document.order_id,
-                    self.state,
-                    self.line,
-                    Some(&registration.customer_id),
-                )
-            });
-            for definition in definitions {
-                let refusal =
-                    registration.and_then(|r| r.refusal_of(definition.definition.id, trigger));
-                let result = match (registration, refusal) {
-                    (Some(_), Some(refusal)) if !refusal.already_earned => continue,
-                    (Some(registration), None) => registered_scope.as_ref().map(|scope| {
-                        let stand_in = Some(registration.stand_in());
-                        self.triggered
-                            .evaluate(world, program, definition, scope, stand_in)
-                    }),
-                    _ => self.own_scope().map(|(triggered, scope)| {
-                        triggered.evaluate(world, program, definition, scope, None)
-                    }),
-                };
-                let deferred = registration.is_some() && refusal.is_none();
-                match result {
-                    Some(Ok(entitlement)) => {
-                        if self.triggered.refund_in_other_currency() {
-                            faults
-                                .push((self.slot(program, definition), OTHER_CURRENCY.to_owned()));
-                        }
-                        wanted.push(Wanted {
-                            order_id: document.order_id.clone(),
-                            slot: self.slot(program, definition),
-                            entitlement,
-                            point_definition_reference: definition.definition.reference.clone(),
-                            trigger_event_id: self.triggered.trigger().event.id.clone(),
-                            program_version: program.version,
-                            registration: if deferred {
-                                RegistrationKind::Deferred
-                            } else {
-                                RegistrationKind::Automatic
-                            },
-                        });
-                    }
-                    Some(Err(Nothing::Fault(RuleFault::Error(problem)))) => {
-                        faults.push((self.slot(program, definition), problem));
-                    }
-                    Some(Err(_)) | None => {}
-                }
-            }
-        }
-    }
-
-    fn own_scope(&mut self) -> Option<(&TriggeredLine<'_>, &LineScope)> {
-        if self.scope.is_none() {
-            self.scope = line_scope(&self.document.order_id, self.state, self.line, None);
-        }
-        Some((&self.triggered, self.scope.as_ref()?))
-    }
-
-    fn slot(&self, program: &PublishedProgram, definition: &CompiledDefinition) -> Slot {
-        Slot {
-            program_id: program.compiled.program.id,
-            point_definition_id: definition.definition.id,
-            order_line_id: self.id.clone(),
-            trigger: self.triggered.trigger().kind,
-        }
-    }
-}
-
-const OTHER_CURRENCY: &str =
-    "a refund is in another currency than the line's price, and was not counted";
 
 /// Whether the fold of an order's sequence, or of what stands beside it, takes the event in.
 fn decides_state(kind: EventKind) -> bool {

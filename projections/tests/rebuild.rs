@@ -127,7 +127,10 @@ fn answers(projections: &Projections) -> String {
         members,
         programs,
         projections.members(program, EVERYTHING).unwrap().value,
-        projections.dead_letters(|_| true, EVERYTHING).unwrap().value,
+        projections
+            .dead_letters(|_| true, EVERYTHING)
+            .unwrap()
+            .value,
         projections.counters().unwrap().value,
     ])
     .to_string()

@@ -1,0 +1,162 @@
+//! What should count for an order as it stands: over its lines and their triggers, all programs and definitions.
+
+use std::cell::OnceCell;
+
+use farelog_events::id::OrderLineId;
+use farelog_events::log::Position;
+
+use super::entitlement::{Entitlement, Nothing, Slot, TriggeredLine, World, line_scope};
+use super::ledger::Wanted;
+use super::registration::Registration;
+use super::transaction::RegistrationKind;
+use crate::document::OrderDocument;
+use crate::order::{LineState, OrderState, TriggerKind};
+use crate::program::{CompiledDefinition, LineScope, PublishedProgram, RuleFault};
+
+/// What should count, and what could not be worked out.
+#[derive(Debug, Default)]
+pub struct Wants {
+    /// What should count, sorted by slot, one entry each.
+    pub wanted: Vec<Wanted>,
+    /// Rule errors: the slot, and what went wrong in a sentence.
+    pub faults: Vec<(Slot, String)>,
+}
+
+const OTHER_CURRENCY: &str =
+    "a refund is in another currency than the line's price, and was not counted";
+
+/// Asks every definition that waits for a trigger which one of the order's lines has had, in the version of its
+/// program that stood at the trigger's place (domain, section 3, rule 2).
+pub fn wants(document: &OrderDocument, state: &OrderState<'_>, world: World<'_>) -> Wants {
+    let mut wants = Wants::default();
+    for (id, line) in &state.lines {
+        for kind in TriggerKind::ALL {
+            let triggered = document
+                .trigger_place(id, kind)
+                .and_then(|place| Some((place, TriggeredLine::new(state, line, kind, place)?)));
+            if let Some((place, triggered)) = triggered {
+                LineWants {
+                    document,
+                    state,
+                    world,
+                    id,
+                    line,
+                    triggered,
+                    place,
+                    own_scope: OnceCell::new(),
+                }
+                .collect(&mut wants);
+            }
+        }
+    }
+    wants.wanted.sort_by(|a, b| a.slot.cmp(&b.slot));
+    wants
+}
+
+/// One line and trigger, over all programs.
+struct LineWants<'a, 'e> {
+    document: &'a OrderDocument,
+    state: &'a OrderState<'e>,
+    world: World<'a>,
+    id: &'a OrderLineId,
+    line: &'a LineState<'e>,
+    triggered: TriggeredLine<'a>,
+    place: Position,
+    /// What expressions see of the line as it is; made when the first definition asks.
+    own_scope: OnceCell<Option<LineScope>>,
+}
+
+impl LineWants<'_, '_> {
+    fn collect(&self, wants: &mut Wants) {
+        let kind = self.triggered.trigger().kind;
+        for program in self.world.programs.standing_everywhere_at(self.place) {
+            if !program.compiled.program.active {
+                continue;
+            }
+            let mut definitions = program.compiled.definitions(kind).peekable();
+            if definitions.peek().is_none() {
+                continue;
+            }
+            let registration = self
+                .document
+                .registration(program.compiled.program.id, self.id)
+                .and_then(|registration| Some((registration, self.scope_for(registration)?)));
+            for definition in definitions {
+                self.ask(program, definition, registration.as_ref(), wants);
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+        registration: Option<&(&Registration, LineScope)>,
+        wants: &mut Wants,
+    ) {
+        let kind = self.triggered.trigger().kind;
+        let refusal = registration
+            .and_then(|(registration, _)| registration.refusal_of(definition.definition.id, kind));
+        // By section 4 of the domain: a registered line's points are the registered customer's, but for definitions
+        // that were refused. Of those, what had been earned before goes on as if there were no registration.
+        let (registered_as, result) = match (registration, refusal) {
+            (Some(_), Some(refusal)) if !refusal.already_earned => return,
+            (Some((registration, scope)), None) => (
+                RegistrationKind::Deferred,
+                self.triggered.evaluate(
+                    self.world,
+                    program,
+                    definition,
+                    scope,
+                    Some(registration.stand_in()),
+                ),
+            ),
+            _ => (
+                RegistrationKind::Automatic,
+                self.ask_own(program, definition),
+            ),
+        };
+        let slot = Slot {
+            program_id: program.compiled.program.id,
+            point_definition_id: definition.definition.id,
+            order_line_id: self.id.clone(),
+            trigger: kind,
+        };
+        match result {
+            Ok(entitlement) => {
+                if self.triggered.refund_in_other_currency() {
+                    wants.faults.push((slot.clone(), OTHER_CURRENCY.to_owned()));
+                }
+                wants.wanted.push(Wanted {
+                    order_id: self.document.order_id.clone(),
+                    slot,
+                    entitlement,
+                    point_definition_reference: definition.definition.reference.clone(),
+                    trigger_event_id: self.triggered.trigger().event.id.clone(),
+                    program_version: program.version,
+                    registration: registered_as,
+                });
+            }
+            Err(Nothing::Fault(RuleFault::Error(sentence))) => wants.faults.push((slot, sentence)),
+            Err(_) => {}
+        }
+    }
+
+    fn ask_own(
+        &self,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+    ) -> Result<Entitlement, Nothing> {
+        let scope = self
+            .own_scope
+            .get_or_init(|| line_scope(&self.document.order_id, self.state, self.line, None));
+        let scope = scope.as_ref().ok_or(Nothing::NotMatched)?;
+        self.triggered
+            .evaluate(self.world, program, definition, scope, None)
+    }
+
+    fn scope_for(&self, registration: &Registration) -> Option<LineScope> {
+        let customer = Some(&registration.customer_id);
+        line_scope(&self.document.order_id, self.state, self.line, customer)
+    }
+}
