@@ -197,7 +197,9 @@ async fn a_disk_that_is_full_ends_it_with_a_reason_and_loses_nothing() {
     server.kill();
     server.spawn_on_small_disk(6_000);
     // Text that does not compress.
-    let text: String = (0..2_000).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    let text: String = (0..2_000)
+        .map(|_| uuid::Uuid::new_v4().to_string())
+        .collect();
     let mut sequence = 0;
     for number in 0..60 {
         let mut events = sale(&format!("O{number}"), None, "39.00");
