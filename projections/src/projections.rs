@@ -197,6 +197,10 @@ impl Projections {
             *catalog = Arc::clone(projector.catalog());
         }
         drop(catalog);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a double; positions stay exact up to 2^53"
+        )]
         metrics::gauge!("farelog_projections_position").set(projector.position() as f64);
         self.inner.progress.advance(projector.position());
         Ok(())

@@ -36,10 +36,12 @@ const FACTS_REMOVED_MAX: usize = 4_096;
 /// Facts are removed once so much of the log's time has come together.
 const FACTS_REMOVED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
+type KnownMembers = HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>;
+
 /// Members by program and customer: those that a batch has changed, before what is stored.
 pub struct MemberCache<'s> {
     store: &'s Store,
-    known: RefCell<HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>>,
+    known: RefCell<KnownMembers>,
     /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
     failure: RefCell<Option<ProjectionError>>,
 }
@@ -392,13 +394,11 @@ impl<'s> Projector<'s> {
         state: DeadLetterState,
         changes: &mut Changes,
     ) -> Result<(), ProjectionError> {
-        let known = match changes.dead_letters.remove(&settled.number) {
-            Some(summary) => Some(summary),
-            None => {
-                let key = store::dead_letter_key(settled.number);
-                self.store.read::<DeadLetterSummary>(&key, "dead letter")?
-            }
-        };
+        let mut known = changes.dead_letters.remove(&settled.number);
+        if known.is_none() {
+            let key = store::dead_letter_key(settled.number);
+            known = self.store.read(&key, "dead letter")?;
+        }
         let Some(mut summary) = known else {
             return Ok(());
         };

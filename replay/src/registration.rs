@@ -147,7 +147,7 @@ pub fn register(
             });
         }
         let member_id = claimant(&document, world, context, command)?;
-        accept(document, world, context, command, member_id)
+        accept(&document, world, context, command, member_id)
     })?
 }
 
@@ -196,7 +196,7 @@ fn claimant(
 
 /// Replays the line with the registration in place; what that gives is what will be given.
 fn accept(
-    document: OrderDocument,
+    document: &OrderDocument,
     world: World<'_>,
     context: &DecisionContext,
     command: &RegistrationCommand,
@@ -231,7 +231,7 @@ fn accept(
         .unwrap_or_default();
     if granted.is_empty() {
         return Err(RegistrationRefused::Reasons(reasons(
-            &document, world, context, command, member_id,
+            document, world, context, command, member_id,
         )));
     }
     for transaction in granted.iter_mut().flat_map(|g| &mut g.transactions) {

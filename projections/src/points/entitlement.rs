@@ -140,7 +140,7 @@ impl<'e> TriggeredLine<'e> {
         stand_in: Option<StandIn<'_>>,
     ) -> Result<Entitlement, Nothing> {
         let merits = self.merits(world, program, definition, scope, stand_in)?;
-        self.after_reversal(definition, merits)
+        self.after_reversal(definition, &merits)
     }
 
     /// What the definition gives before cancellations and refunds are looked at.
@@ -198,7 +198,7 @@ impl<'e> TriggeredLine<'e> {
     pub fn after_reversal(
         &self,
         definition: &CompiledDefinition,
-        merits: Entitlement,
+        merits: &Entitlement,
     ) -> Result<Entitlement, Nothing> {
         let reversal = &definition.definition.reversal;
         if self.state.end().is_some() {
@@ -214,7 +214,10 @@ impl<'e> TriggeredLine<'e> {
         if amount <= Decimal::ZERO {
             return Err(Nothing::Refunded);
         }
-        Ok(Entitlement { amount, ..merits })
+        Ok(Entitlement {
+            amount,
+            ..merits.clone()
+        })
     }
 
     fn after_refunds(

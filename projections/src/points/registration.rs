@@ -304,7 +304,7 @@ impl Weighing<'_, '_> {
             let Ok(merits) = merits else {
                 continue;
             };
-            let left = self.triggered.after_reversal(definition, merits.clone());
+            let left = self.triggered.after_reversal(definition, &merits);
             let reasons = self.reasons(definition, &merits, left.as_ref().err());
             let id = definition.definition.id;
             if let Some(reason) = reasons.iter().find(|reason| reason.code.is_final()) {
