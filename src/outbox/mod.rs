@@ -77,7 +77,7 @@ pub struct OutboxOptions {
     /// The stream to send to.
     pub stream: String,
     /// Where the outbox would stop because it can't tell what was sent: go on behind this log position
-    /// (`serve --outbox-after`). Without effect where it can tell.
+    /// (`serve --outbox-after`), or the log's end if that is before it. Without effect where it can tell.
     pub after: Option<Position>,
 }
 
@@ -268,11 +268,14 @@ impl Outbox {
                 place
             }
             (Err(outbox_break), Some(after)) => {
+                let after = after.min(head);
                 tracing::warn!(after, "going on as told by --outbox-after: {outbox_break}");
                 FactPlace::after_record(after)
             }
             (Err(outbox_break), None) => return Err(outbox_break.into()),
         };
+        // It is for what is known now, not for what may befall the stream later.
+        self.options.after = None;
         let recorded_at = known
             .filter(|known| known.place == place)
             .and_then(|known| known.recorded_at);

@@ -32,6 +32,20 @@ async fn an_outbox_that_is_killed_again_and_again_sends_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_outboxes_of_one_log_send_nothing_twice() {
+    let mut stage = Stage::new().await;
+    stage.record(1);
+    stage.all_is_sent().await;
+    stage.start_another().await;
+    for _ in 0..20 {
+        stage.record(50);
+        sleep(Duration::from_millis(5)).await;
+    }
+    stage.all_is_sent().await;
+    stage.stream_has_all_from(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_while_it_takes_facts_gets_the_rest_when_it_is_back() {
     let mut stage = Stage::new().await;
     for pause_ms in [1, 5, 20] {

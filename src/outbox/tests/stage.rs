@@ -29,6 +29,7 @@ pub struct Stage {
     pub log: Arc<MemoryLog>,
     projections: Option<Projections>,
     outbox: Option<Running>,
+    others: Vec<Running>,
     directory: TempDir,
 }
 
@@ -55,6 +56,7 @@ impl Stage {
             log: Arc::new(MemoryLog::new()),
             projections: None,
             outbox: None,
+            others: Vec::new(),
             directory,
         }
     }
@@ -130,17 +132,28 @@ impl Stage {
 
     pub async fn start_with(&mut self, options: OutboxOptions) {
         assert!(self.outbox.is_none());
+        let data_dir = self.directory.path().to_owned();
+        self.outbox = Some(self.run(&data_dir, options).await);
+    }
+
+    /// Has another outbox of the same log run, as by a copy of the data directory.
+    pub async fn start_another(&mut self) {
+        let copy = self.path("copy");
+        fs::create_dir_all(&copy).unwrap();
+        let another = self.run(&copy, OutboxOptions::default()).await;
+        self.others.push(another);
+    }
+
+    async fn run(&mut self, data_dir: &Path, options: OutboxOptions) -> Running {
         let client = self.broker.client().await;
         let log = Arc::clone(&self.log) as Arc<dyn EventLog>;
-        let projections = self.projections();
-        let outbox =
-            Outbox::open(self.directory.path(), client, log, projections, options).unwrap();
+        let outbox = Outbox::open(data_dir, client, log, self.projections(), options).unwrap();
         let (stop, stopped) = oneshot::channel();
-        self.outbox = Some(Running {
+        Running {
             status: outbox.status(),
             task: tokio::spawn(outbox.run(async { stopped.await.unwrap_or_default() })),
             stop,
-        });
+        }
     }
 
     /// Ends the outbox as a server that is told to end does.
