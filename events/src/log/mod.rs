@@ -6,11 +6,13 @@
 //! The log on disk, from the bytes up (docs/log-format.md): `codec` a record, `pack` and `unpack` up to 16 of them,
 //! `index` what is about an order, `keys` and `meta` the rest of the store, `mark` how far it was durable,
 //! `directory` who may use it. The writer: `draft` decides what enters a batch, `committer` commits it.
+//! [`export`] is the log as text, for a copy elsewhere.
 
 mod codec;
 mod committer;
 mod directory;
 mod draft;
+pub mod export;
 #[cfg(test)]
 mod format_tests;
 mod index;

@@ -25,12 +25,15 @@ pub use self::store::open_patiently;
 use self::store::{
     Changes, make_durable, missing, open_store, read_index_key, store_failed, unpack,
 };
+pub use self::verify::Verified;
 use super::directory::{Directory, failed};
 use super::index::{self, Candidate, RecentLookups};
 use super::mark::Mark;
 use super::pack::Packer;
 use super::unpack::{Pack, Unpacker};
-use super::{Batch, EventLog, Head, LogError, LogStats, Position, Record, keys, meta};
+use super::{
+    Batch, EventLog, Head, LogError, LogStats, Position, Record, StreamCheckpoint, keys, meta,
+};
 use crate::event::About;
 
 /// Uncompressed bytes after which a read stops, however many records were asked for.
@@ -219,29 +222,50 @@ impl SledLog {
         }
         Ok(candidates)
     }
-}
 
-impl EventLog for SledLog {
-    fn id(&self) -> Uuid {
-        self.id
+    /// Appends records that already are what they are to be in the log: they go on behind its end, position by
+    /// position, and none was recorded before the one before it. With none, the checkpoint is moved only.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`] has them.
+    pub(super) fn append_records(
+        &self,
+        records: &[Record],
+        checkpoint: Option<StreamCheckpoint>,
+    ) -> Result<(), LogError> {
+        let mut writer = self.usable_writer()?;
+        debug_assert!(
+            (self.head_position() + 1..)
+                .zip(records)
+                .all(|(position, record)| record.position == position)
+        );
+        if records.is_empty() && checkpoint.is_none() {
+            return Ok(());
+        }
+        self.commit(&mut writer, records, checkpoint)
     }
 
-    fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError> {
+    fn usable_writer(&self) -> Result<MutexGuard<'_, Writer>, LogError> {
         // A thread that panicked in here left the writer as unknown as a failed write does.
-        let mut writer = self.writer.lock().map_err(|_| LogError::Poisoned)?;
+        let writer = self.writer.lock().map_err(|_| LogError::Poisoned)?;
         if writer.poisoned {
             return Err(LogError::Poisoned);
         }
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let head = self.head.borrow().clone();
-        let (records, checkpoint) = batch.into_records(head.position, self.last_recorded_at());
+        Ok(writer)
+    }
 
+    /// Writes records behind the head, makes them durable and moves the head.
+    fn commit(
+        &self,
+        writer: &mut Writer,
+        records: &[Record],
+        checkpoint: Option<StreamCheckpoint>,
+    ) -> Result<(), LogError> {
+        let head = self.head.borrow().clone();
         let mut changes = Changes::default();
         let before = writer.digest;
-        let digest = writer.packer.pack(&records, before, &mut changes)?;
-        index::index(&records, |subject, first, value| {
+        let digest = writer.packer.pack(records, before, &mut changes)?;
+        index::index(records, |subject, first, value| {
             changes.put(&keys::index(subject, first), value);
         });
         if let Some(checkpoint) = &checkpoint {
@@ -267,6 +291,23 @@ impl EventLog for SledLog {
             position,
             checkpoint: checkpoint.or(head.checkpoint),
         });
+        Ok(())
+    }
+}
+
+impl EventLog for SledLog {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError> {
+        let mut writer = self.usable_writer()?;
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (records, checkpoint) =
+            batch.into_records(self.head_position(), self.last_recorded_at());
+        self.commit(&mut writer, &records, checkpoint)?;
         Ok(records)
     }
 
