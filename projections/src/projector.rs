@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::dead_letter::DeadLetterSettled;
 use farelog_events::event::{EventData, EventKind};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
@@ -16,8 +15,8 @@ use crate::document::{Effects, OrderDocument};
 use crate::member::{Member, MemberChangeKind, Members};
 use crate::order::OrderEvent;
 use crate::outbox::fact::FactContent;
+use crate::outbox::keeper::FactKeeper;
 use crate::outbox::points::points_changed;
-use crate::outbox::{Fact, FactPlace};
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
@@ -29,12 +28,6 @@ const ORDERS_CACHED_MAX: usize = 4_096;
 
 /// Members that stay decoded in memory between batches.
 const MEMBERS_CACHED_MAX: usize = 16_384;
-
-/// Facts that one batch removes at most.
-const FACTS_REMOVED_MAX: usize = 4_096;
-
-/// Facts are removed once so much of the log's time has come together.
-const FACTS_REMOVED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 type KnownMembers = HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>;
 
@@ -92,10 +85,7 @@ pub struct Projector<'s> {
     orders: HashMap<OrderId, OrderDocument>,
     orders_before: HashMap<OrderId, OrderDocument>,
     counters: Counters,
-    /// The last fact that is no longer kept.
-    facts_forgotten: FactPlace,
-    /// No fact from before this is stored any more.
-    facts_cleared_to: Option<DateTime<Utc>>,
+    facts: FactKeeper<'s>,
 }
 
 /// What a batch of records changed and is not written yet.
@@ -125,10 +115,7 @@ impl<'s> Projector<'s> {
             orders: HashMap::new(),
             orders_before: HashMap::new(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
-            facts_forgotten: store
-                .read(store::FACTS_FORGOTTEN, "forgotten facts")?
-                .unwrap_or_default(),
-            facts_cleared_to: None,
+            facts: FactKeeper::new(store)?,
         })
     }
 
@@ -188,17 +175,17 @@ impl<'s> Projector<'s> {
                 let summary = DeadLetterSummary::new(record, (**letter).clone());
                 let fact = FactContent::of_dead_letter(&summary)?;
                 changes.dead_letters.insert(record.position, summary);
-                self.note_facts(record, [fact], changes)
+                self.facts.keep(record, [fact], &mut changes.values)
             }
             EventData::DeadLetterRetried(settled) => {
                 let fact = FactContent::of_settled_dead_letter(event.kind, settled)?;
                 self.settle_dead_letter(settled, DeadLetterState::Retried, changes)?;
-                self.note_facts(record, [fact], changes)
+                self.facts.keep(record, [fact], &mut changes.values)
             }
             EventData::DeadLetterDiscarded(settled) => {
                 let fact = FactContent::of_settled_dead_letter(event.kind, settled)?;
                 self.settle_dead_letter(settled, DeadLetterState::Discarded, changes)?;
-                self.note_facts(record, [fact], changes)
+                self.facts.keep(record, [fact], &mut changes.values)
             }
             _ => self.apply_to_order(&event, record, changes),
         }
@@ -240,7 +227,7 @@ impl<'s> Projector<'s> {
         for fact in &points {
             facts.push(FactContent::of_points(fact)?);
         }
-        self.note_facts(record, facts, changes)?;
+        self.facts.keep(record, facts, &mut changes.values)?;
         self.note_effects(&effects, event.kind, changes)
     }
 
@@ -280,50 +267,6 @@ impl<'s> Projector<'s> {
             .chain(&effects.settled.given)
         {
             put_transaction(changes, transaction)?;
-        }
-        Ok(())
-    }
-
-    /// Keeps what there is to tell other systems of a record, but for what was told long ago: that is so in a rebuild.
-    fn note_facts(
-        &mut self,
-        record: &Record,
-        contents: impl IntoIterator<Item = FactContent>,
-        changes: &mut Changes,
-    ) -> Result<(), ProjectionError> {
-        let kept_from = self.store.facts_kept_from();
-        for (number, content) in (0..).zip(contents) {
-            let fact = Fact::of_record(record, number, content);
-            if kept_from.is_some_and(|kept_from| fact.time < kept_from) {
-                self.facts_forgotten = fact.place;
-            } else {
-                put(changes, store::fact_key(fact.place), &fact)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes facts that need no longer be kept, some with each batch.
-    fn remove_facts(&mut self, values: &mut sled::Batch) -> Result<(), ProjectionError> {
-        let Some(kept_from) = self.store.facts_kept_from() else {
-            return Ok(());
-        };
-        let is_soon = |cleared| kept_from < cleared + FACTS_REMOVED_EVERY;
-        if self.facts_cleared_to.is_some_and(is_soon) {
-            return Ok(());
-        }
-        let mut removed = 0;
-        for fact in self.store.facts_after(FactPlace::START) {
-            let fact = fact?;
-            if fact.time >= kept_from || removed == FACTS_REMOVED_MAX {
-                break;
-            }
-            values.remove(store::fact_key(fact.place));
-            self.facts_forgotten = self.facts_forgotten.max(fact.place);
-            removed += 1;
-        }
-        if removed < FACTS_REMOVED_MAX {
-            self.facts_cleared_to = Some(kept_from);
         }
         Ok(())
     }
@@ -438,13 +381,7 @@ impl<'s> Projector<'s> {
             let count: u64 = self.store.read(&key, "member count")?.unwrap_or_default();
             changes.values.insert(key, store::encode(&(count + added))?);
         }
-        self.remove_facts(&mut changes.values)?;
-        if self.facts_forgotten != FactPlace::START {
-            changes.values.insert(
-                store::FACTS_FORGOTTEN,
-                store::encode(&self.facts_forgotten)?,
-            );
-        }
+        self.facts.forget(&mut changes.values)?;
         changes
             .values
             .insert(store::COUNTERS, store::encode(&self.counters)?);

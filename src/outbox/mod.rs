@@ -21,6 +21,7 @@ mod broker;
 mod chain;
 pub mod continuity;
 pub mod message;
+mod options;
 pub mod position;
 mod status;
 mod stream;
@@ -40,18 +41,17 @@ use farelog_events::log::{EventLog, Position};
 use farelog_projections::answer::Answer;
 use farelog_projections::outbox::{Fact, FactPlace};
 use farelog_projections::{ProjectionError, Projections};
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{counter, gauge};
 use tokio::sync::watch;
 
+pub use options::{OutboxOptions, STREAM_DEFAULT};
 pub use status::{OutboxState, OutboxStatus};
 
 use broker::SendError;
 use chain::Chain;
 use continuity::{OutboxBreak, ResumedBy};
 use position::{OutboxPosition, PositionError, PositionFile, StreamMark};
-
-/// Name of the stream that facts go to when none is given (contract, section 2).
-pub const STREAM_DEFAULT: &str = "FARELOG";
+use status::{describe_metrics, gauge_position};
 
 /// How long a fact that was sent is kept, by the time of the log: a broker may have lost what it acknowledged, and then
 /// it is sent again.
@@ -70,25 +70,6 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How often a stopped outbox looks whether it can go on after all.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(30);
-
-/// What the outbox is told by the operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxOptions {
-    /// The stream to send to.
-    pub stream: String,
-    /// Where the outbox would stop because it can't tell what was sent: go on behind this log position
-    /// (`serve --outbox-after`), or the log's end if that is before it. Without effect where it can tell.
-    pub after: Option<Position>,
-}
-
-impl Default for OutboxOptions {
-    fn default() -> Self {
-        Self {
-            stream: STREAM_DEFAULT.to_owned(),
-            after: None,
-        }
-    }
-}
 
 /// The task that sends. One per log.
 pub struct Outbox {
@@ -400,31 +381,4 @@ enum SessionEnd {
     /// Someone has to decide.
     #[error(transparent)]
     Broken(#[from] OutboxBreak),
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a gauge is a double; positions stay exact up to 2^53"
-)]
-fn gauge_position(position: Position) {
-    gauge!("farelog_outbox_position").set(position as f64);
-}
-
-fn describe_metrics() {
-    describe_gauge!(
-        "farelog_outbox_position",
-        "Log position up to which every fact was sent; farelog_projections_position is where it would stand with nothing left to send"
-    );
-    describe_gauge!(
-        "farelog_outbox_stopped",
-        "1 while the outbox can't tell which facts were sent, and someone has to decide; /health/ready says what to do"
-    );
-    describe_counter!(
-        "farelog_outbox_sent_total",
-        "Facts that the stream has taken since the server started"
-    );
-    describe_counter!(
-        "farelog_outbox_failures_total",
-        "Times that facts could not be sent, and sending was tried again"
-    );
 }

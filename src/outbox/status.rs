@@ -1,6 +1,7 @@
 //! How the outbox is doing, for those who ask.
 
 use farelog_events::log::Position;
+use metrics::{describe_counter, describe_gauge, gauge};
 
 use super::continuity::OutboxBreak;
 
@@ -26,4 +27,33 @@ pub enum OutboxState {
     Retrying(String),
     /// It can't tell what was sent. Someone has to decide; the error is a sentence that says how.
     Stopped(OutboxBreak),
+}
+
+/// Tells how far it is.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a double; positions stay exact up to 2^53"
+)]
+pub(super) fn gauge_position(position: Position) {
+    gauge!("farelog_outbox_position").set(position as f64);
+}
+
+/// Says what the figures are.
+pub(super) fn describe_metrics() {
+    describe_gauge!(
+        "farelog_outbox_position",
+        "Log position up to which every fact was sent; farelog_projections_position is where it would stand with nothing left to send"
+    );
+    describe_gauge!(
+        "farelog_outbox_stopped",
+        "1 while the outbox can't tell which facts were sent, and someone has to decide; /health/ready says what to do"
+    );
+    describe_counter!(
+        "farelog_outbox_sent_total",
+        "Facts that the stream has taken since the server started"
+    );
+    describe_counter!(
+        "farelog_outbox_failures_total",
+        "Times that facts could not be sent, and sending was tried again"
+    );
 }

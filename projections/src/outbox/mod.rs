@@ -1,6 +1,7 @@
 //! What goes out, as data: the facts that records of the log brought about, in log order (domain, section 5, rule 5).
 //!
 //! - [`fact`]: a fact, its place among all facts, and the subject that it goes out on.
+//! - [`keeper`]: which facts are kept, and how long.
 //! - [`points`]: what a record changed in the points of an order's members.
 //!
 //! Facts are a projection like any other: a function of the log, written in the batch of the record that they come of,
@@ -10,6 +11,7 @@
 //! ([`Projections::forget_facts_before`](crate::Projections::forget_facts_before)).
 
 pub mod fact;
+pub(crate) mod keeper;
 pub mod points;
 
 pub use fact::{Fact, FactPlace};
