@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
@@ -155,6 +156,46 @@ impl Client {
         self.send(request).await
     }
 
+    /// Asks a running server for an answer that is too long to be held, to be read as it comes.
+    pub async fn download(&self, path: &[&str]) -> Result<Download<'_>, CallError> {
+        let Transport::Http(http) = &self.transport else {
+            return Err(CallError::Failure(Failure::Failed(
+                "an answer is only streamed by a running server".to_owned(),
+            )));
+        };
+        let request = self.request(Method::GET, path, &[]);
+        let response = http
+            .get(request.url)
+            .headers(request.headers)
+            // Each part of it has a limit instead.
+            .timeout(Duration::MAX)
+            .send();
+        let response = self.in_time(response).await.map_err(CallError::Failure)?;
+        if response.status().is_success() {
+            return Ok(Download {
+                client: self,
+                response,
+            });
+        }
+        let status = response.status();
+        let body = self
+            .in_time(response.text())
+            .await
+            .map_err(CallError::Failure)?;
+        Err(CallError::Problem(Box::new(Problem::of(status, body))))
+    }
+
+    /// Waits for a part of an answer as long as for a whole one elsewhere.
+    async fn in_time<T>(
+        &self,
+        part: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, part).await {
+            Ok(part) => part.map_err(|error| self.unanswered(&error)),
+            Err(_) => Err(self.not_in_time()),
+        }
+    }
+
     /// A request; each segment of the path is encoded, whatever characters it has.
     fn request(&self, method: Method, path: &[&str], query: &[Parameter]) -> Request {
         let mut url = self.base.clone();
@@ -232,20 +273,54 @@ impl Client {
             correlation_id,
             ..
         } = self;
+        if error.is_timeout() && !error.is_connect() {
+            return self.not_in_time();
+        }
         Failure::OutOfReach(if error.is_connect() {
             format!(
                 "no server answers at {server}; start one with `farelog serve`, or name another with --server"
-            )
-        } else if error.is_timeout() {
-            format!(
-                "the server at {server} did not answer within {} s; what was asked may still be carried out (correlation id {correlation_id})",
-                ANSWER_TIMEOUT.as_secs()
             )
         } else {
             format!(
                 "the connection to {server} broke off before the answer (correlation id {correlation_id})"
             )
         })
+    }
+
+    fn not_in_time(&self) -> Failure {
+        Failure::OutOfReach(format!(
+            "the server at {} did not answer within {} s; what was asked may still be carried out (correlation id {})",
+            self.base,
+            ANSWER_TIMEOUT.as_secs(),
+            self.correlation_id
+        ))
+    }
+}
+
+/// An answer of a running server, read as it comes.
+pub struct Download<'c> {
+    client: &'c Client,
+    response: reqwest::Response,
+}
+
+impl Download<'_> {
+    /// The log position that it reflects; 0 where the server does not say.
+    pub fn position(&self) -> u64 {
+        self.response
+            .headers()
+            .get("Farelog-Position")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// The next part of it; `None` once it is whole.
+    ///
+    /// # Errors
+    /// It broke off, or the server has stopped to send.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let Self { client, response } = self;
+        client.in_time(response.chunk()).await
     }
 }
 

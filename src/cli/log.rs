@@ -1,89 +1,37 @@
-//! `farelog log`: the event log.
+//! `farelog log`: the event log, its figures, its soundness and its copies.
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
+mod export;
+mod files;
+mod import;
+mod progress;
+mod stats;
+mod verify;
 
-use super::client::{Client, ServerArgs};
 use super::exit::Failure;
-use super::output::{self, Output};
 
 /// What to do with the log.
 #[derive(Debug, clap::Subcommand)]
 pub enum LogCommand {
     /// Shows how long the log is, what it takes on disk and how far the stream was read
-    #[command(
-        after_help = "Examples:\n  farelog log stats\n  farelog log stats --offline --data-dir ./farelog-data"
-    )]
-    Stats {
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-}
-
-/// Figures about a log, as the server shows them or as they are read from the files.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stats {
-    log_id: String,
-    format_version: u32,
-    last_position: u64,
-    last_recorded_at: Option<DateTime<Utc>>,
-    disk_bytes: u64,
-    checkpoint: Option<Checkpoint>,
-    #[serde(default)]
-    projections: Option<Progress>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Checkpoint {
-    stream: String,
-    sequence: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Progress {
-    position: u64,
+    #[command(after_help = stats::EXAMPLES)]
+    Stats(stats::StatsArgs),
+    /// Reads the whole log of a stopped server and checks every byte of it
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArgs),
+    /// Copies the log into a file, from a running server too
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportArgs),
+    /// Makes a new log of an exported one
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::ImportArgs),
 }
 
 /// Runs the command.
 pub async fn run(command: LogCommand) -> Result<(), Failure> {
-    let LogCommand::Stats { server } = command;
-    let reply = Client::new(&server)?
-        .get(&["v1", "operate", "log", "stats"], &[])
-        .await?;
-    match server.output {
-        Output::Json => output::print(&reply.body),
-        Output::Table => output::print(&table(reply.json()?).to_string()),
+    match command {
+        LogCommand::Stats(args) => stats::run(args).await,
+        LogCommand::Verify(args) => verify::run(&args),
+        LogCommand::Export(args) => export::run(args).await,
+        LogCommand::Import(args) => import::run(&args),
     }
-}
-
-fn table(stats: Stats) -> comfy_table::Table {
-    output::properties([
-        ("Log", Some(stats.log_id)),
-        ("Format", Some(stats.format_version.to_string())),
-        ("Records", Some(output::grouped(stats.last_position))),
-        (
-            "Last recorded",
-            stats.last_recorded_at.map(output::local_time),
-        ),
-        (
-            "On disk",
-            Some(indicatif::HumanBytes(stats.disk_bytes).to_string()),
-        ),
-        (
-            "Stream",
-            stats.checkpoint.map(|checkpoint| {
-                format!(
-                    "{}, read to sequence {}",
-                    checkpoint.stream, checkpoint.sequence
-                )
-            }),
-        ),
-        (
-            "Projections",
-            stats
-                .projections
-                .map(|progress| format!("at position {}", output::grouped(progress.position))),
-        ),
-    ])
 }

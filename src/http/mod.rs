@@ -17,6 +17,7 @@ mod deprecation;
 mod distributions;
 mod docs;
 mod event;
+mod export;
 mod health;
 mod language;
 mod member_view;
@@ -131,6 +132,7 @@ fn limited() -> OpenApiRouter<Server> {
         .routes(routes!(dead_letters::retry))
         .routes(routes!(dead_letters::discard))
         .routes(routes!(operate::log_stats))
+        .routes(routes!(export::export))
         .routes(routes!(registration::revoke))
 }
 

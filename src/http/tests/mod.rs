@@ -7,6 +7,7 @@ mod arbitrary;
 mod conformance;
 mod description;
 mod distributions;
+mod export;
 mod members;
 mod operate;
 mod orders;

@@ -1,0 +1,87 @@
+//! `farelog log stats`: figures about the log.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use crate::cli::client::{Client, ServerArgs};
+use crate::cli::exit::Failure;
+use crate::cli::output::{self, Output};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  farelog log stats
+  farelog log stats --offline --data-dir ./farelog-data";
+
+/// Which server, or which files.
+#[derive(Debug, clap::Args)]
+pub struct StatsArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Figures about a log, as the server shows them or as they are read from the files.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    log_id: String,
+    format_version: u32,
+    last_position: u64,
+    last_recorded_at: Option<DateTime<Utc>>,
+    disk_bytes: u64,
+    checkpoint: Option<Checkpoint>,
+    #[serde(default)]
+    projections: Option<Progress>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Checkpoint {
+    stream: String,
+    sequence: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Progress {
+    position: u64,
+}
+
+/// Runs the command.
+pub async fn run(StatsArgs { server }: StatsArgs) -> Result<(), Failure> {
+    let reply = Client::new(&server)?
+        .get(&["v1", "operate", "log", "stats"], &[])
+        .await?;
+    match server.output {
+        Output::Json => output::print(&reply.body),
+        Output::Table => output::print(&table(reply.json()?).to_string()),
+    }
+}
+
+fn table(stats: Stats) -> comfy_table::Table {
+    output::properties([
+        ("Log", Some(stats.log_id)),
+        ("Format", Some(stats.format_version.to_string())),
+        ("Records", Some(output::grouped(stats.last_position))),
+        (
+            "Last recorded",
+            stats.last_recorded_at.map(output::local_time),
+        ),
+        (
+            "On disk",
+            Some(indicatif::HumanBytes(stats.disk_bytes).to_string()),
+        ),
+        (
+            "Stream",
+            stats.checkpoint.map(|checkpoint| {
+                format!(
+                    "{}, read to sequence {}",
+                    checkpoint.stream, checkpoint.sequence
+                )
+            }),
+        ),
+        (
+            "Projections",
+            stats
+                .projections
+                .map(|progress| format!("at position {}", output::grouped(progress.position))),
+        ),
+    ])
+}
