@@ -402,6 +402,88 @@ fn a_definition_refused_for_good_stays_refused_and_others_may_match_later() {
     assert_eq!(transactions.len(), 1, "{transactions:?}");
 }
 
+/// A revocation once left the points with the registered customer where the order's own events had meanwhile named the
+/// same one: member and amount agreed, so nothing was settled. The row went on as deferred, so that registering the
+/// customer again was refused without a reason, and another customer could take the points.
+#[test]
+fn a_revoked_registration_of_the_customer_who_is_on_the_line_by_now_becomes_automatic() {
+    let mut desk = desk(PROGRAM);
+    desk.sells("o", SOLD);
+    desk.register("o", "kari", NOW).unwrap();
+    desk.event(
+        OrderLineChanged,
+        "2026-01-16T09:00:00Z",
+        &json!({
+            "orderId": "o", "orderVersion": 2, "orderLineId": "a", "orderLineVersion": 2, "customerId": "kari",
+            "fareProducts": [{"id": "ENT:PreassignedFareProduct:AdultSingle", "type": "SINGLE"}],
+            "price": {"amount": "399.00", "currency": "NOK"}, "userType": "ADULT"
+        }),
+    );
+    desk.event(
+        OrderConfirmed,
+        "2026-01-16T09:01:00Z",
+        &json!({"orderId": "o", "orderVersion": 2}),
+    );
+
+    assert!(desk.revoke("o", "2026-01-16T10:00:00Z").unwrap());
+
+    let [deferred, automatic] = desk.transactions("o").try_into().unwrap();
+    assert_eq!(
+        deferred.cancelled_at,
+        Some(common::time("2026-01-16T10:00:00Z"))
+    );
+    assert_eq!(automatic.metadata.registration, RegistrationKind::Automatic);
+    assert_eq!(automatic.metadata.replaces, deferred.id);
+    assert_eq!(automatic.member_id, deferred.member_id);
+    for customer in ["kari", "ola"] {
+        assert_eq!(
+            desk.refusal("o", customer, "2026-01-17T10:00:00Z"),
+            of_definition(R::AlreadyEarned)
+        );
+    }
+}
+
+#[test]
+fn a_refund_is_listed_beside_the_end_of_the_line() {
+    let mut desk = desk(PROGRAM);
+    desk.sells("o", SOLD);
+    let refund = json!({"refund": {"amount": "399.00", "currency": "NOK"}});
+    desk.on_line(OrderLineRefunded, "o", "2026-01-02T10:00:00Z", refund);
+    desk.on_line(OrderLineCancelled, "o", "2026-01-02T10:00:00Z", json!({}));
+    let codes: Vec<R> = desk
+        .refusal("o", "kari", NOW)
+        .into_iter()
+        .map(|(code, _)| code)
+        .collect();
+    assert_eq!(codes, [R::LineCancelled, R::Refunded]);
+}
+
+#[test]
+fn an_inactive_program_is_said_to_be_so_also_where_the_trigger_has_not_come() {
+    let inactive = PROGRAM
+        .replacen("name", "active = false\nname", 1)
+        .replace("LineConfirmed", "PaymentCaptured");
+    let mut desk = desk(&inactive);
+    desk.sells("o", SOLD);
+    assert_eq!(desk.refusal("o", "kari", NOW), of_line(R::ProgramInactive));
+}
+
+#[test]
+fn a_trigger_after_the_registration_gives_to_the_registered_member_even_one_who_has_left() {
+    let mut desk = desk(&format!("{PROGRAM}{ACTIVATED_TOO}"));
+    desk.sells("o", SOLD);
+    desk.register("o", "kari", NOW).unwrap();
+    desk.member(MemberWithdrawn, "kari");
+    desk.event(
+        TicketActivated,
+        "2026-01-16T10:00:00Z",
+        &json!({"orderId": "o", "orderLineId": "a", "activatedAt": "2026-01-16T09:00:00Z"}),
+    );
+    let transactions = desk.transactions("o");
+    assert_eq!(transactions.len(), 2);
+    assert_eq!(transactions[0].member_id, transactions[1].member_id);
+}
+
 #[test]
 fn a_revoked_registration_leaves_the_line_free() {
     let mut desk = desk(PROGRAM);

@@ -80,7 +80,7 @@ pub struct StandIn<'c> {
     pub customer_id: &'c CustomerId,
     /// The customer's member.
     pub member_id: MemberId,
-    /// The place of the registration: where it lies behind the trigger's place, membership is looked up there.
+    /// The place of the registration: where it lies behind the trigger's place, the member is looked up there.
     pub accepted: Position,
 }
 
@@ -160,12 +160,17 @@ impl<'e> TriggeredLine<'e> {
                 .map_err(Nothing::Fault)?
                 .ok_or(Nothing::NoCustomer)?,
         };
-        let member_place = stand_in.map_or(self.place, |s| s.accepted.max(self.place));
         let member = world
             .members
             .member(program.compiled.program.id, &customer)
             .ok_or_else(|| Nothing::NotMember(customer.clone()))?;
-        let Some(change) = member.in_force_at(member_place) else {
+        // A registration has settled that the points are this member's (section 4): only what is kept of the member
+        // is looked up. Without one, the membership has to be in force at the trigger's place (section 3, rule 2).
+        let change = match stand_in {
+            Some(stand_in) => member.at(stand_in.accepted.max(self.place)),
+            None => member.in_force_at(self.place),
+        };
+        let Some(change) = change else {
             return Err(Nothing::NotMember(customer));
         };
         let member_scope = member_scope(&member, change);
@@ -195,32 +200,34 @@ impl<'e> TriggeredLine<'e> {
     }
 
     /// What is left of merits after the line's cancellation, replacement and refunds (rules 4 and 5).
-    pub fn after_reversal(
+    fn after_reversal(
         &self,
         definition: &CompiledDefinition,
         merits: &Entitlement,
     ) -> Result<Entitlement, Nothing> {
-        let reversal = &definition.definition.reversal;
-        if self.state.end().is_some() {
-            let kept = match reversal.on_cancel {
-                OnCancel::Cancel => false,
-                OnCancel::Keep => !self.state.ended_before(&self.trigger),
-            };
-            if !kept {
-                return Err(Nothing::Ended);
-            }
-        }
-        let amount = self.after_refunds(definition, merits.amount)?;
-        if amount <= Decimal::ZERO {
-            return Err(Nothing::Refunded);
+        if self.is_lost_to_the_end(definition) {
+            return Err(Nothing::Ended);
         }
         Ok(Entitlement {
-            amount,
+            amount: self.after_refunds(definition, merits.amount)?,
             ..merits.clone()
         })
     }
 
-    fn after_refunds(
+    /// Whether the line ended, and the definition keeps nothing of it (rule 4).
+    pub fn is_lost_to_the_end(&self, definition: &CompiledDefinition) -> bool {
+        self.state.end().is_some()
+            && match definition.definition.reversal.on_cancel {
+                OnCancel::Cancel => true,
+                OnCancel::Keep => self.state.ended_before(&self.trigger),
+            }
+    }
+
+    /// What refunds leave of an amount, above zero (rule 5).
+    ///
+    /// # Errors
+    /// [`Nothing::Refunded`]; a fault where the amount is too large to be divided exactly.
+    pub fn after_refunds(
         &self,
         definition: &CompiledDefinition,
         amount: Decimal,
@@ -230,10 +237,10 @@ impl<'e> TriggeredLine<'e> {
         if refunded.is_zero() {
             return Ok(amount);
         }
-        match definition.definition.reversal.on_refund {
-            OnRefund::Keep => Ok(amount),
-            OnRefund::Cancel => Err(Nothing::Refunded),
-            OnRefund::Proportional if refunded >= price => Err(Nothing::Refunded),
+        let left = match definition.definition.reversal.on_refund {
+            OnRefund::Keep => amount,
+            OnRefund::Cancel => return Err(Nothing::Refunded),
+            OnRefund::Proportional if refunded >= price => return Err(Nothing::Refunded),
             OnRefund::Proportional => amount
                 .checked_mul(price - refunded)
                 .and_then(|product| product.checked_div(price))
@@ -242,7 +249,12 @@ impl<'e> TriggeredLine<'e> {
                     Nothing::Fault(RuleFault::Error(format!(
                         "{amount} points of a refunded line are too many to divide exactly"
                     )))
-                }),
+                })?,
+        };
+        if left > Decimal::ZERO {
+            Ok(left)
+        } else {
+            Err(Nothing::Refunded)
         }
     }
 

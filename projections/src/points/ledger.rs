@@ -46,8 +46,9 @@ impl Chain {
             .max()
     }
 
-    /// Whether the live transaction is the one that should count: same member and amount, and the same times as the
-    /// function gives them.
+    /// Whether the live transaction is the one that should count: same member and amount, the same times as the function
+    /// gives them, and by registration or not. The last differs only when a registration was revoked, whose points are
+    /// cancelled then, whoever gets the line's points without it (domain, section 4).
     fn agrees(&self, wanted: &Wanted) -> bool {
         self.rows.last().is_some_and(|row| {
             let transaction = &row.transaction;
@@ -56,6 +57,7 @@ impl Chain {
                 && transaction.amount == wanted.entitlement.amount
                 && row.function_valid_from == wanted.entitlement.valid_from
                 && transaction.expire_at == wanted.entitlement.expire_at
+                && transaction.metadata.registration == wanted.registration
         })
     }
 }

@@ -200,8 +200,8 @@ pub struct Claim<'c> {
 /// What a claim is worth, definition by definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Assessment {
-    /// The definitions that give points.
-    pub gives: Vec<(PointDefinitionId, Entitlement)>,
+    /// How many definitions give points.
+    pub gives: usize,
     /// Why the others don't, and what hinders the claim as a whole.
     pub reasons: Vec<Reason>,
     /// The definitions that are refused for good.
@@ -242,7 +242,7 @@ pub fn assess(
             None => weigh_untriggered(world, current, claim, &scope, kind, &mut assessment),
         }
     }
-    if assessment.gives.is_empty() && assessment.reasons.is_empty() {
+    if assessment.gives == 0 && assessment.reasons.is_empty() {
         assessment.reasons.push(Reason::of_line(
             ReasonCode::NoDefinitionMatched,
             "no point definition of the program gives points for this line",
@@ -304,31 +304,25 @@ impl Weighing<'_, '_> {
             let Ok(merits) = merits else {
                 continue;
             };
-            let left = self.triggered.after_reversal(definition, &merits);
-            let reasons = self.reasons(definition, &merits, left.as_ref().err());
-            let id = definition.definition.id;
+            let reasons = self.reasons(definition, &merits);
+            if reasons.is_empty() {
+                assessment.gives += 1;
+                continue;
+            }
             if let Some(reason) = reasons.iter().find(|reason| reason.code.is_final()) {
                 assessment.refused.push(RefusedDefinition {
-                    point_definition_id: id,
+                    point_definition_id: definition.definition.id,
                     trigger: kind,
                     already_earned: reason.code == ReasonCode::AlreadyEarned,
                 });
             }
-            match left {
-                Ok(left) if reasons.is_empty() => assessment.gives.push((id, left)),
-                _ => assessment.reasons.extend(reasons),
-            }
+            assessment.reasons.extend(reasons);
         }
     }
 
     /// Everything that keeps a definition that matched from giving. `already-earned` comes first: where it applies,
     /// it says what becomes of the definition.
-    fn reasons(
-        &self,
-        definition: &CompiledDefinition,
-        merits: &Entitlement,
-        lost: Option<&Nothing>,
-    ) -> Vec<Reason> {
+    fn reasons(&self, definition: &CompiledDefinition, merits: &Entitlement) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let mut add = |code, detail| reasons.push(Reason::of_definition(code, definition, detail));
         let trigger = self.triggered.trigger();
@@ -369,17 +363,19 @@ impl Weighing<'_, '_> {
                 format!("the points would have expired at {expire_at}"),
             );
         }
-        match lost {
-            None => {}
-            Some(Nothing::Ended) => add(
+        if self.triggered.is_lost_to_the_end(definition) {
+            add(
                 ReasonCode::LineCancelled,
                 "the line was cancelled or exchanged, and no points are kept for it".to_owned(),
-            ),
-            Some(Nothing::Refunded) => add(
+            );
+        }
+        match self.triggered.after_refunds(definition, merits.amount) {
+            Ok(_) => {}
+            Err(Nothing::Refunded) => add(
                 ReasonCode::Refunded,
                 "the line was refunded, and no points are left for it".to_owned(),
             ),
-            Some(_) => add(
+            Err(_) => add(
                 ReasonCode::NoDefinitionMatched,
                 "the definition could not be worked out for this line".to_owned(),
             ),
@@ -415,17 +411,26 @@ fn weigh_untriggered(
     kind: TriggerKind,
     assessment: &mut Assessment,
 ) {
-    if !current.compiled.program.active {
-        return;
-    }
     let member = world.members.member(claim.program_id, claim.customer_id);
-    for definition in current.compiled.definitions(kind) {
-        if would_match(definition, scope, kind, member.as_ref(), claim.position) {
-            assessment.reasons.push(Reason::of_definition(
+    let mut matching = current
+        .compiled
+        .definitions(kind)
+        .filter(|definition| would_match(definition, scope, kind, member.as_ref(), claim.position));
+    if current.compiled.program.active {
+        assessment.reasons.extend(matching.map(|definition| {
+            Reason::of_definition(
                 ReasonCode::NotTriggered,
                 definition,
                 format!("it gives points at {}, which has not come", kind.name()),
-            ));
-        }
+            )
+        }));
+    } else if matching.next().is_some() {
+        assessment.reasons.push(Reason::of_line(
+            ReasonCode::ProgramInactive,
+            format!(
+                "the program is inactive, and the line's {} has not come",
+                kind.name()
+            ),
+        ));
     }
 }
