@@ -19,6 +19,7 @@ use crate::order::{
     OrderCreated, OrderLine, OrderLineCancelled, OrderLineRefunded, OrderLinesReplaced,
     OrderPartiallyConfirmed, OrderRound, PaymentTransaction, TicketActivated,
 };
+use crate::program;
 use crate::registration::DeferredRegistration;
 
 macro_rules! kinds {
@@ -331,7 +332,7 @@ pub fn decode(kind: EventKind, data: &str) -> Result<EventData, FieldError> {
             struct Named {
                 id: ProgramId,
             }
-            EventData::ProgramPublished(read_json::<Named>(data)?.id)
+            EventData::ProgramPublished(read_json::<Named>(program::document(data))?.id)
         }
         K::DeferredRegistrationAccepted => {
             EventData::DeferredRegistrationAccepted(read_json(data)?)

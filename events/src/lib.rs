@@ -1,7 +1,7 @@
 //! The ground of farelog: what an order event is, how it is read from NATS, and the log that keeps it.
 //!
 //! - [`id`], [`money`]: the values that events are made of; they validate when they are read.
-//! - [`order`], [`distribution`], [`member`], [`registration`]: the data of each event type, as the domain names it.
+//! - [`order`], [`distribution`], [`member`], [`program`], [`registration`]: the data of each event type, as the domain names it.
 //! - [`event`]: the types themselves, what an event is about, and decoding of its data.
 //! - [`envelope`]: the three forms in which a message brings an event.
 //! - [`log`]: the event log: its contract, on sled and in memory, and the one writer.
@@ -21,4 +21,5 @@ pub mod log;
 pub mod member;
 pub mod money;
 pub mod order;
+pub mod program;
 pub mod registration;

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
 use farelog_events::log::{EventLog, Position, Record};
+use farelog_events::program::document;
 use tokio::sync::watch;
 
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
@@ -82,7 +83,7 @@ impl Projections {
                 program,
                 position,
                 version.recorded_at,
-                version.document.get(),
+                document(version.document.get()),
             );
         }
         Ok(Self {

@@ -9,6 +9,7 @@ use farelog_events::event::{EventData, EventKind};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
 use farelog_events::log::{Position, Record};
 use farelog_events::member::Membership;
+use farelog_events::program;
 
 use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::document::{Effects, OrderDocument};
@@ -278,7 +279,8 @@ impl<'s> Projector<'s> {
         changes: &mut Changes,
     ) -> Result<(), ProjectionError> {
         let catalog = Arc::make_mut(&mut self.catalog);
-        if catalog.publish(id, record.position, record.recorded_at, record.data.get()) {
+        let json = program::document(record.data.get());
+        if catalog.publish(id, record.position, record.recorded_at, json) {
             let version = StoredVersion {
                 recorded_at: record.recorded_at,
                 document: record.data.clone(),

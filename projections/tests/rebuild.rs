@@ -38,7 +38,10 @@ fn event() -> impl Strategy<Value = (EventKind, Value)> {
     use EventKind as K;
     let customer = || prop::sample::select(&CUSTOMERS[..]);
     prop_oneof![
-        1 => (1..5_u32).prop_map(|amount| (K::ProgramPublished, program(amount))),
+        1 => (1..5_u32, any::<bool>()).prop_map(|(amount, is_wrapped)| {
+            let document = program(amount);
+            (K::ProgramPublished, if is_wrapped { json!({"program": document}) } else { document })
+        }),
         2 => (customer(), prop::sample::select(vec![K::MemberEnrolled, K::MemberEnrolled, K::MemberUpdated, K::MemberWithdrawn]))
             .prop_map(|(customer, kind)| (kind, json!({"programId": 1, "customerId": customer, "metadata": {"m": 1}}))),
         6 => (order(), 1..3_u32, prop::option::of(customer())).prop_map(|(order, line, customer)| {

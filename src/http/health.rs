@@ -218,8 +218,8 @@ pub async fn live(query: QueryParameters) -> Result<Json<Liveness>, Problem> {
 
 /// Whether the server is ready
 ///
-/// Not before the projections have reached the place where the log ended when the server started, and not while
-/// ingestion has stopped. A broker that is away does not make it unready, nor does an outbox that can't send: queries
+/// Not before the projections have reached the place where the log ended when the server started, not before a new log's
+/// stream is there, and not while ingestion has stopped. A broker that is away later does not make it unready, nor does an outbox that can't send: queries
 /// and commands go on, and what is to be sent is kept. A 503 is a problem with the same members.
 #[utoipa::path(
     get,
@@ -287,6 +287,10 @@ fn readiness(server: &Server) -> Readiness {
     }
     if let Some(detail) = &ingestion.detail {
         waiting_for.push(format!("Ingestion has stopped: {detail}."));
+    }
+    if head.checkpoint.is_none() && ingestion.state == IngestionState::Connecting {
+        // The stream may not be there yet, and who publishes on the word of this answer would be turned away.
+        waiting_for.push("Ingestion has not reached NATS for the first time.".to_owned());
     }
     Readiness {
         ready: waiting_for.is_empty(),

@@ -54,7 +54,9 @@ const BATCHES_AHEAD_MAX: usize = 1;
 /// How often a running session looks after its connection and its stream.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the connection is looked at while it is away.
-const AWAY_INTERVAL: Duration = Duration::from_millis(100);
+const AWAY_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a connection may take to be made before it is said that NATS can't be reached.
+const AWAY_GRACE: Duration = Duration::from_secs(1);
 /// How often it is said again that NATS is away.
 const AWAY_REMINDER_INTERVAL: Duration = Duration::from_secs(60);
 /// Wait after a session that failed, at first and at most; it doubles in between.
@@ -246,9 +248,15 @@ impl Ingestion {
 
     /// Waits until there is a connection.
     async fn connection(&self) {
+        let since = Instant::now();
         let mut said: Option<Instant> = None;
         while self.client.connection_state() != State::Connected {
-            if said.is_none_or(|said| said.elapsed() >= AWAY_REMINDER_INTERVAL) {
+            let is_due = match said {
+                // One that is just being made is no news.
+                None => since.elapsed() >= AWAY_GRACE,
+                Some(said) => said.elapsed() >= AWAY_REMINDER_INTERVAL,
+            };
+            if is_due {
                 tracing::warn!("NATS can't be reached, ingestion waits for it");
                 said = Some(Instant::now());
             }

@@ -7,6 +7,7 @@ use farelog_events::event::{EventData, EventKind, NewEvent, decode};
 use farelog_events::log::Position;
 use farelog_events::log::writer::{Admission, Refused};
 use farelog_events::member::Membership;
+use farelog_events::program::document;
 
 use super::catalog::ProgramCatalog;
 use super::problem::{ProblemCode, ProgramProblem, ProgramRefused};
@@ -58,7 +59,7 @@ impl ProgramGate {
     }
 
     fn admit_program(&mut self, event: &NewEvent) -> Result<(), ProgramRefused> {
-        let json = event.data.get();
+        let json = document(event.data.get());
         let compiled = ProgramSource::json(json)?.compile()?;
         check_publication(&self.catalog, &compiled)?;
         let id = compiled.program.id;
