@@ -1,0 +1,429 @@
+//! `farelog log verify`, `export` and `import`, as commands on real files and against a real server.
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta};
+use farelog_events::event::{EventKind, NewEvent, decode};
+use farelog_events::id::{CustomerId, OrderId, ProgramId};
+use farelog_events::log::export::Export;
+use farelog_events::log::memory::MemoryLog;
+use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::{Batch, Entry, EventLog};
+use farelog_projections::answer::Page;
+use farelog_projections::{Projections, TransactionFilter};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use common::{PATIENCE, Server};
+
+const DAY: &str = "samples/day.ndjson";
+const PROGRAMS: [(&str, i64); 2] = [("points-per-krone", 11), ("points-per-product", 12)];
+
+/// `farelog` with these arguments, run to its end.
+fn farelog(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = common::farelog();
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn done(arguments: &[&str]) -> String {
+    let output = farelog(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The sentence of a command that ended with exit code 1.
+fn failed(arguments: &[&str]) -> String {
+    let output = farelog(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    said(&output)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The export of a log of so many orders, in a file.
+fn small_export(directory: &Path, orders: u32) -> PathBuf {
+    let log = MemoryLog::new();
+    for number in 0..orders {
+        let time = DateTime::UNIX_EPOCH + TimeDelta::minutes(number.into());
+        let data =
+            json!({ "orderId": format!("O{number}"), "orderVersion": 1, "note": noise(number) });
+        let data = data.to_string();
+        let event = NewEvent {
+            source: "/tests".into(),
+            id: number.to_string().into(),
+            event_type: "OrderConfirmed".into(),
+            time,
+            correlation_id: None,
+            about: decode(EventKind::OrderConfirmed, &data).unwrap().about(),
+            data: RawValue::from_string(data).unwrap(),
+        };
+        let entry = Entry {
+            event,
+            origin: None,
+        };
+        log.append(Batch {
+            entries: vec![entry],
+            checkpoint: None,
+            recorded_at: time,
+        })
+        .unwrap();
+    }
+    let lines: Result<Vec<_>, _> = Export::of(Arc::new(log)).collect();
+    let path = directory.join("small.ndjson");
+    fs::write(&path, lines.unwrap().concat()).unwrap();
+    path
+}
+
+/// The events of the sample day.
+fn day() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(DAY)).unwrap()
+}
+
+/// Text that hardly compresses, so that there is something to damage everywhere in a file.
+fn noise(seed: u32) -> String {
+    let mut state = u64::from(seed) * 0x9E37_79B9 + 1;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        format!("{state:016x}")
+    })
+    .take(24)
+    .collect()
+}
+
+/// The lines of the records of an export.
+fn records(export: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = export.lines().skip(1).collect();
+    lines.pop();
+    lines
+}
+
+/// Everything that is projected of the log in a data directory, made anew, as bytes.
+fn projected(data_dir: &Path) -> String {
+    let log = SledLog::open(&data_dir.join("log")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let projections = Projections::open(directory.path(), &log).unwrap();
+    projections.catch_up(&log).unwrap();
+    let everything = Page {
+        page: 1,
+        per_page: 10_000,
+    };
+    let mut orders: Vec<OrderId> = day()
+        .lines()
+        .filter_map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            event["data"]["orderId"].as_str()?.parse().ok()
+        })
+        .collect();
+    orders.sort();
+    orders.dedup();
+    assert!(orders.len() > 100);
+    let orders: Vec<Value> = orders
+        .iter()
+        .map(|order| {
+            json!([
+                projections.order(order).unwrap().value,
+                projections.transactions_of_order(order).unwrap().value,
+            ])
+        })
+        .collect();
+    let members: Vec<Value> = PROGRAMS
+        .iter()
+        .map(|(_, program)| {
+            let program = ProgramId::new(*program).unwrap();
+            let customer: CustomerId = "2000001".parse().unwrap();
+            let member = projections.member_of(program, &customer).unwrap().value;
+            let transactions = member.map(|member| {
+                let filter = TransactionFilter::default();
+                let found = projections.transactions_of_member(member.id, &filter, everything);
+                found.unwrap().value
+            });
+            json!([
+                projections.members(program, everything).unwrap().value,
+                transactions
+            ])
+        })
+        .collect();
+    let dead_letters = projections.dead_letters(|_| true, everything).unwrap();
+    json!([
+        orders,
+        members,
+        dead_letters.value,
+        projections.counters().unwrap().value
+    ])
+    .to_string()
+}
+
+/// Waits until the server has dealt with this message of the stream.
+async fn until_read(server: &Server, sequence: u64) {
+    let started = std::time::Instant::now();
+    loop {
+        let stats = server.get("/v1/operate/log/stats").await.json;
+        let read = stats["checkpoint"]["sequence"].as_u64();
+        if read.is_some_and(|read| read >= sequence) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{stats}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_running_server_is_the_log_as_it_was_and_gives_the_same_projections() {
+    let files = tempfile::tempdir().unwrap();
+    let at = |name: &str| files.path().join(name);
+    let mut server = Server::start().await;
+    let address = format!("http://{}", server.address());
+    for (program, _) in PROGRAMS {
+        let toml = format!("samples/programs/{program}.toml");
+        done(&["program", "publish", &toml, "--server", &address]);
+    }
+
+    // Given a server that takes a day of sales in, when its log is copied meanwhile
+    let mut publishing = command(&["publish", DAY, "--nats", server.nats.url()])
+        .spawn()
+        .unwrap();
+    until_read(&server, 100).await;
+    let during = at("during.ndjson");
+    done(&["log", "export", text(&during), "--server", &address]);
+    assert!(publishing.wait().unwrap().success());
+    until_read(&server, day().lines().count() as u64).await;
+    server.kill();
+
+    // Then it is the beginning of what the log became.
+    let data_dir = server.data_dir();
+    let whole = done(&["log", "export", "--offline", "--data-dir", text(&data_dir)]);
+    let during_text = fs::read_to_string(&during).unwrap();
+    let (during_records, whole_records) = (records(&during_text), records(&whole));
+    assert!(during_records.len() >= 100, "{}", during_records.len());
+    assert_eq!(
+        during_records,
+        &whole_records[..during_records.len()],
+        "the copy is no beginning of the log"
+    );
+    let imported = at("imported-during");
+    done(&[
+        "log",
+        "import",
+        text(&during),
+        "--data-dir",
+        text(&imported),
+    ]);
+
+    // And the log that is made of a copy of all of it says the same about everything.
+    let whole_file = at("whole.ndjson");
+    fs::write(&whole_file, &whole).unwrap();
+    let copy = at("copy");
+    let import = [
+        "log",
+        "import",
+        text(&whole_file),
+        "--data-dir",
+        text(&copy),
+    ];
+    let said: Value =
+        serde_json::from_str(&done(&[&import[..], &["--output", "json"]].concat())).unwrap();
+    let verify = |data_dir: &Path| -> Value {
+        let verify = ["log", "verify", "--data-dir", text(data_dir)];
+        serde_json::from_str(&done(&[&verify[..], &["--output", "json"]].concat())).unwrap()
+    };
+    let (of_original, of_copy) = (verify(&data_dir), verify(&copy));
+    assert_eq!(of_copy["digest"], of_original["digest"]);
+    assert_ne!(of_copy["logId"], of_original["logId"]);
+    assert_eq!(said["exportedLogId"], of_original["logId"]);
+    assert_eq!(projected(&copy), projected(&data_dir));
+    let again = done(&["log", "export", "--offline", "--data-dir", text(&copy)]);
+    assert_eq!(records(&again), whole_records);
+}
+
+#[test]
+fn an_import_is_all_or_nothing() {
+    let files = tempfile::tempdir().unwrap();
+    let export = small_export(files.path(), 40);
+    let whole = fs::read_to_string(&export).unwrap();
+    let data_dir = files.path().join("data");
+    let import = [
+        "log",
+        "import",
+        text(&export),
+        "--data-dir",
+        text(&data_dir),
+    ];
+
+    let lines: Vec<&str> = whole.lines().collect();
+    fs::write(&export, lines[..30].join("\n")).unwrap();
+    let said = failed(&import);
+    assert!(
+        said.contains("the export ends after line 30") && said.contains("nothing was imported"),
+        "{said}"
+    );
+    fs::write(
+        &export,
+        whole.replace("\"position\":\"25\"", "\"position\":\"26\""),
+    )
+    .unwrap();
+    let said = failed(&import);
+    assert!(said.contains("line 26 of the export is wrong"), "{said}");
+    assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 0);
+
+    // What a killed import left behind is in nobody's way.
+    let unfinished = data_dir.join("log.importing");
+    drop(SledLog::open(&unfinished).unwrap());
+    fs::write(&export, &whole).unwrap();
+    let said = done(&import);
+    assert!(said.starts_with("40 records imported"), "{said}");
+    let names: Vec<_> = fs::read_dir(&data_dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["log"]);
+
+    let said = failed(&import);
+    assert!(said.contains("an import never changes one"), "{said}");
+}
+
+#[test]
+fn an_export_gets_its_name_once_it_is_whole() {
+    let files = tempfile::tempdir().unwrap();
+    let export = small_export(files.path(), 3);
+    let data_dir = files.path().join("data");
+    done(&[
+        "log",
+        "import",
+        text(&export),
+        "--data-dir",
+        text(&data_dir),
+    ]);
+    let offline = ["--offline", "--data-dir", text(&data_dir)];
+
+    let copy = files.path().join("copy.ndjson");
+    let said = done(&[&["log", "export", text(&copy)][..], &offline].concat());
+    assert!(said.starts_with("3 records exported to"), "{said}");
+    let said = failed(&[&["log", "export", text(&copy)][..], &offline].concat());
+    assert!(said.contains("is there already"), "{said}");
+    let nowhere = ["--offline", "--data-dir", "/nowhere"];
+    let other = files.path().join("other.ndjson");
+    let said = failed(&[&["log", "export", text(&other)][..], &nowhere].concat());
+    assert!(said.contains("there is no event log in /nowhere"), "{said}");
+    let mut names: Vec<_> = fs::read_dir(files.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["copy.ndjson", "data", "small.ndjson"]);
+}
+
+/// Damage to a file: the byte at a place flipped, or everything from there on cut off.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Flip,
+    Cut,
+}
+
+#[test]
+fn damage_to_any_file_is_found_or_changes_nothing() {
+    let files = tempfile::tempdir().unwrap();
+    let export = small_export(files.path(), 2_000);
+    let sound = files.path().join("sound");
+    done(&["log", "import", text(&export), "--data-dir", text(&sound)]);
+    let expected = fs::read_to_string(&export).unwrap();
+    let expected = records(&expected);
+
+    let mut found = Vec::new();
+    for entry in fs::read_dir(sound.join("log")).unwrap() {
+        let entry = entry.unwrap();
+        if !entry.metadata().unwrap().is_file() {
+            continue;
+        }
+        let bytes = fs::read(entry.path()).unwrap();
+        for (damage, number) in [Damage::Flip, Damage::Cut]
+            .into_iter()
+            .flat_map(|damage| (0..10).map(move |number| (damage, number)))
+        {
+            // An odd step, so that the places fall into all parts of what sled keeps.
+            let place = bytes.len() * (2 * number + 1) / 21;
+            let Some(&byte) = bytes.get(place) else {
+                continue;
+            };
+            let data_dir = files.path().join("damaged");
+            let _ = fs::remove_dir_all(&data_dir);
+            copy_directory(&sound.join("log"), &data_dir.join("log"));
+            let mut damaged = bytes.clone();
+            match damage {
+                Damage::Flip => damaged[place] = byte ^ 0x20,
+                Damage::Cut => damaged.truncate(place),
+            }
+            fs::write(data_dir.join("log").join(entry.file_name()), damaged).unwrap();
+
+            let place = format!("{damage:?} {:?} at {place}", entry.file_name());
+            let verify = farelog(&[
+                "log",
+                "verify",
+                "--output",
+                "json",
+                "--data-dir",
+                text(&data_dir),
+            ]);
+            match verify.status.code() {
+                Some(0) => {
+                    let export = ["log", "export", "--offline", "--data-dir", text(&data_dir)];
+                    assert!(records(&done(&export)) == expected, "{place}: other data");
+                }
+                Some(1) => {
+                    let said = said(&verify);
+                    assert!(
+                        said.starts_with("farelog: the event log"),
+                        "{place}: {said}"
+                    );
+                    assert!(!said.contains("panicked"), "{place}: {said}");
+                    found.push(serde_json::from_slice::<Value>(&verify.stdout).unwrap_or_default());
+                }
+                other => panic!("{place}: {other:?}, {}", said(&verify)),
+            }
+        }
+    }
+    let named = |finding: &Value| {
+        finding["firstBadPosition"]
+            .as_u64()
+            .is_some_and(|at| at > 0)
+    };
+    assert!(
+        found.iter().any(named),
+        "no damage was named by its position: {found:?}"
+    );
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.metadata().unwrap().is_dir() {
+            copy_directory(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
