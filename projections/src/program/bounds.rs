@@ -109,11 +109,23 @@ impl Rewriting {
 
     /// `text.matches("…")` or `matches(text, "…")`, with the pattern compiled once and for all.
     fn matches(&mut self, id: u64, of: CallExpr) -> Expr {
-        let mut operands = of.target.into_iter().map(|target| *target).chain(of.args);
-        let (Some(subject), Some(pattern)) = (operands.next(), operands.next()) else {
+        let operands: Vec<IdedExpr> = of
+            .target
+            .into_iter()
+            .map(|target| *target)
+            .chain(of.args)
+            .collect();
+        let Ok([mut subject, pattern]) = <[IdedExpr; 2]>::try_from(operands) else {
+            // What stands here instead is never run: the expression is refused.
+            self.bad_pattern.get_or_insert_with(|| BadPattern {
+                node: id,
+                sentence: "`matches` takes a text and a pattern, like \
+                           line.userType.matches(\"^ADULT$\")"
+                    .to_owned(),
+            });
             return Expr::Unspecified;
         };
-        let mut subject = self.node(subject);
+        subject = self.node(subject);
         each(&mut subject);
         let source = match &pattern.expr {
             Expr::Literal(LiteralValue::String(source)) => Some(source.inner()),

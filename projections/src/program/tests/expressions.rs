@@ -296,9 +296,21 @@ fn patterns_are_literals_and_regular_expressions() {
             ],
         ),
         (
+            "amount = '1'\nwhen = 'matches()'",
+            &[
+                "pointDefinitions[0].when: `matches` takes a text and a pattern, like line.userType.matches(\"^ADULT$\") (line 11, column 16)",
+            ],
+        ),
+        (
+            "amount = '1'\nwhen = 'line.userType.matches(\"A\", \"B\")'",
+            &[
+                "pointDefinitions[0].when: `matches` takes a text and a pattern, like line.userType.matches(\"^ADULT$\") (line 11, column 30)",
+            ],
+        ),
+        (
             "amount = '1'\nwhen = 'line.userType.matches(\"(\")'",
             &[
-                "pointDefinitions[0].when: the pattern is no regular expression: unclosed group (line 11, column 31)",
+                "pointDefinitions[0].when: the pattern is no regular expression: unclosed group (line 11, column 30)",
             ],
         ),
         (
