@@ -16,7 +16,7 @@ use tower::Service as _;
 
 use crate::assembly::{Assembly, LOG_DIRECTORY};
 use crate::cli::exit::Failure;
-use crate::http::{self, Health, RateLimits, Server};
+use crate::http::{self, Health, Server};
 use crate::outbox::{OutboxState, OutboxStatus};
 use crate::telemetry;
 
@@ -63,7 +63,6 @@ impl Offline {
         let server = Server::new(
             engine,
             Health::new(status, outbox, head.position),
-            RateLimits::default(),
             telemetry::no_metrics(),
             "",
         );

@@ -7,7 +7,7 @@ mod public_url;
 mod settings;
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,7 +17,6 @@ pub use nats::NatsChoice;
 pub use settings::{LogFormat, Settings};
 
 use crate::cli::exit::Failure;
-use crate::http::RateLimits;
 use crate::outbox::{self, OutboxOptions};
 use listen::ListenAddress;
 use public_url::PublicUrl;
@@ -67,8 +66,6 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_filter: String,
-    /// Each caller's share of requests.
-    pub rate_limits: RateLimits,
     /// Connections that are open at a time.
     pub connections_max: NonZeroUsize,
 }
@@ -88,8 +85,6 @@ impl Config {
 
     fn resolve(settings: Settings) -> Result<Self, Failure> {
         let listen = settings.listen.unwrap_or_default();
-        let defaults = RateLimits::default();
-        let per_minute = |set: Option<NonZeroU32>, default| set.unwrap_or(default);
         Ok(Self {
             nats: settings.nats.unwrap_or_default(),
             nats_port: settings.nats_port,
@@ -112,17 +107,6 @@ impl Config {
             log_filter: settings
                 .log_filter
                 .unwrap_or_else(|| "info,async_nats=warn".to_owned()),
-            rate_limits: RateLimits {
-                named_per_minute: per_minute(
-                    settings.named_requests_per_minute,
-                    defaults.named_per_minute,
-                ),
-                unnamed_per_minute: per_minute(
-                    settings.unnamed_requests_per_minute,
-                    defaults.unnamed_per_minute,
-                ),
-                require_name: settings.require_client_name.unwrap_or(false),
-            },
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
         })
     }
@@ -182,7 +166,6 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("./farelog-data"));
         assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.stream, "ORDERS");
-        assert_eq!(config.rate_limits, RateLimits::default());
         assert!(!config.adopt_stream);
     }
 
@@ -230,11 +213,6 @@ mod tests {
     #[test]
     fn a_switch_is_on_when_named() {
         assert!(load(&["--adopt-stream"]).unwrap().adopt_stream);
-        assert!(
-            load(&["--require-client-name"])
-                .unwrap()
-                .rate_limits
-                .require_name
-        );
+        assert!(load(&["--nats-sync-always"]).unwrap().nats_sync_always);
     }
 }

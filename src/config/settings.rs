@@ -1,6 +1,6 @@
 //! The settings by name, each perhaps not set.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -86,16 +86,6 @@ settings! {
     /// Which log lines are written, for example `info,farelog_events=debug` [default: info,async_nats=warn]
     #[arg(long, env = "FARELOG_LOG_FILTER", value_name = "DIRECTIVES")]
     log_filter: String,
-    /// Requests a minute for each caller that names itself [default: 600]
-    #[arg(long, env = "FARELOG_NAMED_REQUESTS_PER_MINUTE", value_name = "N")]
-    named_requests_per_minute: NonZeroU32,
-    /// Requests a minute for all callers together that don't [default: 30]
-    #[arg(long, env = "FARELOG_UNNAMED_REQUESTS_PER_MINUTE", value_name = "N")]
-    unnamed_requests_per_minute: NonZeroU32,
-    /// Refuse callers that don't name themselves
-    #[arg(long, env = "FARELOG_REQUIRE_CLIENT_NAME", num_args = 0..=1, require_equals = true,
-        default_missing_value = "true", value_name = "BOOL")]
-    require_client_name: bool,
     /// Connections that are open at a time [default: 1024]
     #[arg(long, env = "FARELOG_CONNECTIONS_MAX", value_name = "N")]
     connections_max: NonZeroUsize,

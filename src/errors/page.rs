@@ -74,12 +74,18 @@ fn marked_up(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::errors;
 
     #[test]
     fn a_page_is_escaped_and_marks_code() {
-        let page = html(&errors::CLIENT_NAME_REQUIRED);
-        assert!(page.contains("<code>ET-Client-Name: &lt;company&gt;-&lt;application&gt;</code>"));
+        let page = html(&ErrorCode {
+            code: "any",
+            status: Some(400),
+            title: "Any",
+            meaning: "The header `Name: <one>` is missing.",
+            remedy: "Ask A & B.",
+        });
+        assert!(page.contains("<code>Name: &lt;one&gt;</code>"));
+        assert!(page.contains("A &amp; B"));
         assert!(page.contains("HTTP status 400."));
     }
 

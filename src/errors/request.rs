@@ -8,9 +8,6 @@ codes! { REQUEST_CODES;
          The member `errors` names each with its field, a message and a code of its own.",
         "Correct the fields that `errors` names. Unknown parameters and fields are refused rather than ignored, so \
          look for misspellings first; /openapi.json lists what each operation takes.";
-    CLIENT_NAME_REQUIRED = "client-name-required", Some(400), "The caller did not name itself",
-        "This server is configured to refuse callers without an `ET-Client-Name` header.",
-        "Send `ET-Client-Name: <company>-<application>`, for example `ET-Client-Name: acme-ticketshop`.";
     CROSS_ORIGIN = "cross-origin", Some(403), "A web page of another origin asked for a change",
         "A browser sent the request for a page that is not of this server. The interface knows no passwords, so a page \
          that happens to be open must not be able to change anything.",
@@ -38,11 +35,6 @@ codes! { REQUEST_CODES;
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", Some(415), "The body is in a form that is not understood",
         "The header `Content-Type` names a form that this operation does not read.",
         "Send `Content-Type: application/json`; a program may be published as `application/toml` too.";
-    RATE_LIMITED = "rate-limited", Some(429), "Too many requests",
-        "The caller made more requests in a minute than its share. Callers without an `ET-Client-Name` header all \
-         share one small allowance.",
-        "Wait as many seconds as `Retry-After` says. If the header `ET-Client-Name` was missing, send it: named \
-         callers have an allowance of their own.";
     INTERNAL_ERROR = "internal-error", Some(500), "The server failed",
         "Something went wrong within the server. The cause is in its log, under the correlation id of this answer.",
         "Try again once. If it stays, give the operator of the server the `correlationId`.";

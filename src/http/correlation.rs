@@ -13,6 +13,7 @@ use farelog_events::envelope::CORRELATION_ID_BYTES_MAX;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::client_name::client_name;
 use super::problem::{self, Occurrence, Problem};
 use super::state::Server;
 
@@ -79,7 +80,8 @@ pub async fn correlate(State(server): State<Server>, mut request: Request, next:
         .map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
     request.extensions_mut().insert(correlation_id.clone());
     // No query and no body: they may hold a customer's id.
-    let span = tracing::info_span!("request", %correlation_id, %method, path);
+    let client = client_name(request.headers());
+    let span = tracing::info_span!("request", %correlation_id, client, %method, path);
     async {
         let response = next.run(request).await;
         let code = response

@@ -4,13 +4,14 @@
 //! - [`problem`]: errors as they are answered; [`crate::errors`] is the catalogue of their codes.
 //! - [`correlation`]: the correlation id, the log line and the figures of each request.
 //! - [`position`]: how far an answer is, and waiting for more.
-//! - [`rate`]: each caller's share. [`query`], [`path`], [`body`]: what is read of a request, and how it is refused.
+//! - [`query`], [`path`], [`body`]: what is read of a request, and how it is refused.
 //! - [`openapi`]: the description of it all.
 //!
 //! There are no rules here: handlers read a request, have the engine ask or decide, and answer.
 
 mod body;
 mod caller;
+mod client_name;
 mod correlation;
 mod dead_letters;
 mod deprecation;
@@ -31,7 +32,6 @@ mod position;
 mod problem;
 mod programs;
 mod query;
-mod rate;
 mod registration;
 mod schema;
 mod state;
@@ -55,7 +55,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use health::Health;
-pub use rate::RateLimits;
 pub use state::Server;
 
 use crate::errors;
@@ -67,9 +66,7 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {
     correlation::describe_metrics();
-    rate::describe_metrics();
-    let limited = limited().layer(from_fn_with_state(server.clone(), rate::limit));
-    let (router, description) = described(limited.merge(free()));
+    let (router, description) = described(operations());
     // A description that is built from constants; it can't fail to become JSON, and a test reads it.
     let json = description.to_json().unwrap_or_default();
     layered(router, server).layer(Extension(docs::OpenApiJson(Arc::from(json))))
@@ -103,8 +100,8 @@ fn layered(operations: Router<Server>, server: Server) -> Router {
         .with_state(server)
 }
 
-/// Operations whose callers are held to their share.
-fn limited() -> OpenApiRouter<Server> {
+/// All operations.
+fn operations() -> OpenApiRouter<Server> {
     #[expect(
         deprecated,
         reason = "operations 5 and 6 are served for as long as they have callers"
@@ -134,11 +131,6 @@ fn limited() -> OpenApiRouter<Server> {
         .routes(routes!(operate::log_stats))
         .routes(routes!(export::export))
         .routes(routes!(registration::revoke))
-}
-
-/// Operations that are free: whoever looks after the server must always get through.
-fn free() -> OpenApiRouter<Server> {
-    OpenApiRouter::new()
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -33,7 +33,7 @@ lists all codes.
 
 **Repeating a request** that changes something never does it twice, so after a timeout it may simply be sent again.
 
-**Callers** name themselves with `ET-Client-Name: <company>-<application>`; all who don't share a small allowance.";
+**Callers** may name themselves with `ET-Client-Name: <company>-<application>`; the name goes into the server's log.";
 
 /// The description without its paths, which the router adds.
 #[derive(OpenApi)]
@@ -63,7 +63,7 @@ pub struct CommonParts;
 impl Modify for CommonParts {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut openapi.paths.paths {
-            let is_limited = is_limited(path);
+            let reads_projections = reads_projections(path);
             let operations = [
                 &mut item.get,
                 &mut item.put,
@@ -72,20 +72,20 @@ impl Modify for CommonParts {
                 &mut item.patch,
             ];
             for operation in operations.into_iter().flatten() {
-                complete(operation, is_limited);
+                complete(operation, reads_projections);
             }
         }
     }
 }
 
-/// Whether callers are held to their share at this path: health, figures and descriptions are free.
-fn is_limited(path: &str) -> bool {
+/// Whether the answer tells of events: health, figures and descriptions are about the server itself.
+fn reads_projections(path: &str) -> bool {
     !["/health/", "/metrics", "/openapi.json", "/docs/"]
         .iter()
-        .any(|free| path.starts_with(free))
+        .any(|own| path.starts_with(own))
 }
 
-fn complete(operation: &mut Operation, is_limited: bool) {
+fn complete(operation: &mut Operation, reads_projections: bool) {
     let waits = operation.responses.responses.contains_key("504");
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(header_parameter(
@@ -93,12 +93,10 @@ fn complete(operation: &mut Operation, is_limited: bool) {
         "Connects the request with all that it causes; made when absent or unfit (more than 256 characters, or others \
          than visible ASCII)",
     ));
-    if is_limited {
-        parameters.push(header_parameter(
-            "ET-Client-Name",
-            "Who calls, `<company>-<application>`; a name of another form is taken for none",
-        ));
-    }
+    parameters.push(header_parameter(
+        "ET-Client-Name",
+        "Who calls, `<company>-<application>`; a name of another form is taken for none",
+    ));
     if operation
         .tags
         .iter()
@@ -122,20 +120,17 @@ fn complete(operation: &mut Operation, is_limited: bool) {
     let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     for (status, description) in COMMON_ERRORS {
-        if (*status != "429" || is_limited) && (*status != "415" || has_body) {
+        if *status != "415" || has_body {
             responses
                 .entry((*status).to_owned())
                 .or_insert_with(|| RefOr::T(Response::new(*description)));
         }
     }
-    if is_limited && let Some(RefOr::T(response)) = responses.get_mut("400") {
-        response.description.push_str(", `client-name-required`");
-    }
     let is_deprecated = operation.deprecated.is_some();
     for (status, response) in responses.iter_mut() {
         if let RefOr::T(response) = response {
             let taken = std::mem::take(response);
-            *response = with_common_parts(taken, status, is_limited, is_deprecated);
+            *response = with_common_parts(taken, status, reads_projections, is_deprecated);
         }
     }
 }
@@ -148,10 +143,6 @@ const COMMON_ERRORS: &[(&str, &str)] = &[
     ("413", "`body-too-large`"),
     ("415", "`media-type-unsupported`"),
     ("421", "`host-unknown`"),
-    (
-        "429",
-        "`rate-limited`; `Retry-After` says how many seconds to wait",
-    ),
     ("500", "`internal-error`"),
     ("503", "`service-unavailable`"),
 ];
@@ -170,9 +161,6 @@ fn with_common_parts(
             "Farelog-Position",
             "The log position that the answer reflects",
         );
-    }
-    if status == "429" {
-        headers.insert("Retry-After", "Seconds until the next request may be made");
     }
     if is_deprecated {
         headers.insert("Deprecation", "Since when it is deprecated (RFC 9745)");

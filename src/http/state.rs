@@ -8,7 +8,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::health::Health;
 use super::problem::Problem;
-use super::rate::{RateLimiter, RateLimits};
 use crate::engine::{Engine, EngineError};
 use crate::errors;
 
@@ -19,7 +18,6 @@ pub struct Server(Arc<Parts>);
 struct Parts {
     engine: Engine,
     health: Health,
-    rate_limiter: RateLimiter,
     metrics: PrometheusHandle,
     public_url: String,
 }
@@ -30,14 +28,12 @@ impl Server {
     pub fn new(
         engine: Engine,
         health: Health,
-        rate_limits: RateLimits,
         metrics: PrometheusHandle,
         public_url: &str,
     ) -> Self {
         Self(Arc::new(Parts {
             engine,
             health,
-            rate_limiter: RateLimiter::new(rate_limits),
             metrics,
             public_url: public_url.trim_end_matches('/').to_owned(),
         }))
@@ -61,11 +57,6 @@ impl Server {
     /// How the server is.
     pub fn health(&self) -> &Health {
         &self.0.health
-    }
-
-    /// What is left of each caller's share.
-    pub fn rate_limiter(&self) -> &RateLimiter {
-        &self.0.rate_limiter
     }
 
     /// The figures for Prometheus.

@@ -95,13 +95,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         },
     );
     let health = Health::new(ingestion.status(), outbox.status(), engine.catch_up_to());
-    let server = Server::new(
-        engine.clone(),
-        health,
-        config.rate_limits,
-        metrics,
-        config.public_url.as_str(),
-    );
+    let server = Server::new(engine.clone(), health, metrics, config.public_url.as_str());
     let address = AddressFile::write(&config.data_dir, listener.local_addr().map_err(failed)?)?;
     let (stop, stopped) = oneshot::channel();
     let http = tokio::spawn(listener::serve(

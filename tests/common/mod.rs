@@ -101,7 +101,6 @@ impl Server {
         command
             .arg("serve")
             .args(["--nats", self.nats.url(), "--listen", "127.0.0.1:0"])
-            .args(["--named-requests-per-minute", "1000000"])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(&self.arguments);

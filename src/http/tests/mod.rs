@@ -16,8 +16,6 @@ mod registration;
 mod request;
 mod transactions;
 
-use std::num::NonZeroU32;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, header};
@@ -31,7 +29,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{Health, RateLimits, Server, router};
+use super::{Health, Server, router};
 use crate::assembly::Assembly;
 use crate::outbox::{OutboxState, OutboxStatus};
 use conformance::Conformance;
@@ -88,15 +86,6 @@ impl Answer {
 
 impl Site {
     fn open() -> Self {
-        let plenty = NonZeroU32::new(1_000_000).unwrap();
-        Self::with(RateLimits {
-            named_per_minute: plenty,
-            unnamed_per_minute: plenty,
-            require_name: false,
-        })
-    }
-
-    fn with(limits: RateLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let assembly = Assembly::open(directory.path()).unwrap();
         let (ingestion, status) = watch::channel(IngestStatus {
@@ -112,7 +101,7 @@ impl Site {
         let engine = assembly.engine().clone();
         let health = Health::new(status, outbox, engine.catch_up_to());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = Server::new(engine, health, limits, metrics, "");
+        let server = Server::new(engine, health, metrics, "");
         Self {
             router: router(server.clone()),
             server,
