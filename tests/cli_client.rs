@@ -249,6 +249,22 @@ async fn a_dead_letter_that_stays_ends_with_3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_retry_of_all_did_not_come_to_is_shown() {
+    let server = Stub::answering(200, &[], r#"{"taken":1200,"refused":3,"left":4500}"#).await;
+    let output = server.run(&["dead-letters", "retry", "--all"]).await;
+
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stdout(&output),
+        "1,200 dead letters taken in, 3 stay, 4,500 left to try\n"
+    );
+    assert_eq!(
+        stderr(&output),
+        "farelog: 4,500 dead letters were not tried yet; run the command again to go on\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_is_part_of_the_path_whatever_characters_it_has() {
     let server = Stub::answering(
         404,

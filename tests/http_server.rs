@@ -102,7 +102,8 @@ async fn a_request_is_followed_through_log_and_events_without_what_is_personal()
         .collect();
     assert_eq!(caused, ["DeferredRegistrationAccepted"]);
     let log = server.stderr();
-    assert!(log.contains("correlation_id=visit-42"), "{log}");
+    let span = "request{correlation_id=visit-42 client=\"farelog-tests\" method=POST";
+    assert!(log.contains(span), "{log}");
     assert!(!log.contains("PERSON-1"), "{log}");
     let metrics = server.get("/metrics").await;
     assert!(
@@ -110,6 +111,48 @@ async fn a_request_is_followed_through_log_and_events_without_what_is_personal()
         "{}",
         metrics.text
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_retry_and_a_discard_at_once_one_is_done_and_the_other_told() {
+    let server = Server::start().await;
+    let jetstream = server.nats.jetstream().await;
+    let mut sequence = 0;
+    for number in 1..=20 {
+        let enrolment = json!({
+            "specversion": "1.0", "id": format!("E{number}"), "source": "/tests", "type": "MemberEnrolled",
+            "time": "2026-01-15T08:00:00Z",
+            "data": { "programId": 11, "customerId": format!("C{number}") },
+        });
+        let published = jetstream.publish("members.any", enrolment.to_string().into());
+        sequence = published.await.unwrap().await.unwrap().sequence;
+    }
+    let letters = "/v1/operate/dead-letters";
+    let open = format!("{letters}?minStreamSequence={sequence}&perPage=100");
+    let open = server.get(&open).await;
+    server.publish_program(11, PER_TEN).await;
+    let mut taken = 0;
+    for letter in open.json["items"].as_array().unwrap() {
+        let number = &letter["number"];
+        let (retry, discard) = (
+            format!("{letters}/{number}/retry"),
+            format!("{letters}/{number}/discard"),
+        );
+        let (retried, discarded) = tokio::join!(server.act(&retry), server.act(&discard));
+        let (told, state) = match retried.status {
+            200 => (discarded, "RETRIED"),
+            _ => (retried, "DISCARDED"),
+        };
+        assert_eq!((told.status, told.code()), (409, "dead-letter-settled"));
+        let letter = server.get(&format!("{letters}/{number}")).await;
+        assert_eq!(letter.json["state"], state);
+        taken += u64::from(state == "RETRIED");
+    }
+    let members = server.get("/personalisation/v1/programs/11/members").await;
+    assert_eq!(members.json["totalItems"], taken);
+    // Twenty dead letters, the program, twenty settlements, and the event of each that was taken in.
+    let stats = server.get("/v1/operate/log/stats").await;
+    assert_eq!(stats.json["lastPosition"], 41 + taken);
 }
 
 #[tokio::test]

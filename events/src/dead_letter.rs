@@ -106,3 +106,11 @@ pub struct DeadLetterSettled {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
 }
+
+impl DeadLetterSettled {
+    /// The id of the event that says so, the same whatever became of the dead letter: the first such event in the log
+    /// is the only one, so a dead letter can't be taken in and discarded both.
+    pub fn event_id(&self) -> Box<str> {
+        format!("dead-letter-settled:{}", self.number).into()
+    }
+}

@@ -249,9 +249,10 @@ async fn retry_all(args: &ServerArgs) -> Result<(), Failure> {
     match args.output {
         Output::Json => output::print(&reply.body)?,
         Output::Table => output::print(&format!(
-            "{} taken in, {} stay",
+            "{} taken in, {} stay, {} left to try",
             output::counted(taken, "dead letter", "dead letters"),
-            output::grouped(refused)
+            output::grouped(refused),
+            output::grouped(left)
         ))?,
     }
     if left > 0 {

@@ -187,8 +187,14 @@ pub async fn retry(
     let number: Position = path.get("number")?;
     let (_, summary, letter) = recorded(&server, number).await?;
     expect_open(&summary)?;
-    let retried = try_again(&server, &correlation_id, number, letter).await?;
-    Ok(as_it_stands(&server, retried))
+    if let Some(retried) = try_again(&server, &correlation_id, number, letter).await? {
+        return Ok(as_it_stands(&server, retried));
+    }
+    let (_, settled, _) = recorded(&server, number).await?;
+    expect_open(&settled)?;
+    Err(Problem::internal(&format_args!(
+        "the log says that dead letter {number} is settled, the projections that it is open"
+    )))
 }
 
 /// Tries to take all open dead letters in again, oldest first
@@ -241,12 +247,12 @@ pub async fn retry_all(
             }
             untried = untried.saturating_sub(1);
             let (_, _, letter) = recorded(&server, number).await?;
-            match try_again(&server, &correlation_id, number, letter)
-                .await?
-                .outcome
-            {
-                RetryOutcome::TakenIn | RetryOutcome::Repeat => all.taken += 1,
-                RetryOutcome::Refused => all.refused += 1,
+            let retried = try_again(&server, &correlation_id, number, letter).await?;
+            match retried.map(|retried| retried.outcome) {
+                Some(RetryOutcome::TakenIn | RetryOutcome::Repeat) => all.taken += 1,
+                Some(RetryOutcome::Refused) => all.refused += 1,
+                // Somebody else settled it meanwhile, and counts it.
+                None => {}
             }
         }
     }
@@ -348,12 +354,13 @@ async fn recorded(
     found.ok_or_else(|| unknown_dead_letter(number))
 }
 
+/// Hands a dead letter to the writer. `None` where it was settled since it was looked at; the projections know how.
 async fn try_again(
     server: &Server,
     correlation_id: &CorrelationId,
     number: Position,
     letter: DeadLetter,
-) -> Result<Retried, Problem> {
+) -> Result<Option<Retried>, Problem> {
     let data = DeadLetterSettled {
         number,
         order_id: letter.order_id,
@@ -366,16 +373,17 @@ async fn try_again(
     let (outcome, detail) = match server.engine().retry(letter.message, settled).await {
         Ok(TakenIn::Appended) => (RetryOutcome::TakenIn, None),
         Ok(TakenIn::Repeat) => (RetryOutcome::Repeat, None),
+        Ok(TakenIn::Settled) => return Ok(None),
         Err(EngineError::Writer(WriterError::Refused(refused))) => {
             (RetryOutcome::Refused, Some(refused.detail))
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Retried {
+    Ok(Some(Retried {
         number,
         outcome,
         detail,
-    })
+    }))
 }
 
 /// The event that settles a dead letter. Its identity is the dead letter's, so that one is settled once.
@@ -387,7 +395,7 @@ fn settlement(
 ) -> Result<farelog_events::event::NewEvent, Problem> {
     let about = data.order_id.clone().map_or(About::Nothing, About::Order);
     let mut event = own_event(kind, about, data, moment, correlation_id)?;
-    event.id = format!("{kind}:{}", data.number).into();
+    event.id = data.event_id();
     Ok(event)
 }
 

@@ -179,6 +179,10 @@ impl Committer {
     ) {
         let Arrival { message, content } = arrival;
         let taken_in = self.commit_alone(Utc::now(), |draft| {
+            // First of all: what was discarded stays out, even by a retry that was under way before.
+            if draft.has(&settled)? {
+                return Ok(TakenIn::Settled);
+            }
             let event = content.map_err(|dead_letter| {
                 Rejected::Refused(Refused {
                     reason: dead_letter.reason,
@@ -186,7 +190,7 @@ impl Committer {
                 })
             })?;
             let is_new = draft.record(event, Some(&message))?;
-            draft.settle(settled)?;
+            draft.settle(settled);
             Ok(if is_new {
                 TakenIn::Appended
             } else {

@@ -116,12 +116,15 @@ impl<'a> Draft<'a> {
         Ok(is_new)
     }
 
-    /// Records what became of something, once: whatever the first record of it said stands.
-    pub(super) fn settle(&mut self, event: NewEvent) -> Result<(), Rejected> {
-        if let Standing::New = self.standing(&event, None)? {
-            self.push(event, None);
-        }
-        Ok(())
+    /// Whether the log, or the batch so far, has an event with this one's identity, whatever it says.
+    pub(super) fn has(&self, event: &NewEvent) -> Result<bool, LogError> {
+        Ok(!matches!(self.standing(event, None)?, Standing::New))
+    }
+
+    /// Records what became of something. It is not put to admission, for it is farelog's own word; that there is none
+    /// yet is for [`has`](Self::has) to say.
+    pub(super) fn settle(&mut self, event: NewEvent) {
+        self.push(event, None);
     }
 
     /// Gives the batch up: what was admitted is taken back.

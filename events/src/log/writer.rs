@@ -89,6 +89,8 @@ pub enum TakenIn {
     Appended,
     /// Its event had come by another way meanwhile.
     Repeat,
+    /// Not at all: it was taken in or discarded before, and that stands.
+    Settled,
 }
 
 /// What a decision wants recorded, and what it answers.
@@ -226,7 +228,8 @@ impl LogWriter {
     }
 
     /// Tries a dead letter again. With its event, in one batch, `settled` is appended, which says so
-    /// (`DeadLetterRetried`); where the event had come by another way meanwhile, `settled` alone.
+    /// (`DeadLetterRetried`); where the event had come by another way meanwhile, `settled` alone; and nothing where the
+    /// log has an event with the identity of `settled`, whatever that one says.
     ///
     /// # Errors
     /// [`WriterError::Refused`] where the event still can't be taken in: nothing is appended, the dead letter stays.

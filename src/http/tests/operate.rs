@@ -1,8 +1,13 @@
 //! Operation 17: dead letters and figures.
 
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use farelog_events::log::writer::Decision;
 use serde_json::json;
 
 use super::{PER_TEN, Site, sale};
+use crate::http::problem::Problem;
 
 const DEAD_LETTERS: &str = "/v1/operate/dead-letters";
 
@@ -110,6 +115,48 @@ async fn a_dead_letter_can_be_given_up() {
     site.act(&format!("{DEAD_LETTERS}/3/retry")).await;
     let answer = site.act(&format!("{DEAD_LETTERS}/3/discard")).await;
     assert_eq!((answer.status, answer.code()), (409, "dead-letter-settled"));
+}
+
+/// Both had been recorded once, where the retry had looked at the dead letter before the discard's turn came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_was_under_way_does_not_undo_a_discard() {
+    let mut site = Site::open();
+    site.arrive(&[enrolment(1)]).await;
+    site.publish_program(11, PER_TEN).await;
+    let (release, held) = channel::<()>();
+    let engine = site.server.engine().clone();
+    let busy = engine.decide(move |_, _| {
+        held.recv().unwrap();
+        Ok::<_, Problem>(Decision {
+            events: Vec::new(),
+            answer: (),
+        })
+    });
+    let (retry, discard) = (
+        format!("{DEAD_LETTERS}/1/retry"),
+        format!("{DEAD_LETTERS}/1/discard"),
+    );
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        release.send(()).unwrap();
+    };
+    let (busy, discarded, retried, ()) =
+        tokio::join!(biased; busy, site.act(&discard), site.act(&retry), release);
+    assert!(busy.is_ok());
+    assert_eq!(discarded.json["state"], "DISCARDED");
+    assert_eq!(
+        (retried.status, retried.code()),
+        (409, "dead-letter-settled")
+    );
+    assert!(
+        retried.json["detail"]
+            .as_str()
+            .unwrap()
+            .contains("was discarded")
+    );
+    let members = site.get("/personalisation/v1/programs/11/members").await;
+    assert_eq!(members.json["totalItems"], 0);
+    assert_eq!(site.server.log().head().position, 3);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::{
     Admission, Arrival, Decision, LogWriter, Receipt, Refused, RunningWriter, TakenIn, WriterError,
     WriterLimits,
 };
-use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
+use crate::dead_letter::{DeadLetter, DeadLetterReason, DeadLetterSettled, RawMessage};
 use crate::event::{About, EventData, EventKind, NewEvent, OWN_SOURCE};
 use crate::log::memory::MemoryLog;
 use crate::log::samples::{checkpoint, event};
@@ -156,11 +156,16 @@ fn with_data(order: &str, id: &str, data: &str) -> NewEvent {
     }
 }
 
-fn settled(number: u64) -> NewEvent {
+fn settled(kind: EventKind, number: u64) -> NewEvent {
+    let settled = DeadLetterSettled {
+        number,
+        order_id: None,
+    };
     NewEvent {
         source: OWN_SOURCE.into(),
-        id: format!("dead-letter-retried:{number}").into(),
-        event_type: EventKind::DeadLetterRetried.name().into(),
+        id: settled.event_id(),
+        event_type: kind.name().into(),
+        time: Utc::now(),
         about: About::Nothing,
         ..with_data("o", "", &format!(r#"{{"number":{number}}}"#))
     }
