@@ -310,7 +310,7 @@ fn patterns_are_literals_and_regular_expressions() {
         (
             "amount = '1'\nwhen = 'line.userType.matches(\"(\")'",
             &[
-                "pointDefinitions[0].when: the pattern is no regular expression: unclosed group (line 11, column 30)",
+                "pointDefinitions[0].when: the pattern is no regular expression: unclosed group (line 11, column 31)",
             ],
         ),
         (
