@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 pub use line::{LineError, Outgoing, from_line};
 
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
-use crate::event::{EventKind, FieldError, NewEvent, decode};
+use crate::event::{EventKind, FieldError, NewEvent, decode, OWN_SOURCE};
 use crate::log::writer::Arrival;
 use body::Body;
 use header::Mode;
@@ -98,6 +98,12 @@ impl Envelope<'_> {
             return Err(Unreadable::field(
                 &self.data_place,
                 "must be a JSON object, this is another JSON value",
+            ));
+        }
+        if self.source == OWN_SOURCE {
+            return Err(Unreadable::field(
+                "source",
+                "farelog stands for what farelog records itself; name your own",
             ));
         }
         json::check_everything(data)

@@ -62,6 +62,8 @@ fn what_cant_be_read_says_why_in_a_sentence() {
         (with("data", Some(r#"{"x":"\ud800"}"#)), Reason::MalformedField, "data: can't be read as JSON: unexpected end of hex escape at line 1 column 13".into()),
         // A type that is farelog's own.
         (with("type", Some("\"no.entur.DeferredRegistrationAccepted\"")), Reason::ReservedType, "type: DeferredRegistrationAccepted is recorded by farelog alone and not taken from others".into()),
+        // And its own source: with it an event could stand in the place of one that farelog records.
+        (with("source", Some("\"farelog\"")), Reason::MalformedField, "source: farelog stands for what farelog records itself; name your own".into()),
         // Domain events.
         (r#"{"type":"OrderConfirmed"}"#.into(), Reason::MalformedField, "event: is missing".into()),
         (r#"{"event":{"A":{}}}"#.into(), Reason::NoType, "type: is missing, so the event has no type".into()),
