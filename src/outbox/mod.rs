@@ -68,6 +68,8 @@ const AWAY_INTERVAL: Duration = Duration::from_millis(100);
 /// Wait after a failure, at first and at most; it doubles in between.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A failure is said again if there was none for this long.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often a stopped outbox looks whether it can go on after all.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -150,10 +152,11 @@ impl Outbox {
         let mut wait = BACKOFF_MIN;
         let mut last_said = String::new();
         loop {
-            let sent_before = self.status.borrow().sent;
+            let (started, sent_before) = (Instant::now(), self.status.borrow().sent);
             let Err(end) = self.session().await;
-            if self.status.borrow().sent > sent_before {
-                wait = BACKOFF_MIN;
+            let has_sent = self.status.borrow().sent > sent_before;
+            if started.elapsed() >= SAID_AGAIN_AFTER {
+                last_said.clear();
             }
             let sentence = end.to_string();
             let is_news = sentence != last_said;
@@ -164,8 +167,13 @@ impl Outbox {
                     }
                     counter!("farelog_outbox_failures_total").increment(1);
                     self.set_state(OutboxState::Retrying(sentence.clone()));
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(BACKOFF_MAX);
+                    // Where others write to the stream, some facts get through each time.
+                    if has_sent {
+                        wait = BACKOFF_MIN;
+                    } else {
+                        tokio::time::sleep(wait).await;
+                        wait = (wait * 2).min(BACKOFF_MAX);
+                    }
                 }
                 SessionEnd::Broken(outbox_break) => {
                     if is_news {
