@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 pub use line::{LineError, Outgoing, from_line};
 
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
-use crate::event::{EventKind, FieldError, NewEvent, decode, OWN_SOURCE};
+use crate::event::{EventKind, FieldError, NewEvent, OWN_SOURCE, decode};
 use crate::log::writer::Arrival;
 use body::Body;
 use header::Mode;
