@@ -22,10 +22,9 @@ lint: ## Checks format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-samples: ## Checks that the committed sample day is what its generator makes
+samples: tools ## Checks that the committed sample day is what its generator makes
 	python3 samples/generate.py --check
 
-tools: ## Installs what is missing (nats-server), and says what it can't install
+tools: ## Installs what is missing (nats-server, curl, python3), and says what it can't install
 	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
-	@for tool in curl python3; do command -v $$tool > /dev/null || { echo "$$tool is missing: install it" >&2; exit 1; }; done
-	@scripts/install-nats-server.sh
+	@scripts/install-missing.sh nats-server curl python3

@@ -86,7 +86,7 @@ impl Broker {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("nats-server is to be installed: scripts/install-nats-server.sh");
+            .expect("nats-server is to be installed: scripts/install-missing.sh nats-server");
         let ports_file = self.dir.join(format!("nats-server_{}.ports", process.id()));
         self.process = Some(process);
 
