@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint samples tools
+.PHONY: help run demo test measure lint fuzz samples tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,9 +18,24 @@ demo: tools ## Shows a day of sales from end to end and checks what it shows; KE
 test: tools samples ## Runs all tests
 	cargo test --workspace --locked --no-fail-fast
 
+measure: tools ## Measures the whole way with EVENTS=200000 events of the sample day
+	cargo build --release --locked
+	scripts/measure.sh $(EVENTS)
+
 lint: ## Checks format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+FUZZ_TARGETS := envelope record pack export_line expression program
+FUZZ_SECONDS ?= 60
+
+fuzz: ## Feeds made-up input to what reads input, FUZZ_SECONDS (60) for each target
+	@command -v cargo-fuzz > /dev/null || cargo install cargo-fuzz --locked
+	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
+	@for target in $(FUZZ_TARGETS); do \
+		cargo fuzz run --sanitizer none --target-dir target/fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
+	done
 
 samples: tools ## Checks that the committed sample day is what its generator makes
 	python3 samples/generate.py --check
