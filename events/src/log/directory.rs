@@ -13,6 +13,9 @@ const LOCK_FILE: &str = "farelog.lock";
 /// The file that sled keeps its data in.
 const DATABASE_FILE: &str = "db";
 
+/// The file that sled keeps the settings of its files in: text, and a CRC-32 of it. It writes the file once.
+const SETTINGS_FILE: &str = "conf";
+
 /// A directory that no other process has open. The lock goes with the value, or with the process.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -49,6 +52,7 @@ impl Directory {
         }
         let directory = Self { path, _lock: lock };
         directory.remove_unfinished_snapshots()?;
+        directory.remove_torn_settings()?;
         Ok(directory)
     }
 
@@ -74,9 +78,32 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes the directory's entries durable. sled syncs neither the files that it creates nor those that it renames
-    /// into place in it.
+    /// sled does not sync its settings, so a power cut in the first start can leave any part of them, and sled refuses
+    /// what it can't read, for good. Without the file it writes what it is told, which never changes: nothing is lost.
+    fn remove_torn_settings(&self) -> Result<(), LogError> {
+        let path = self.path.join(SETTINGS_FILE);
+        let settings = match fs::read(&path) {
+            Ok(settings) => settings,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
+        let is_whole = settings.split_last_chunk().is_some_and(|(text, check)| {
+            !text.is_empty() && crc32fast::hash(text) == u32::from_le_bytes(*check)
+        });
+        if is_whole {
+            Ok(())
+        } else {
+            fs::remove_file(&path).map_err(failed("remove", &path))
+        }
+    }
+
+    /// Makes durable what sled does not once the log is open: its settings, and the directory's entries, new ones as
+    /// well as those that it renamed into place.
     pub(super) fn sync(&self) -> Result<(), LogError> {
+        let settings = self.path.join(SETTINGS_FILE);
+        File::open(&settings)
+            .and_then(|file| file.sync_all())
+            .map_err(failed("sync", &settings))?;
         sync_directory(&self.path)
     }
 

@@ -8,6 +8,7 @@
 //! - Every value keeps a check over its bytes, and all records are chained by digests.
 //! - The directory is locked by this module before sled touches it.
 
+mod flusher;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::flusher::Flusher;
 pub use self::store::open_patiently;
 use self::store::{
-    Changes, make_durable, missing, open_store, read_index_key, store_failed, unpack,
+    Changes, abandon_after, make_durable, missing, open_store, read_index_key, store_failed, unpack,
 };
 pub use self::verify::Verified;
 use super::directory::{Directory, failed};
@@ -57,6 +59,7 @@ pub struct SledLog {
 /// What an append needs and changes.
 struct Writer {
     packer: Packer,
+    flusher: Flusher,
     /// A descriptor of the database file, to sync it.
     database: File,
     mark: Mark,
@@ -77,6 +80,11 @@ impl SledLog {
     pub fn open(dir: &Path) -> Result<Self, LogError> {
         let directory = Directory::lock(dir)?;
         let db = open_store(directory.path())?;
+        Self::open_on(&db, directory).inspect_err(|error| abandon_after(error, &db))
+    }
+
+    fn open_on(db: &sled::Db, directory: Directory) -> Result<Self, LogError> {
+        let flusher = Flusher::start(db)?;
         let database_path = directory.database_path();
         let database = File::open(&database_path).map_err(failed("open", &database_path))?;
         let id = match db.get(keys::META)? {
@@ -95,7 +103,7 @@ impl SledLog {
                 });
             }
         };
-        make_durable(&db, &database, &directory)?;
+        make_durable(&flusher, &database, &directory)?;
 
         let checkpoint = db
             .get(keys::CHECKPOINT)?
@@ -107,7 +115,7 @@ impl SledLog {
         if let Some((key, value)) = db.last()?
             && let Some(first) = keys::pack_position(&key)
         {
-            let pack = unpack(&db, &mut Unpacker::default(), first, &value, |_| true)?;
+            let pack = unpack(db, &mut Unpacker::default(), first, &value, |_| true)?;
             position = pack.next - 1;
             digest = pack.after;
             last_recorded_at = pack.records.last().map(|last| last.recorded_at);
@@ -118,9 +126,10 @@ impl SledLog {
         directory.sync()?;
         Ok(Self {
             id,
-            db,
+            db: db.clone(),
             writer: Mutex::new(Writer {
                 packer: Packer::new()?,
+                flusher,
                 database,
                 mark,
                 digest,
@@ -276,10 +285,11 @@ impl SledLog {
             .db
             .apply_batch(changes.0)
             .map_err(LogError::from)
-            .and_then(|()| make_durable(&self.db, &writer.database, &self.directory))
+            .and_then(|()| make_durable(&writer.flusher, &writer.database, &self.directory))
             .and_then(|()| writer.mark.set(position));
         if let Err(error) = written {
             writer.poisoned = true;
+            abandon_after(&error, &self.db);
             return Err(error);
         }
 

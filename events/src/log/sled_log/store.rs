@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::flusher::Flusher;
 use crate::log::directory::{Directory, failed};
 use crate::log::pack::PackSink;
 use crate::log::unpack::{Pack, Unpacker};
@@ -68,14 +69,24 @@ pub fn open_patiently(config: &sled::Config) -> Result<sled::Db, sled::Error> {
 
 /// On Linux sled's flush neither syncs the file's length nor the drive's cache; the sync does.
 pub(super) fn make_durable(
-    db: &sled::Db,
+    flusher: &Flusher,
     database: &File,
     directory: &Directory,
 ) -> Result<(), LogError> {
-    db.flush()?;
+    flusher.flush()?;
     database
         .sync_data()
         .map_err(failed("sync", &directory.database_path()))
+}
+
+/// Leaves a store open for good whose disk has failed.
+///
+/// When sled closes it writes and syncs once more, and panics where that fails: in place of the error that says why. And
+/// after a failed sync nothing is to be tried again (docs/decisions/0060-a-failed-store-is-not-closed.md). The process is to end.
+pub(super) fn abandon_after(error: &LogError, db: &sled::Db) {
+    if matches!(error, LogError::Io { .. }) {
+        std::mem::forget(db.clone());
+    }
 }
 
 pub(super) fn unpack(
