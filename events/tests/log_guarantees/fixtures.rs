@@ -1,0 +1,148 @@
+//! Logs as they are on the disks of those who have one: every format that was ever written opens for good.
+//!
+//! `tests/fixtures/format-1` is a log of format 1, 98 events in four batches, one of them cut into chunks;
+//! `format-1-damaged` is the same with one bit changed. They are not written anew when the code changes: a new format
+//! gets a directory of its own beside them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::DateTime;
+use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::{Batch, Entry, EventLog, LogError, StreamOrigin};
+use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::numbered::{Found, assert_kept, behind, event, events_up_to};
+
+/// Where the batches of the fixture end, as sequences of the stream.
+const BATCH_ENDS: [u64; 4] = [1, 8, 48, 108];
+
+const LOG_ID: &str = "a04c388a-3e21-4105-ab6d-d641a0782ed3";
+const DIGEST: u64 = 0x97f2_282e_799d_fd98;
+
+/// The place of the changed bit's byte in `format-1-damaged/db`, and what is said of it.
+const DAMAGED_BYTE: usize = 9_000;
+const DAMAGE: &str = "the event log is damaged at position 9: the store lost its tail, it had records up to position 98;";
+
+fn fixture(name: &str) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    fixtures.join(name)
+}
+
+/// A copy to work in: a log that is opened is written to.
+fn copy(name: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(fixture(name)).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_file() {
+            fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+        }
+    }
+    directory
+}
+
+fn batch(after: u64, sequence: u64) -> Batch {
+    let origin = |number| StreamOrigin {
+        stream: "ORDERS".into(),
+        sequence: number,
+    };
+    let numbers = events_up_to(after) + 1..=events_up_to(sequence);
+    Batch {
+        entries: numbers
+            .map(|number| Entry {
+                event: event(number),
+                origin: Some(origin(number)),
+            })
+            .collect(),
+        checkpoint: Some(behind(sequence)),
+        recorded_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+/// Not a test: how the fixtures were made.
+#[test]
+#[ignore = "writes the fixtures of the present format; for a new format only"]
+fn write_the_fixtures() {
+    let whole = fixture("format-1");
+    fs::create_dir_all(&whole).unwrap();
+    let log = SledLog::open(&whole).unwrap();
+    let mut after = 0;
+    for sequence in BATCH_ENDS {
+        log.append(batch(after, sequence)).unwrap();
+        after = sequence;
+    }
+    println!("{} {:#x}", log.id(), log.verify(|_| ()).unwrap().digest);
+    drop(log);
+
+    let damaged = fixture("format-1-damaged");
+    fs::create_dir_all(&damaged).unwrap();
+    for name in ["conf", "db", "farelog.lock", "farelog.mark"] {
+        let mut bytes = fs::read(whole.join(name)).unwrap();
+        if name == "db" {
+            bytes[DAMAGED_BYTE] ^= 1;
+        }
+        fs::write(damaged.join(name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_log_of_format_1_is_read_and_goes_on() {
+    let directory = copy("format-1");
+    let log = SledLog::open(directory.path()).unwrap();
+    let [.., last] = BATCH_ENDS;
+    let as_written = Found {
+        sequence: last,
+        position: 98,
+    };
+    assert_eq!(assert_kept(&log, last), as_written);
+    assert_eq!(log.id().to_string(), LOG_ID);
+    assert_eq!(log.stats().unwrap().format_version, 1);
+    assert_eq!(log.verify(|_| ()).unwrap().digest, DIGEST);
+    let record = log.read(7, 1).unwrap().remove(0);
+    assert_eq!(record.recorded_at, DateTime::UNIX_EPOCH);
+    assert_eq!(&*record.event_type, "OrderConfirmed");
+    assert_eq!(record.origin.map(|origin| origin.sequence), Some(7));
+
+    log.append(batch(last, last + 30)).unwrap();
+    drop(log);
+    let log = SledLog::open(directory.path()).unwrap();
+    assert_eq!(assert_kept(&log, last + 30).sequence, last + 30);
+}
+
+#[test]
+fn a_damaged_log_of_format_1_says_where() {
+    let directory = copy("format-1-damaged");
+    let found = SledLog::open(directory.path()).and_then(|log| log.verify(|_| ()));
+    let said = found.unwrap_err().to_string();
+    assert!(said.starts_with(DAMAGE), "{said}");
+
+    // Who accepts the loss, as the error says how to, has what is before the damage, in whole batches.
+    fs::remove_file(directory.path().join("farelog.mark")).unwrap();
+    let log = SledLog::open(directory.path()).unwrap();
+    let left = Found {
+        sequence: 8,
+        position: 8,
+    };
+    assert_eq!(assert_kept(&log, 0), left);
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_as_it_is() {
+    let directory = copy("format-1");
+    let mut identity = 2_u32.to_le_bytes().to_vec();
+    identity.extend_from_slice(b"what a newer farelog keeps about itself");
+    identity.extend_from_slice(&xxh3_64(&identity).to_le_bytes());
+    let open_store = || sled::open(directory.path()).unwrap();
+    open_store().insert("mlog", identity.clone()).unwrap();
+    for _ in 0..2 {
+        let refused = SledLog::open(directory.path()).err().unwrap();
+        assert!(matches!(refused, LogError::NewerFormat { .. }));
+        assert_eq!(
+            refused.to_string(),
+            "the event log has format 2, this farelog knows up to 1; use the farelog that wrote it, or a newer one"
+        );
+    }
+    let kept = open_store().get("mlog").unwrap();
+    assert_eq!(kept.as_deref(), Some(identity.as_slice()));
+}

@@ -1,0 +1,43 @@
+//! Processes that are killed while they ingest, or while they open the log.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::chance::{Chance, rounds, seed};
+use crate::ingester::{Ingester, Place};
+use crate::numbered::assert_kept;
+
+/// Rounds after which a log is given up for a new one, so that it does not take ever longer to read.
+const ROUNDS_PER_LOG: u64 = 20;
+
+#[test]
+fn what_was_acknowledged_survives_kills() {
+    let (rounds, seed) = (rounds(100), seed(1));
+    let mut chance = Chance::new(seed);
+    let mut place = Place::new();
+    let (mut acknowledged, mut opened, mut grown) = (0, 0, 0);
+    for round in 0..rounds {
+        if round % ROUNDS_PER_LOG == 0 {
+            place = Place::new();
+            acknowledged = 0;
+        }
+        let mut child = Ingester::start(&mut place.command());
+        if chance.once_in(10) {
+            // A process takes some milliseconds to come to the log, and some more to open it.
+            thread::sleep(Duration::from_micros(chance.up_to(40_000)));
+        } else {
+            child.until(&place, |said| said.acknowledged > acknowledged);
+            thread::sleep(Duration::from_micros(chance.up_to(30_000)));
+        }
+        drop(child);
+        let said = place.said();
+        println!("round {round} of seed {seed}: {said:?}");
+        assert_eq!(said.failure, None);
+        opened += u64::from(!said.opened);
+        let found = assert_kept(&place.open(), acknowledged.max(said.acknowledged));
+        grown += u64::from(found.sequence > acknowledged);
+        acknowledged = found.sequence;
+    }
+    println!("{opened} of {rounds} kills came before the log was open, {grown} logs grew");
+    assert!(grown > rounds / 2);
+}
