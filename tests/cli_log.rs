@@ -46,6 +46,16 @@ fn done(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+fn json_of(arguments: &[&str]) -> Value {
+    serde_json::from_str(&done(&[arguments, &["--output", "json"]].concat())).unwrap()
+}
+
+/// The export of a running server.
+fn exported(server: &Server) -> String {
+    let address = format!("http://{}", server.address());
+    done(&["log", "export", "--server", &address])
+}
+
 /// The sentence of a command that ended with exit code 1.
 fn failed(arguments: &[&str]) -> String {
     let output = farelog(arguments);
@@ -118,6 +128,15 @@ fn records(export: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = export.lines().skip(1).collect();
     lines.pop();
     lines
+}
+
+/// The records of an export, apart from when they were recorded.
+fn without_recorded_times(export: &str) -> Vec<String> {
+    let record = |line: &&str| {
+        let (before, rest) = line.split_once("\"recordedtime\":\"").unwrap();
+        format!("{before}{}", rest.split_once('"').unwrap().1)
+    };
+    records(export).iter().map(record).collect()
 }
 
 /// Everything that is projected of the log in a data directory, made anew, as bytes.
@@ -207,7 +226,7 @@ async fn a_copy_of_a_running_server_is_the_log_as_it_was_and_gives_the_same_proj
         .unwrap();
     until_read(&server, 100).await;
     let during = at("during.ndjson");
-    done(&["log", "export", text(&during), "--server", &address]);
+    fs::write(&during, exported(&server)).unwrap();
     assert!(publishing.wait().unwrap().success());
     until_read(&server, day().lines().count() as u64).await;
     server.kill();
@@ -223,19 +242,10 @@ async fn a_copy_of_a_running_server_is_the_log_as_it_was_and_gives_the_same_proj
         &whole_records[..during_records.len()],
         "the copy is no beginning of the log"
     );
-    let imported = at("imported-during");
-    done(&[
-        "log",
-        "import",
-        text(&during),
-        "--data-dir",
-        text(&imported),
-    ]);
 
     // And the log that is made of a copy of all of it says the same about everything.
-    let whole_file = at("whole.ndjson");
+    let (whole_file, copy) = (at("whole.ndjson"), at("copy"));
     fs::write(&whole_file, &whole).unwrap();
-    let copy = at("copy");
     let import = [
         "log",
         "import",
@@ -243,19 +253,33 @@ async fn a_copy_of_a_running_server_is_the_log_as_it_was_and_gives_the_same_proj
         "--data-dir",
         text(&copy),
     ];
-    let said: Value =
-        serde_json::from_str(&done(&[&import[..], &["--output", "json"]].concat())).unwrap();
-    let verify = |data_dir: &Path| -> Value {
-        let verify = ["log", "verify", "--data-dir", text(data_dir)];
-        serde_json::from_str(&done(&[&verify[..], &["--output", "json"]].concat())).unwrap()
-    };
+    let imported = json_of(&import);
+    let verify = |data_dir| json_of(&["log", "verify", "--data-dir", text(data_dir)]);
     let (of_original, of_copy) = (verify(&data_dir), verify(&copy));
     assert_eq!(of_copy["digest"], of_original["digest"]);
     assert_ne!(of_copy["logId"], of_original["logId"]);
-    assert_eq!(said["exportedLogId"], of_original["logId"]);
+    assert_eq!(imported["exportedLogId"], of_original["logId"]);
     assert_eq!(projected(&copy), projected(&data_dir));
     let again = done(&["log", "export", "--offline", "--data-dir", text(&copy)]);
     assert_eq!(records(&again), whole_records);
+
+    // And restored in the log's place, the copy that was made meanwhile reads from the stream what it missed.
+    fs::rename(&data_dir, at("kept")).unwrap();
+    done(&[
+        "log",
+        "import",
+        text(&during),
+        "--data-dir",
+        text(&data_dir),
+    ]);
+    let sent_up_to = during_records.len().to_string();
+    server.restart_with(&["--outbox-after", &sent_up_to]).await;
+    until_read(&server, day().lines().count() as u64).await;
+    let caught_up = exported(&server);
+    assert_eq!(
+        without_recorded_times(&caught_up),
+        without_recorded_times(&whole)
+    );
 }
 
 #[test]
