@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test measure lint fuzz samples tools
+.PHONY: help run demo test measure lint fuzz torture samples tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ fuzz: ## Feeds made-up input to what reads input, FUZZ_SECONDS (60) for each tar
 		cargo fuzz run --sanitizer none --target-dir target/fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target \
 			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
+
+torture: ## Kills the log and cuts its power, ROUNDS=10000 times each, by chance; SEED=… goes through a run again
+	FARELOG_TORTURE_ROUNDS=$(or $(ROUNDS),10000) FARELOG_TORTURE_SEED=$${SEED:-$$(date +%s)} \
+		cargo test --locked -p farelog-events --test log_guarantees what_was_acknowledged_survives
 
 samples: tools ## Checks that the committed sample day is what its generator makes
 	python3 samples/generate.py --check
