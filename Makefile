@@ -24,6 +24,7 @@ measure: tools ## Measures the whole way with EVENTS=200000 events of the sample
 
 lint: ## Checks format and lints
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 FUZZ_TARGETS := envelope record pack export_line expression program

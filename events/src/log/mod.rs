@@ -15,6 +15,8 @@ mod draft;
 pub mod export;
 #[cfg(test)]
 mod format_tests;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod keys;
 mod mark;

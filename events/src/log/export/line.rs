@@ -20,7 +20,7 @@ const END_TYPE: &str = "LogExportEnd";
 
 /// A line that is not what it should be; says in a sentence why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LineProblem(pub(super) String);
+pub(in crate::log) struct LineProblem(pub(super) String);
 
 impl From<serde_json::Error> for LineProblem {
     fn from(error: serde_json::Error) -> Self {
@@ -86,7 +86,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// Appends the line of a record.
-pub(super) fn put_record(out: &mut Vec<u8>, record: &Record) {
+pub(in crate::log) fn put_record(out: &mut Vec<u8>, record: &Record) {
     let data = record.data.get();
     // Between the values of JSON a line may end, within a line of NDJSON it may not.
     let breaks = data.contains(['\n', '\r']);
@@ -122,7 +122,7 @@ pub(super) fn put_record(out: &mut Vec<u8>, record: &Record) {
 }
 
 /// Reads the line of a record.
-pub(super) fn record(line: &str) -> Result<Record, LineProblem> {
+pub(in crate::log) fn record(line: &str) -> Result<Record, LineProblem> {
     let line: RecordLine<'_> = serde_json::from_str(line)?;
     check_specversion(&line.specversion)?;
     if line.datacontenttype != JSON {

@@ -27,6 +27,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+#[cfg(fuzzing)]
+pub(super) use line::{put_record as put_line, record as read_line};
 pub use restore::{Restore, RestoreError, Restored};
 
 use super::codec::{chain_digest, put_record};
