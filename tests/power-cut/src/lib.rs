@@ -13,7 +13,7 @@
 //! | `POWER_CUT_ROOT` | the directory, absolute and without links. What is below it is recorded |
 //! | `POWER_CUT_JOURNAL` | the file that the journal is appended to, outside of the directory |
 //! | `POWER_CUT_WITNESS` | a file outside of the directory: what is written to it is put into the journal too, so that it says what the process had promised at each place |
-//! | `POWER_CUT_IGNORE` | `fdatasync`: the call does nothing and says that all is well. To see that a test notices |
+//! | `POWER_CUT_IGNORE` | `fdatasync`, or `directories` for each sync of one: the call does nothing and says that all is well. To see that a test notices |
 //! | `POWER_CUT_FAULT` | `call:number:kind`, for example `write:17:full`: which call fails, from 1, and how |
 //!
 //! Calls that can fail: `write`, `sync` (`fsync` and `fdatasync`), `range` (`sync_file_range`). Kinds: `once` (EIO, the

@@ -16,9 +16,16 @@ pub(crate) struct Recorder {
     root: Vec<u8>,
     witness: Vec<u8>,
     journal: c_int,
-    ignores_sync_data: bool,
+    ignored: Option<Ignored>,
     /// Held over each call and its entry, so that the journal has them in the order in which they happened.
     state: Mutex<State>,
+}
+
+/// Syncs that do nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ignored {
+    Data,
+    Directories,
 }
 
 #[derive(Debug)]
@@ -57,7 +64,11 @@ impl Recorder {
             root,
             witness: variable("POWER_CUT_WITNESS").unwrap_or_default(),
             journal,
-            ignores_sync_data: variable("POWER_CUT_IGNORE").as_deref() == Some(b"fdatasync"),
+            ignored: match variable("POWER_CUT_IGNORE").as_deref() {
+                Some(b"fdatasync") => Some(Ignored::Data),
+                Some(b"directories") => Some(Ignored::Directories),
+                _ => None,
+            },
             state: Mutex::new(State {
                 known: BTreeMap::new(),
                 files: 0,
@@ -159,7 +170,12 @@ impl Recorder {
                 system::sync(fd)
             };
         };
-        if data_only && self.ignores_sync_data {
+        let is_ignored = match self.ignored {
+            Some(Ignored::Data) => data_only,
+            Some(Ignored::Directories) => matches!(known, Known::Directory(_)),
+            None => false,
+        };
+        if is_ignored {
             return 0;
         }
         let allowed = self.allow(&mut state, Call::Sync, 0);
