@@ -4,6 +4,8 @@
 mod common;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -357,6 +359,28 @@ fn an_export_gets_its_name_once_it_is_whole() {
         .collect();
     names.sort();
     assert_eq!(names, ["copy.ndjson", "data", "small.ndjson"]);
+}
+
+#[test]
+fn an_export_that_breaks_off_leaves_no_file() {
+    let files = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    // A server that ends in the middle of its answer.
+    let server = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = [0; 4_096];
+        let _ = connection.read(&mut request).unwrap();
+        let answer = "HTTP/1.1 200 OK\r\nFarelog-Position: 9\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n";
+        connection.write_all(answer.as_bytes()).unwrap();
+    });
+    let copy = files.path().join("copy.ndjson");
+    let output = farelog(&["log", "export", text(&copy), "--server", &address]);
+    server.join().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let sentence = said(&output);
+    assert!(sentence.contains("broke off"), "{sentence}");
+    assert_eq!(fs::read_dir(files.path()).unwrap().count(), 0);
 }
 
 /// Damage to a file: the byte at a place flipped, or everything from there on cut off.

@@ -55,7 +55,7 @@ enum Command {
     Replay(replay::ReplayCommand),
     /// Shows what happened to an order
     Order(order::OrderArgs),
-    /// Shows figures about the event log
+    /// Shows, verifies, exports and imports the event log
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Lists, shows, retries and discards messages that could not be taken in
