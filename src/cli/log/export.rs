@@ -16,7 +16,7 @@ use crate::cli::exit::Failure;
 use crate::cli::output::{self, Output};
 
 pub const EXAMPLES: &str = "\
-A line is a CloudEvent; the first and the last say what the copy is of and whether it is whole. Of a running
+A line is a CloudEvent; the first and the last say what the copy is of and whether it is whole. Of a running \
 server it is the log as it was at one moment, and the server goes on meanwhile.
 
 Examples:

@@ -16,11 +16,11 @@ use crate::cli::exit::Failure;
 use crate::cli::output::{self, Output};
 
 pub const EXAMPLES: &str = "\
-The data directory must not have a log. All of the export becomes the log, or nothing does: the records are
+The data directory must not have a log. All of the export becomes the log, or nothing does: the records are \
 written beside the place where the log is to be, read back, and held against the export's digest.
 
-The new log has the same records at the same positions, and so the same transactions and groups with the same
-ids. It has an id of its own: `farelog serve` reads the stream on from where the export ends, and has to be told
+The new log has the same records at the same positions, and so the same transactions and groups with the same \
+ids. It has an id of its own: `farelog serve` reads the stream on from where the export ends, and has to be told \
 once with --outbox-after which facts other systems were sent.
 
 Examples:

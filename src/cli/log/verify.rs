@@ -14,7 +14,7 @@ use crate::cli::exit::Failure;
 use crate::cli::output::{self, Output};
 
 pub const EXAMPLES: &str = "\
-Ends with exit code 1 where the log is damaged, and names the first position that is not right.
+Ends with exit code 1 where the log is damaged, and names the first position that is not right. \
 A running server is stopped first: its files can only be open once.
 
 Examples:
