@@ -14,6 +14,7 @@ pub mod document;
 pub mod member;
 pub mod order;
 pub mod outbox;
+mod packed;
 pub mod points;
 pub mod program;
 mod progress;

@@ -238,7 +238,7 @@ impl Projections {
 
     /// All that is kept of an order.
     pub fn order(&self, order: &OrderId) -> Result<Answer<Option<OrderDocument>>, ProjectionError> {
-        self.answer(|store| store.read(&store::order_key(order), order.as_str()))
+        self.answer(|store| store.read_order(order))
     }
 
     /// All transactions of an order, in all programs, oldest first.

@@ -236,9 +236,7 @@ impl<'s> Projector<'s> {
         if let Some(document) = self.orders_before.remove(order_id) {
             return Ok(document);
         }
-        let stored = self
-            .store
-            .read(&store::order_key(order_id), order_id.as_str())?;
+        let stored = self.store.read_order(order_id)?;
         Ok(stored.unwrap_or_else(|| {
             self.counters.orders += 1;
             OrderDocument::new(order_id.clone())
@@ -358,7 +356,7 @@ impl<'s> Projector<'s> {
     fn write(&mut self, mut changes: Changes) -> Result<(), ProjectionError> {
         for order_id in &changes.orders {
             if let Some(document) = self.orders.get(order_id) {
-                let value = store::encode(document)?;
+                let value = store::encode_order(document)?;
                 changes.values.insert(store::order_key(order_id), value);
             }
         }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `c` | the checkpoint |
 //! | `s` | counters |
-//! | `o` order id | the order, [`crate::document::OrderDocument`] |
+//! | `o` order id | the order, [`OrderDocument`], packed |
 //! | `p` program id, position | a published version of a program |
 //! | `e` program id, customer id | a member |
 //! | `n` program id, member id | the member's customer id |
@@ -33,7 +33,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
+use crate::packed::{pack, unpack};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
@@ -199,6 +201,18 @@ impl Store {
             .transpose()
     }
 
+    /// Reads an order.
+    pub fn read_order(&self, order: &OrderId) -> Result<Option<OrderDocument>, ProjectionError> {
+        let Some(packed) = self.db.get(order_key(order))? else {
+            return Ok(None);
+        };
+        let bytes = unpack(&packed).map_err(|error| ProjectionError::Unreadable {
+            what: order.as_str().to_owned(),
+            source: serde_json::Error::io(error),
+        })?;
+        parse(&bytes, || order.as_str().to_owned()).map(Some)
+    }
+
     /// Goes through the values whose keys begin with `prefix`, in the order of keys.
     pub fn scan<T: DeserializeOwned>(
         &self,
@@ -264,6 +278,12 @@ fn parse<T: DeserializeOwned>(
         what: what(),
         source,
     })
+}
+
+/// An order's stored form.
+pub fn encode_order(document: &OrderDocument) -> Result<Vec<u8>, ProjectionError> {
+    pack(&encode(document)?)
+        .map_err(|error| ProjectionError::unwritable(serde_json::Error::io(error)))
 }
 
 /// The value's stored form.

@@ -1,0 +1,74 @@
+//! Compression of stored orders. An order's JSON says the same names over and over: packed it is a fifth, and sled moves
+//! each value several times before it rests.
+
+use std::cell::RefCell;
+use std::io;
+
+use zstd::bulk::{Compressor, Decompressor};
+
+/// zstd's fastest level: what a higher one gains does not pay for its time here.
+const LEVEL: i32 = 1;
+
+/// Largest value that is unpacked, in bytes: beyond what any order reaches, so that damage can't ask for more memory.
+const UNPACKED_BYTES_MAX: usize = 1 << 30;
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Packs bytes: their number, 4 bytes little-endian, and a zstd frame.
+pub fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let too_large = || io::Error::other("the value is too large to be stored");
+    let length = u32::try_from(bytes.len()).map_err(|_| too_large())?;
+    if bytes.len() > UNPACKED_BYTES_MAX {
+        return Err(too_large());
+    }
+    let frame = COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(LEVEL)?),
+        };
+        compressor.compress(bytes)
+    })?;
+    Ok([&length.to_le_bytes(), frame.as_slice()].concat())
+}
+
+/// Gives back what was packed.
+pub fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let damaged = || io::Error::other("the value is damaged");
+    let (length, frame) = packed.split_first_chunk::<4>().ok_or_else(damaged)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| damaged())?;
+    if length > UNPACKED_BYTES_MAX {
+        return Err(damaged());
+    }
+    let bytes = DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(Decompressor::new()?),
+        };
+        decompressor.decompress(frame, length)
+    })?;
+    if bytes.len() == length {
+        Ok(bytes)
+    } else {
+        Err(damaged())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_packed_is_given_back_and_damage_is_an_error() {
+        for bytes in [&b""[..], b"{}", &b"{\"orderId\":\"a\"}".repeat(1_000)] {
+            let packed = pack(bytes).unwrap();
+            assert_eq!(unpack(&packed).unwrap(), bytes);
+            for cut in 0..packed.len().min(32) {
+                assert!(unpack(&packed[..cut]).is_err() || bytes.is_empty());
+            }
+        }
+        assert!(unpack(&[0xff; 64]).is_err());
+    }
+}
