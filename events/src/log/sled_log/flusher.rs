@@ -16,9 +16,6 @@ use crate::log::LogError;
 /// How often the flusher is looked after. Commits take some milliseconds, on a slow disk some hundred.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Ticks between two flushes beside one that waits, at most; they start with one and double.
-const WAIT_TICKS_MAX: u32 = 64;
-
 /// Flushes a store; one thread does so at a time.
 pub(super) struct Flusher {
     db: sled::Db,
@@ -78,7 +75,8 @@ impl Drop for Flusher {
 
 fn watch(db: &sled::Db, watched: &Watched) {
     let mut seen = 0;
-    let (mut waited, mut wait) = (0, 1);
+    // In ticks. The wait doubles, so that there are few helpers however long the disk takes: thirteen for an hour.
+    let (mut waited, mut wait) = (0_u32, 1_u32);
     while !watched.has_ended.load(Ordering::Relaxed) {
         thread::park_timeout(TICK);
         let turns = watched.turns.load(Ordering::Relaxed);
@@ -90,7 +88,7 @@ fn watch(db: &sled::Db, watched: &Watched) {
         }
         waited += 1;
         if waited == wait {
-            (waited, wait) = (0, (wait * 2).min(WAIT_TICKS_MAX));
+            (waited, wait) = (0, wait.saturating_mul(2));
             let db = db.clone();
             // On a thread of its own: where no write has failed, it waits like the first.
             let helper = thread::Builder::new().name("log-flush-again".to_owned());
