@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use farelog_events::dead_letter::DeadLetterReason;
 use farelog_events::event::{EventData, EventKind, NewEvent, decode};
+use farelog_events::id::ProgramId;
 use farelog_events::log::Position;
 use farelog_events::log::writer::{Admission, Refused};
 use farelog_events::member::Membership;
@@ -70,8 +71,8 @@ impl ProgramGate {
     }
 
     fn admit_member(&self, membership: &Membership) -> Result<(), Refused> {
-        if self.catalog.resolve(membership).is_some() {
-            return Ok(());
+        if let Some(id) = self.catalog.resolve(membership) {
+            return self.agree(id, membership.program_reference.as_deref());
         }
         let named = match (membership.program_id, &membership.program_reference) {
             (Some(id), _) => format!("the id {id}"),
@@ -82,6 +83,27 @@ impl ProgramGate {
             reason: DeadLetterReason::UnknownProgram,
             detail: format!("no program with {named} is published; publish it, then retry"),
         })
+    }
+}
+
+impl ProgramGate {
+    /// A member event may name its program twice, but then the same one.
+    fn agree(&self, id: ProgramId, reference: Option<&str>) -> Result<(), Refused> {
+        let is_of_program = |reference| {
+            self.catalog
+                .versions(id)
+                .iter()
+                .any(|version| version.compiled.program.reference == reference)
+        };
+        match reference {
+            Some(reference) if !is_of_program(reference) => Err(Refused {
+                reason: DeadLetterReason::MalformedField,
+                detail: format!(
+                    "data.programReference: {reference:?} is no reference of the program {id} that programId names"
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -163,6 +163,29 @@ fn enrolled(reference: &str) -> NewEvent {
 }
 
 #[test]
+fn a_member_event_that_names_two_programs_is_refused() {
+    let mut gate = ProgramGate::new(&Arc::default());
+    for (number, reference) in [(7, "reis"), (8, "other"), (7, "travel")] {
+        let program = published(&document(number, reference, "1"));
+        assert_eq!(gate.admit(&program), Ok(()));
+    }
+    let mut enrol = |id: i64, reference: &str| {
+        let data = json!({"programId": id, "programReference": reference, "customerId": "c"});
+        gate.admit(&event("MemberEnrolled", &data))
+    };
+    assert_eq!(enrol(7, "travel"), Ok(()));
+    assert_eq!(
+        enrol(7, "reis"),
+        Ok(()),
+        "an earlier reference of the same program"
+    );
+    assert_eq!(
+        enrol(7, "other").unwrap_err().detail,
+        "data.programReference: \"other\" is no reference of the program 7 that programId names"
+    );
+}
+
+#[test]
 fn a_member_is_let_in_behind_the_program_that_was_let_in() {
     let mut gate = ProgramGate::new(&Arc::default());
     assert_eq!(
