@@ -140,8 +140,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store for this log. One that belongs to another log, was written by folds of another version, or is
-    /// ahead of the log, is removed first.
+    /// Opens the store for this log. One that belongs to another log, was written by folds of another version, is ahead of
+    /// the log, or is damaged so that it can't be opened, is removed first.
     pub fn open(
         directory: &Path,
         log_id: Uuid,
@@ -152,7 +152,15 @@ impl Store {
             fold_version: FOLD_VERSION,
             position: 0,
         };
-        let store = Self::open_as_it_is(directory)?;
+        let store = match Self::open_as_it_is(directory) {
+            Ok(store) => store,
+            // The system refused, which says nothing about the files.
+            Err(error @ ProjectionError::Store(sled::Error::Io(_))) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the projections can't be opened and are made anew");
+                return Ok((Self::make_anew(directory)?, fresh));
+            }
+        };
         match store.read::<Checkpoint>(b"c", "checkpoint") {
             Ok(None) if store.db.is_empty() => return Ok((store, fresh)),
             Ok(Some(checkpoint))
@@ -170,11 +178,15 @@ impl Store {
             }
         }
         drop(store);
+        Ok((Self::make_anew(directory)?, fresh))
+    }
+
+    fn make_anew(directory: &Path) -> Result<Self, ProjectionError> {
         std::fs::remove_dir_all(directory).map_err(|source| ProjectionError::Remove {
             directory: directory.to_owned(),
             source,
         })?;
-        Ok((Self::open_as_it_is(directory)?, fresh))
+        Self::open_as_it_is(directory)
     }
 
     fn open_as_it_is(directory: &Path) -> Result<Self, ProjectionError> {

@@ -1,5 +1,5 @@
 //! Projections of a process that is killed: what is left of them is a fold of the log up to their checkpoint, and from
-//! there they go on to what a fold of the whole log gives.
+//! there they go on to what a fold of the whole log gives. Where a power cut left too little to open, they are made anew.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
 )]
 
 use std::env;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -247,4 +248,54 @@ fn projections_that_were_killed_are_a_fold_of_the_log_and_go_on() {
         further > 2,
         "hardly any child brought its projections to the disk"
     );
+}
+
+/// sled syncs neither its settings nor its directory, so a power cut can leave files that it can't open. The log can be
+/// read again; nobody has to come and delete something first.
+#[test]
+fn projections_that_can_not_be_opened_are_made_anew() {
+    let log = MemoryLog::new();
+    for position in 1..=200 {
+        log.append(Batch {
+            entries: vec![entry(position)],
+            checkpoint: None,
+            recorded_at: DateTime::UNIX_EPOCH,
+        })
+        .unwrap();
+    }
+    let expected = {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = Projections::open(directory.path(), &log).unwrap();
+        whole.catch_up(&log).unwrap();
+        answers(&whole, 200)
+    };
+    let zeros = |path: PathBuf| fs::write(path, [0; 62]).unwrap();
+    let half = |path: PathBuf| {
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length / 2).unwrap();
+    };
+    let damages: [(&str, &dyn Fn(&Path)); 5] = [
+        ("settings never written", &|at| zeros(at.join("conf"))),
+        ("settings cut", &|at| half(at.join("conf"))),
+        ("a snapshot never written", &|at| {
+            zeros(at.join("snap.00FFFFFFFFFFFFFF"));
+        }),
+        ("an unfinished snapshot", &|at| {
+            zeros(at.join("snap.00FFFFFFFFFFFFFF.generating"));
+        }),
+        ("the end of the data lost", &|at| half(at.join("db"))),
+    ];
+    for (what, damage) in damages {
+        let directory = tempfile::tempdir().unwrap();
+        let projections = Projections::open(directory.path(), &log).unwrap();
+        projections.catch_up(&log).unwrap();
+        drop(projections);
+        damage(directory.path());
+        let projections = Projections::open(directory.path(), &log)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        projections.catch_up(&log).unwrap();
+        assert_eq!(projections.position(), 200, "{what}");
+        assert!(answers(&projections, 200) == expected, "{what}");
+    }
 }
