@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
-use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::sled_log::{SledLog, open_patiently};
 use farelog_events::log::{Batch, Entry, EventLog, LogError, StreamOrigin};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::ingester::open_soon;
 use crate::numbered::{Found, assert_kept, behind, event, events_up_to};
 
 /// Where the batches of the fixture end, as sequences of the stream.
@@ -106,7 +107,7 @@ fn a_log_of_format_1_is_read_and_goes_on() {
 
     log.append(batch(last, last + 30)).unwrap();
     drop(log);
-    let log = SledLog::open(directory.path()).unwrap();
+    let log = open_soon(directory.path()).unwrap();
     assert_eq!(assert_kept(&log, last + 30).sequence, last + 30);
 }
 
@@ -119,7 +120,7 @@ fn a_damaged_log_of_format_1_says_where() {
 
     // Who accepts the loss, as the error says how to, has what is before the damage, in whole batches.
     fs::remove_file(directory.path().join("farelog.mark")).unwrap();
-    let log = SledLog::open(directory.path()).unwrap();
+    let log = open_soon(directory.path()).unwrap();
     let left = Found {
         sequence: 8,
         position: 8,
@@ -133,10 +134,11 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
     let mut identity = 2_u32.to_le_bytes().to_vec();
     identity.extend_from_slice(b"what a newer farelog keeps about itself");
     identity.extend_from_slice(&xxh3_64(&identity).to_le_bytes());
-    let open_store = || sled::open(directory.path()).unwrap();
+    let store = sled::Config::new().path(directory.path());
+    let open_store = || open_patiently(&store).unwrap();
     open_store().insert("mlog", identity.clone()).unwrap();
     for _ in 0..2 {
-        let refused = SledLog::open(directory.path()).err().unwrap();
+        let refused = open_soon(directory.path()).err().unwrap();
         assert!(matches!(refused, LogError::NewerFormat { .. }));
         assert_eq!(
             refused.to_string(),

@@ -90,9 +90,9 @@ fn child_that_ingests() {
     }
 }
 
-/// Opens the log. Who started this process may have just closed it, and others that it is starting hold a copy of its lock
-/// until they have come to their own program.
-fn open_soon(directory: &Path) -> Result<SledLog, LogError> {
+/// Opens a log that this process, or the one that started it, may have just closed: processes that are being started
+/// hold a copy of its lock until they have come to their own program.
+pub fn open_soon(directory: &Path) -> Result<SledLog, LogError> {
     let started = Instant::now();
     loop {
         match SledLog::open(directory) {
@@ -143,7 +143,7 @@ impl Place {
     }
 
     pub fn open(&self) -> SledLog {
-        SledLog::open(&self.log()).unwrap()
+        open_soon(&self.log()).unwrap()
     }
 
     pub fn witness(&self) -> PathBuf {
