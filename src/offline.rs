@@ -23,9 +23,10 @@ use crate::telemetry;
 /// Largest answer that is read, in bytes: a page of the largest things there are.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// A log, its projections and the handlers over them. Dropping it ends its threads and waits until they have.
+/// A log, its projections and the handlers over them. [`close`](Self::close) ends its threads and says how that went;
+/// dropping it only ends them.
 pub struct Offline {
-    /// `Some` until it is dropped.
+    /// `Some` until it is closed.
     parts: Option<(Router, Assembly)>,
     /// The handlers ask how ingestion is doing.
     _ingestion: watch::Sender<IngestStatus>,
@@ -103,6 +104,22 @@ impl Offline {
         let text = String::from_utf8(bytes.into()).map_err(failed)?;
         Ok((head.status, head.headers, text))
     }
+
+    /// Ends the threads and waits until they have, with the projections flushed.
+    ///
+    /// # Errors
+    /// What log or projections failed with. What was answered before is durable all the same.
+    pub async fn close(mut self) -> Result<(), Failure> {
+        let Some((router, assembly)) = self.parts.take() else {
+            return Ok(());
+        };
+        drop(router);
+        assembly.close().await.map_err(|error| {
+            Failure::Failed(format!(
+                "the command was carried out, but the files could not be closed properly: {error}"
+            ))
+        })
+    }
 }
 
 impl Drop for Offline {
@@ -111,10 +128,13 @@ impl Drop for Offline {
             return;
         };
         drop(router);
-        // A runtime of its own: the one that drops this can't be waited in. What was answered is durable already, and
-        // where the projections could not be flushed they go on from the log the next time.
+        // The command has failed already, and says with what. A runtime of its own: the one that drops this can't be
+        // waited in. What was answered is durable, and where the projections could not be flushed they go on from the
+        // log the next time.
         let closing = thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
             runtime.map(|runtime| runtime.block_on(assembly.close()))
         });
         drop(closing.join());

@@ -115,6 +115,17 @@ impl Client {
         })
     }
 
+    /// Lets go of the server, or of the files. Every command ends with it: files that can't be closed fail it.
+    ///
+    /// # Errors
+    /// The files could not be closed properly.
+    pub async fn close(self) -> Result<(), Failure> {
+        match self.transport {
+            Transport::Http(_) => Ok(()),
+            Transport::Offline(offline) => offline.close().await,
+        }
+    }
+
     /// Reads something.
     pub async fn get(&self, path: &[&str], query: &[Parameter]) -> Result<Reply, CallError> {
         self.send(self.request(Method::GET, path, query)).await

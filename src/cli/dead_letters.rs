@@ -140,7 +140,9 @@ pub async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
 async fn list(state: StateFilter, page: &PageArgs, args: &ServerArgs) -> Result<(), Failure> {
     let mut query = page.query();
     query.push(("state", state.as_str().to_owned()));
-    let reply = Client::new(args)?.get(&DEAD_LETTERS, &query).await?;
+    let client = Client::new(args)?;
+    let reply = client.get(&DEAD_LETTERS, &query).await?;
+    client.close().await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
     }
@@ -175,7 +177,9 @@ async fn list(state: StateFilter, page: &PageArgs, args: &ServerArgs) -> Result<
 async fn show(number: u64, args: &ServerArgs) -> Result<(), Failure> {
     let number = number.to_string();
     let path = [DEAD_LETTERS.as_slice(), &[&number]].concat();
-    let reply = Client::new(args)?.get(&path, &[]).await?;
+    let client = Client::new(args)?;
+    let reply = client.get(&path, &[]).await?;
+    client.close().await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
     }
@@ -215,7 +219,9 @@ async fn show(number: u64, args: &ServerArgs) -> Result<(), Failure> {
 async fn retry(number: u64, args: &ServerArgs) -> Result<(), Failure> {
     let text = number.to_string();
     let path = [DEAD_LETTERS.as_slice(), &[&text, "retry"]].concat();
-    let reply = Client::new(args)?.act(Method::POST, &path).await?;
+    let client = Client::new(args)?;
+    let reply = client.act(Method::POST, &path).await?;
+    client.close().await?;
     let retried: Retried = reply.json()?;
     if args.output == Output::Json {
         output::print(&reply.body)?;
@@ -240,7 +246,9 @@ async fn retry(number: u64, args: &ServerArgs) -> Result<(), Failure> {
 
 async fn retry_all(args: &ServerArgs) -> Result<(), Failure> {
     let path = [DEAD_LETTERS.as_slice(), &["retry-all"]].concat();
-    let reply = Client::new(args)?.act(Method::POST, &path).await?;
+    let client = Client::new(args)?;
+    let reply = client.act(Method::POST, &path).await?;
+    client.close().await?;
     let AllRetried {
         taken,
         refused,
@@ -273,7 +281,9 @@ async fn retry_all(args: &ServerArgs) -> Result<(), Failure> {
 async fn discard(number: u64, args: &ServerArgs) -> Result<(), Failure> {
     let text = number.to_string();
     let path = [DEAD_LETTERS.as_slice(), &[&text, "discard"]].concat();
-    let reply = Client::new(args)?.act(Method::POST, &path).await?;
+    let client = Client::new(args)?;
+    let reply = client.act(Method::POST, &path).await?;
+    client.close().await?;
     match args.output {
         Output::Json => output::print(&reply.body),
         Output::Table => output::print(&format!(

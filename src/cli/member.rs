@@ -186,6 +186,7 @@ async fn enroll(who: &Who, kept: Kept, args: &ServerArgs) -> Result<(), Failure>
     let reply = client
         .send_json(Method::POST, &members_of(&program), &[], &body)
         .await?;
+    client.close().await?;
     if reply.status != StatusCode::CREATED {
         output::note(format!(
             "customer {} was a member already; nothing was changed",
@@ -207,6 +208,7 @@ async fn update(who: &Who, kept: Kept, args: &ServerArgs) -> Result<(), Failure>
             &kept.into_body(None),
         )
         .await?;
+    client.close().await?;
     show(&reply.body, reply.json()?, args.output)
 }
 
@@ -217,6 +219,7 @@ async fn withdraw(who: &Who, args: &ServerArgs) -> Result<(), Failure> {
     let path = [members_of(&program).as_slice(), &[&member]].concat();
     client.act(Method::DELETE, &path).await?;
     let reply = client.get(&path, &[]).await?;
+    client.close().await?;
     show(&reply.body, reply.json()?, args.output)
 }
 
@@ -233,6 +236,7 @@ async fn transactions(
     query.extend(order.map(|order| ("orderId", order.to_owned())));
     let path = [members_of(&program).as_slice(), &[&member, "transactions"]].concat();
     let reply = client.get(&path, &query).await?;
+    client.close().await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
     }
@@ -254,6 +258,7 @@ async fn list(
     let mut query = page.query();
     query.extend(customer.map(|customer| ("customerId", customer.to_owned())));
     let reply = client.get(&members_of(&program), &query).await?;
+    client.close().await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
     }

@@ -47,9 +47,11 @@ pub async fn run(args: OrderArgs) -> Result<(), Failure> {
         ],
         None => Vec::new(),
     };
-    let reply = Client::new(&args.server)?
+    let client = Client::new(&args.server)?;
+    let reply = client
         .get(&["v1", "orders", &args.id, "timeline"], &query)
         .await?;
+    client.close().await?;
     if args.server.output == Output::Json {
         return output::print(&reply.body);
     }

@@ -60,9 +60,11 @@ async fn publish(file: &Path, if_match: Option<u32>, args: &ServerArgs) -> Resul
     let document = Document::read(file)?;
     let id = document.id.to_string();
     let path = [PROGRAMS.as_slice(), &[&id]].concat();
-    let reply = Client::new(args)?
+    let client = Client::new(args)?;
+    let reply = client
         .put_document(&path, document.media_type, document.text, if_match)
         .await?;
+    client.close().await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
     }
@@ -82,7 +84,9 @@ async fn publish(file: &Path, if_match: Option<u32>, args: &ServerArgs) -> Resul
 }
 
 async fn list(args: &ServerArgs) -> Result<(), Failure> {
-    let reply = Client::new(args)?.get(&PROGRAMS, &[]).await?;
+    let client = Client::new(args)?;
+    let reply = client.get(&PROGRAMS, &[]).await?;
+    client.close().await?;
     if args.output == Output::Json {
         return output::print(&reply.body);
     }
@@ -113,6 +117,7 @@ async fn show(program: &str, args: &ServerArgs) -> Result<(), Failure> {
     let id = client.program_id(program).await?;
     let path = [PROGRAMS.as_slice(), &[&id]].concat();
     let reply = client.get(&path, &[]).await?;
+    client.close().await?;
     match args.output {
         Output::Json => output::print(&reply.body),
         // A document with expressions reads better as itself than as a table of cells.

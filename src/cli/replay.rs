@@ -107,6 +107,7 @@ async fn register(args: &RegisterArgs) -> Result<(), Failure> {
         .send_json(Method::POST, &path, &query, &body)
         .await
         .map_err(|error| told_why(error, args.server.output))?;
+    client.close().await?;
     if args.dry_run {
         output::note("dry run: nothing was recorded");
     } else if reply.is_replayed {
@@ -124,6 +125,7 @@ async fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
         .send_json(Method::POST, &path, &[], &body)
         .await
         .map_err(|error| told_why(error, args.server.output))?;
+    client.close().await?;
     if args.server.output == Output::Json {
         return output::print(&reply.body);
     }

@@ -46,9 +46,9 @@ struct Progress {
 
 /// Runs the command.
 pub async fn run(StatsArgs { server }: StatsArgs) -> Result<(), Failure> {
-    let reply = Client::new(&server)?
-        .get(&["v1", "operate", "log", "stats"], &[])
-        .await?;
+    let client = Client::new(&server)?;
+    let reply = client.get(&["v1", "operate", "log", "stats"], &[]).await?;
+    client.close().await?;
     match server.output {
         Output::Json => output::print(&reply.body),
         Output::Table => output::print(&table(reply.json()?).to_string()),
