@@ -3,6 +3,7 @@
 //! - [`id`], [`money`]: the values that events are made of; they validate when they are read.
 //! - [`order`], [`distribution`], [`member`], [`program`], [`registration`]: the data of each event type, as the domain names it.
 //! - [`event`]: the types themselves, what an event is about, and decoding of its data.
+//! - [`json`]: JSON from outside, read by type, with errors that are sentences of farelog's own.
 //! - [`envelope`]: the three forms in which a message brings an event.
 //! - [`log`]: the event log: its contract, on sled and in memory, and the one writer.
 //! - [`dead_letter`]: what could not be read, kept.
@@ -17,6 +18,7 @@ pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod ingest;
+pub mod json;
 pub mod log;
 pub mod member;
 pub mod money;

@@ -15,6 +15,7 @@ use super::{
     Unreadable, header, json,
 };
 use crate::dead_letter::RawMessage;
+use crate::json::wording;
 
 /// The fields of both forms that a body can have, each as it came: one pass finds them, and each is read only by
 /// the form that has it. A field that is null counts as absent.
@@ -192,8 +193,11 @@ fn correlation<'a>(
 }
 
 fn from_base64(base64: &str) -> Result<Box<RawValue>, Unreadable> {
-    let bytes = BASE64_STANDARD.decode(base64).map_err(|error| {
-        Unreadable::field("data_base64", format_args!("is not base64: {error}"))
+    let bytes = BASE64_STANDARD.decode(base64).map_err(|_| {
+        Unreadable::field(
+            "data_base64",
+            "must be base64 with its padding, like e30= (RFC 4648, section 4)",
+        )
     })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Unreadable::field("data_base64", "does not decode to UTF-8 text"))?;
@@ -203,7 +207,7 @@ fn from_base64(base64: &str) -> Result<Box<RawValue>, Unreadable> {
         .map_err(|error| {
             Unreadable::field(
                 "data_base64",
-                format_args!("does not decode to JSON: {error}"),
+                format_args!("does not decode to JSON: {}", wording::not_json(&error)),
             )
         })
 }

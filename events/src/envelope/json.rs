@@ -8,6 +8,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::Unreadable;
+use crate::json::{JsonError, wording};
 
 /// Reads a text as JSON by its grammar, whatever value it is, without the white space around it.
 pub(super) fn parse_raw(text: &str) -> Result<&RawValue, Unreadable> {
@@ -17,9 +18,10 @@ pub(super) fn parse_raw(text: &str) -> Result<&RawValue, Unreadable> {
 /// Says that a message is not JSON, or is not the JSON object that an envelope is.
 pub(super) fn not_json(error: &serde_json::Error) -> Unreadable {
     Unreadable::not_readable(match error.classify() {
-        Category::Eof => "the message is not JSON: it ends too early".to_owned(),
-        Category::Data => format!("the message is no envelope: {error}"),
-        Category::Syntax | Category::Io => format!("the message is not JSON: {error}"),
+        Category::Data => format!("the message is no envelope: {}", JsonError::from(error)),
+        Category::Eof | Category::Syntax | Category::Io => {
+            format!("the message is not JSON: {}", wording::not_json(error))
+        }
     })
 }
 
@@ -35,7 +37,10 @@ pub(super) fn not_json(error: &serde_json::Error) -> Unreadable {
 pub(super) fn check_everything(text: &str) -> Result<(), String> {
     match serde_json::from_str::<Anything>(text) {
         Ok(Anything) => Ok(()),
-        Err(error) => Err(format!("can't be read as JSON: {error}")),
+        Err(error) => Err(format!(
+            "can't be read as JSON: {}",
+            wording::not_json(&error)
+        )),
     }
 }
 
