@@ -5,6 +5,8 @@
 //! body where every response passes, in [`crate::http::correlation`]. So an error that no handler made, like
 //! a 405 of the router, gets the same shape.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +22,12 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Most fields that one validation error names; a body with more mistakes is not worth more words.
 pub const FIELD_PROBLEMS_MAX: usize = 100;
+
+/// Most of a path that a problem repeats, in bytes; what is cut off is shown as an ellipsis.
+const PATH_BYTES_MAX: usize = 512;
+
+/// When to ask again after a 503 or 504, in seconds: what these wait for takes moments, or an operator.
+const RETRY_AFTER_S: u16 = 1;
 
 /// What is wrong with one field, parameter or header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,7 +98,7 @@ impl Problem {
     /// The request is not valid, for these reasons.
     pub fn validation(errors: Vec<FieldProblem>) -> Self {
         let detail = match errors.as_slice() {
-            [only] => format!("{} {}.", only.field, only.message),
+            [only] => format!("{}: {}.", only.field, only.message),
             several => format!("{} fields are not valid; see errors.", several.len()),
         };
         Self::new(&errors::VALIDATION_FAILED, detail).with_errors(errors)
@@ -256,13 +264,14 @@ pub fn complete(response: Response, occurrence: &Occurrence<'_>) -> Response {
         members,
         headers,
     } = *problem.0;
+    let path = shortened(occurrence.path);
     let body = Json(Body {
         r#type: format!("{}/docs/errors/{}", occurrence.public_url, code.code),
         title: code.title,
         status: status.as_u16(),
         detail: &detail,
-        instance: occurrence.path,
-        path: occurrence.path,
+        instance: &path,
+        path: &path,
         error: status.canonical_reason().unwrap_or("Error"),
         message: &detail,
         timestamp: occurrence.now.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -279,8 +288,25 @@ pub fn complete(response: Response, occurrence: &Occurrence<'_>) -> Response {
         .headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     response.headers_mut().extend(parts.headers);
+    if asks_to_wait(status) {
+        let seconds = HeaderValue::from(RETRY_AFTER_S);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response.headers_mut().extend(headers);
     response
+}
+
+/// Whether the same request may well be answered a moment later.
+pub fn asks_to_wait(status: StatusCode) -> bool {
+    [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT].contains(&status)
+}
+
+/// A path, up to [`PATH_BYTES_MAX`].
+fn shortened(path: &str) -> Cow<'_, str> {
+    if path.len() <= PATH_BYTES_MAX {
+        return path.into();
+    }
+    format!("{}…", &path[..path.floor_char_boundary(PATH_BYTES_MAX)]).into()
 }
 
 #[cfg(test)]
@@ -339,6 +365,37 @@ mod tests {
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[header::ALLOW], "GET");
         assert_eq!(json["code"], "method-not-allowed");
+    }
+
+    #[tokio::test]
+    async fn what_may_be_asked_again_says_when() {
+        for code in [&errors::SERVICE_UNAVAILABLE, &errors::POSITION_NOT_REACHED] {
+            let (response, _) = completed(Problem::new(code, "Not now.").into_response()).await;
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1", "{code:?}");
+        }
+        let (response, _) = completed(Problem::internal(&"broken").into_response()).await;
+        assert!(!response.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    // A path of tens of kilobytes once came back twice in the body of its 404.
+    #[test]
+    fn a_long_path_is_not_repeated_in_full() {
+        assert_eq!(shortened("/v1/orders/o"), "/v1/orders/o");
+        let long = format!("/{}", "å".repeat(10_000));
+        let short = shortened(&long);
+        assert!(short.len() <= PATH_BYTES_MAX + "…".len(), "{}", short.len());
+        assert!(short.ends_with("å…"), "{short}");
+    }
+
+    // The field and its message once ran together: "orderId an id must not be empty."
+    #[test]
+    fn the_only_field_that_is_wrong_stands_apart_from_its_message() {
+        let problem = Problem::field(
+            "orderId",
+            &errors::FIELD_MALFORMED,
+            "an id must not be empty",
+        );
+        assert_eq!(problem.0.detail, "orderId: an id must not be empty.");
     }
 
     #[tokio::test]
