@@ -117,6 +117,15 @@ fn complete(operation: &mut Operation, reads_projections: bool) {
     if waits {
         parameters.extend(wait_parameters().map(RefOr::T));
     }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content
+                && let Some(schema) = &mut content.schema
+            {
+                absent_rather_than_null(schema);
+            }
+        }
+    }
     let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     for (status, description) in COMMON_ERRORS {
@@ -166,6 +175,9 @@ fn with_common_parts(
         headers.insert("Deprecation", "Since when it is deprecated (RFC 9745)");
         headers.insert("Link", "The operation that replaces it");
     }
+    if ["503", "504"].contains(&status) {
+        headers.insert("Retry-After", "When to ask again, in seconds");
+    }
     let mut builder = ResponseBuilder::from(response);
     for (name, description) in headers {
         builder = builder.header(
@@ -180,6 +192,20 @@ fn with_common_parts(
         builder = builder.content(PROBLEM_JSON, problem);
     }
     builder.build()
+}
+
+/// A body that may be left out is described as one that may be null; but null is a body, and none that is taken.
+fn absent_rather_than_null(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(choices)) = schema else {
+        return;
+    };
+    let mut named = choices
+        .items
+        .iter()
+        .filter(|choice| matches!(choice, RefOr::Ref(_)));
+    if let (Some(only), None) = (named.next(), named.next()) {
+        *schema = only.clone();
+    }
 }
 
 fn header_parameter(name: &str, description: &str) -> RefOr<Parameter> {

@@ -17,7 +17,7 @@ use super::member_view::MemberView;
 #[derive(ToSchema)]
 #[schema(as = Transaction, rename_all = "camelCase")]
 pub struct TransactionView {
-    /// Below 2^53, the same on every rebuild, never reused. A dry run's transaction has none.
+    /// Below 2^53, the same on every rebuild, never reused.
     id: i64,
     /// The program.
     program_id: i64,
@@ -30,7 +30,47 @@ pub struct TransactionView {
     point_definition_reference: Option<String>,
     /// Points given: an exact decimal, written as a number.
     amount: f64,
-    /// When the event that gave it was recorded. A dry run's transaction has none.
+    /// When the event that gave it was recorded.
+    created_at: DateTime<Utc>,
+    /// From when it counts; may lie in the future: pending points.
+    valid_from: DateTime<Utc>,
+    /// The period that it belongs to, where the definition has periods.
+    #[schema(required)]
+    point_period_id: Option<i64>,
+    /// When it stops to count; null: never.
+    #[schema(required)]
+    expire_at: Option<DateTime<Utc>>,
+    /// From when it is cancelled; it counts until then.
+    #[schema(required)]
+    cancelled_at: Option<DateTime<Utc>>,
+    /// When the event that cancelled it was recorded.
+    #[schema(required)]
+    updated_at: Option<DateTime<Utc>>,
+    /// What else is known of it.
+    metadata: TransactionMetadataView,
+}
+
+/// A points transaction as a registration answers it: that of a dry run was not recorded, and has neither `id` nor
+/// `createdAt`.
+#[derive(ToSchema)]
+#[schema(as = RegisteredTransaction, rename_all = "camelCase")]
+pub struct RegisteredTransactionView {
+    /// As in `Transaction`; absent in a dry run.
+    #[schema(required = false)]
+    id: i64,
+    /// The program.
+    program_id: i64,
+    /// Who has the points.
+    member_id: i64,
+    /// The definition that gave them.
+    point_definition_id: i64,
+    /// The definition's reference, the same in every environment.
+    #[schema(required)]
+    point_definition_reference: Option<String>,
+    /// Points given: an exact decimal, written as a number.
+    amount: f64,
+    /// When the event that gave it was recorded; absent in a dry run.
+    #[schema(required = false)]
     created_at: DateTime<Utc>,
     /// From when it counts; may lie in the future: pending points.
     valid_from: DateTime<Utc>,
@@ -82,7 +122,7 @@ pub struct GrantedDefinitionView {
     /// The points of its transactions that are not cancelled.
     amount: f64,
     /// The transactions, oldest first.
-    transactions: Vec<TransactionView>,
+    transactions: Vec<RegisteredTransactionView>,
 }
 
 /// A page of transactions.

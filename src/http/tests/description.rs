@@ -95,6 +95,36 @@ fn every_schema_that_is_named_is_there() {
     }
 }
 
+/// A dry run's transaction was once described with an id and a time that it never has, and a generated client refused
+/// the answer.
+#[test]
+fn only_a_registration_answers_transactions_that_may_not_be_recorded() {
+    let conformance = Conformance::of_this_interface();
+    let schemas = &conformance.openapi()["components"]["schemas"];
+    let lists = |schema: &str, field: &str| {
+        let required = schemas[schema]["required"].as_array().unwrap();
+        required.iter().any(|name| name == field)
+    };
+    for field in ["id", "createdAt"] {
+        assert!(lists("Transaction", field), "{field}");
+        assert!(!lists("RegisteredTransaction", field), "{field}");
+    }
+    let names = |schema: &str| {
+        let properties = schemas[schema]["properties"].as_object().unwrap();
+        properties.keys().cloned().collect::<HashSet<_>>()
+    };
+    assert_eq!(names("Transaction"), names("RegisteredTransaction"));
+}
+
+/// The body of operation 7 was once described as one that may be null, which is refused.
+#[test]
+fn no_body_may_be_null() {
+    for (path, method, operation) in Conformance::of_this_interface().operations() {
+        let body = operation["requestBody"].to_string();
+        assert!(!body.contains(r#""null""#), "{method} {path}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn the_description_is_served() {
     let site = Site::open();
