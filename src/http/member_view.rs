@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrganisationId, ProgramId};
 use farelog_projections::member::{Member, MemberChangeKind};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -111,18 +112,36 @@ pub struct EnrolmentRequest {
     pub metadata: Option<Map<String, Value>>,
 }
 
-/// What is to change about a member; what is left out stays.
+/// What is to change about a member; what is left out stays. Nothing can be cleared: the event of a change
+/// (`MemberUpdated`) has no way to say so.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MemberChangeRequest {
     /// The member's number in another system.
+    #[serde(default, deserialize_with = "replacement")]
+    #[schema(nullable = false)]
     pub external_reference: Option<String>,
     /// The organisation that enrolled the customer.
-    #[schema(value_type = Option<i64>)]
+    #[serde(default, deserialize_with = "replacement")]
+    #[schema(value_type = Option<i64>, nullable = false)]
     pub organisation_id: Option<OrganisationId>,
-    /// What to keep about the member, whole: it takes the place of what was kept.
-    #[schema(value_type = Option<Object>)]
+    /// What to keep about the member, whole: it takes the place of what was kept, and `{}` leaves nothing of it.
+    #[serde(default, deserialize_with = "replacement")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     pub metadata: Option<Map<String, Value>>,
+}
+
+/// A value that is given in place of another, and so is not null.
+fn replacement<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer)?.map(Some).ok_or_else(|| {
+        D::Error::custom(
+            "can't be cleared with null; leave it out to keep it, or give another value",
+        )
+    })
 }
 
 impl EnrolmentRequest {

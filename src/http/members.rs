@@ -178,7 +178,7 @@ pub async fn show(
 
 /// Changes what is kept about a member
 ///
-/// Fields that are left out or null stay as they are. A change that changes nothing records nothing.
+/// Fields that are left out stay as they are, and none can be cleared with null. A change that changes nothing records nothing.
 #[utoipa::path(
     patch,
     path = "/personalisation/v1/programs/{programId}/members/{memberId}",

@@ -1,7 +1,7 @@
 //! Operation 9.
 
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PER_TEN, Site};
 
@@ -81,6 +81,25 @@ async fn a_change_leaves_what_it_does_not_name() {
         .json(Method::PATCH, &member, &json!({ "customerId": "C2" }))
         .await;
     assert_eq!(answer.wrong(), [("customerId", "unknown-field")]);
+}
+
+/// Null was once taken for a field that is left out: who meant to clear one was told 200, and it stayed.
+#[tokio::test]
+async fn what_is_kept_about_a_member_can_not_be_cleared_and_that_is_said() {
+    let site = published().await;
+    let id = site.enrol(11, "C1").await;
+    let member = format!("{MEMBERS}/{id}");
+    for field in ["externalReference", "organisationId", "metadata"] {
+        let mut change = json!({ "externalReference": "R-2" });
+        change[field] = Value::Null;
+        let answer = site.json(Method::PATCH, &member, &change).await;
+        assert_eq!(
+            (answer.status, answer.wrong()),
+            (400, vec![(field, "malformed")])
+        );
+        let detail = answer.json["detail"].as_str().unwrap();
+        assert!(detail.contains("can't be cleared"), "{detail}");
+    }
 }
 
 #[tokio::test]
