@@ -384,3 +384,25 @@ fn files_that_are_not_there_are_not_made() {
     );
     assert!(!missing.exists());
 }
+
+// A payload of one long line once made the table as wide as itself, beyond any screen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_shown_no_wider_than_a_page() {
+    let letter = r#"{"number":812,"reason":"malformed-field","detail":"data.orderId must be a text","subject":"orders.X",
+        "stream":"ORDERS","streamSequence":7,"publishedAt":"2026-01-15T06:10:14Z","state":"OPEN","bytes":400,
+        "payloadText":"{\"data\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}"}"#;
+    let server = Stub::answering(200, &[], letter).await;
+    let output = server.run(&["dead-letters", "show", "812"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for line in stdout(&output).lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
+// The help once showed the number as one that may be left out, and nothing of what has to stand in its place.
+#[test]
+fn a_retry_is_of_one_dead_letter_or_all() {
+    let output = farelog("http://127.0.0.1:1", &["dead-letters", "retry", "--help"]);
+    let help = stdout(&output);
+    assert!(help.contains("retry [OPTIONS] <NUMBER>|--all"), "{help}");
+}

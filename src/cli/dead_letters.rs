@@ -10,6 +10,9 @@ use super::output::{self, Output};
 
 const DEAD_LETTERS: [&str; 3] = ["v1", "operate", "dead-letters"];
 
+/// How wide a dead letter is shown where no terminal says: its bytes are often one line that fills screens.
+const SHOWN_COLUMNS: u16 = 100;
+
 /// What to do with dead letters.
 #[derive(Debug, clap::Subcommand)]
 pub enum DeadLettersCommand {
@@ -36,6 +39,7 @@ pub enum DeadLettersCommand {
     },
     /// Tries again to take one in, or all that are open
     #[command(
+        override_usage = "farelog dead-letters retry [OPTIONS] <NUMBER>|--all",
         after_help = "A dead letter is worth another try once its cause is gone: the program was published, or a newer\n\
         farelog understands it.\n\nExamples:\n  farelog dead-letters retry 812\n  farelog dead-letters retry --all"
     )]
@@ -188,7 +192,7 @@ async fn show(number: u64, args: &ServerArgs) -> Result<(), Failure> {
     let headers: Vec<String> = headers
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
-    let table = output::properties([
+    let mut table = output::properties([
         ("Number", Some(letter.number.to_string())),
         ("State", Some(letter.state.to_lowercase())),
         ("Reason", Some(letter.reason)),
@@ -213,6 +217,9 @@ async fn show(number: u64, args: &ServerArgs) -> Result<(), Failure> {
                 .filter(|_| letter.payload_text.is_none()),
         ),
     ]);
+    if table.width().is_none() {
+        table.set_width(SHOWN_COLUMNS);
+    }
     output::print(&table.to_string())
 }
 
