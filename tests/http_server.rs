@@ -227,6 +227,19 @@ async fn a_stream_that_was_made_anew_stops_ingestion_and_says_how_to_go_on() {
     assert!(detail.contains("--adopt-stream"), "{detail}");
     assert_eq!(server.get("/v1/orders/O1/timeline").await.status, 200);
 
+    // Sequences of the new stream were once taken for those of the old one: a publisher that waited for its event was
+    // told 200, with what the log knew before.
+    let sequence = server.nats.publish(&sale("O1", None, "78.00")[..1]).await;
+    let path = format!("/v1/orders/O1/timeline?minStreamSequence={sequence}&timeoutMs=30000");
+    let waited = server.get(&path).await;
+    assert_eq!(
+        (waited.status, waited.code()),
+        (504, "position-not-reached")
+    );
+    let detail = waited.json["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Ingestion has stopped"), "{detail}");
+    assert_ne!(waited.header("retry-after"), "no header");
+
     server.kill();
     server.adopt_stream().await;
     let sequence = server.nats.publish(&sale("O2", None, "39.00")).await;
@@ -273,6 +286,13 @@ fn what_it_can_not_be_told_is_said_before_it_starts() {
     assert_eq!(output.status.code(), Some(2));
     assert!(
         stderr(&output).contains("knows no passwords"),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(&["--log-filter", "nonsense="]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("names no level"),
         "{}",
         stderr(&output)
     );

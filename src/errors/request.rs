@@ -43,7 +43,8 @@ codes! { REQUEST_CODES;
         "Try again in a few seconds; /health/ready says what the server is waiting for.";
     POSITION_NOT_REACHED = "position-not-reached", Some(504), "The answer is not that far yet",
         "The request asked for an answer that reflects at least `minStreamSequence` or `minPosition`, and that was not \
-         reached within `timeoutMs`. This does not mean that the event was lost.",
+         reached within `timeoutMs`, or can't be told for a stream sequence since ingestion has stopped. This does not \
+         mean that the event was lost.",
         "Ask again, or with a larger `timeoutMs`. If it stays, compare the sequence with the one at /health/ready: \
          ingestion may be behind or stopped, or the number may be of another stream.";
 }

@@ -49,6 +49,16 @@ impl Health {
         IngestionView::from(&*self.ingestion.borrow())
     }
 
+    /// Waits until ingestion has stopped, which is for good: the stream is not the one that the log was fed from.
+    pub async fn ingestion_stopped(&self) {
+        let mut status = self.ingestion.clone();
+        let stopped = status.wait_for(|status| matches!(status.state, IngestState::Stopped(_)));
+        if stopped.await.is_err() {
+            // Its task is gone, which ends the server; that is for others to say.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// How the outbox is doing.
     pub fn outbox(&self) -> OutboxView {
         OutboxView::from(&*self.outbox.borrow())

@@ -48,19 +48,31 @@ impl AtLeast {
     /// Waits until the projections are that far.
     ///
     /// # Errors
-    /// 504 when they are not in time, with how far they are.
+    /// 504 when they are not in time, with how far they are; at once for a stream sequence while ingestion has stopped,
+    /// since the stream may have given the sequence to another message than the log read there.
     pub async fn wait(&self, server: &Server) -> Result<(), Problem> {
         if self.stream_sequence.is_none() && self.position.is_none() {
             return Ok(());
         }
         tokio::time::timeout(self.timeout, self.reach(server))
             .await
-            .unwrap_or(Err(()))
-            .map_err(|()| self.not_reached(server))
+            .unwrap_or(Err(Unreached::NotInTime))
+            .map_err(|why| self.not_reached(why, server))
     }
 
-    /// `Err` when it will never be reached since the server ends.
-    async fn reach(&self, server: &Server) -> Result<(), ()> {
+    async fn reach(&self, server: &Server) -> Result<(), Unreached> {
+        if self.stream_sequence.is_none() {
+            return self.reach_whatever_the_stream(server).await;
+        }
+        tokio::select! {
+            // Looked at first: a checkpoint beyond the sequence says nothing of another stream.
+            biased;
+            () = server.health().ingestion_stopped() => Err(Unreached::IngestionStopped),
+            reached = self.reach_whatever_the_stream(server) => reached,
+        }
+    }
+
+    async fn reach_whatever_the_stream(&self, server: &Server) -> Result<(), Unreached> {
         let mut position = self.position.unwrap_or_default();
         if let Some(sequence) = self.stream_sequence {
             // The log's position with the checkpoint is the record of that sequence or one behind it.
@@ -72,18 +84,18 @@ impl AtLeast {
                         .is_some_and(|checkpoint| checkpoint.sequence >= sequence)
                 })
                 .await
-                .map_err(|_| ())?;
+                .map_err(|_| Unreached::NotInTime)?;
             position = position.max(head.position);
         }
         let mut progress = server.projections().progress();
         progress
             .wait_for(|reached| *reached >= position)
             .await
-            .map_err(|_| ())?;
+            .map_err(|_| Unreached::NotInTime)?;
         Ok(())
     }
 
-    fn not_reached(&self, server: &Server) -> Problem {
+    fn not_reached(&self, why: Unreached, server: &Server) -> Problem {
         let asked = match (self.stream_sequence, self.position) {
             (Some(sequence), None) => format!("stream sequence {sequence}"),
             (None, Some(position)) => format!("position {position}"),
@@ -95,20 +107,33 @@ impl AtLeast {
         };
         let head = server.log().head();
         let position = server.projections().position();
-        Problem::new(
-            &errors::POSITION_NOT_REACHED,
-            format!(
+        let detail = match why {
+            Unreached::NotInTime => format!(
                 "The answer does not reflect {asked} within {} ms.",
                 self.timeout.as_millis()
             ),
-        )
-        .with_member("position", position)
-        .with_member(
-            "streamSequence",
-            head.checkpoint.map(|checkpoint| checkpoint.sequence),
-        )
-        .with_header(FARELOG_POSITION.clone(), HeaderValue::from(position))
+            Unreached::IngestionStopped => format!(
+                "Ingestion has stopped, so no answer can be said to reflect {asked}; /health/ready says why and what \
+                 to do."
+            ),
+        };
+        Problem::new(&errors::POSITION_NOT_REACHED, detail)
+            .with_member("position", position)
+            .with_member(
+                "streamSequence",
+                head.checkpoint.map(|checkpoint| checkpoint.sequence),
+            )
+            .with_header(FARELOG_POSITION.clone(), HeaderValue::from(position))
     }
+}
+
+/// Why a wait has ended without what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreached {
+    /// The time is over, or the server ends.
+    NotInTime,
+    /// What the log knows of the stream is of no use any more, and nothing new comes in.
+    IngestionStopped,
 }
 
 /// A 200 with what a projection answered, and how far that is.
