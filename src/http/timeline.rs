@@ -186,11 +186,10 @@ impl TimelineEntry {
             .point_definition_reference
             .as_deref()
             .unwrap_or("a definition");
-        let points = format!(
-            "{} points by {reference} of program {}",
-            transaction.amount.normalize(),
-            transaction.program_id
-        );
+        let amount = transaction.amount.normalize().to_string();
+        let noun = if amount == "1" { "point" } else { "points" };
+        let program = transaction.program_id;
+        let points = format!("{amount} {noun} by {reference} of program {program}");
         let mut given = format!(
             "Member {} got {points} for line {}",
             transaction.member_id, transaction.metadata.order_line_id

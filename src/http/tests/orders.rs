@@ -51,6 +51,18 @@ async fn a_timeline_tells_an_order_in_log_order() {
     assert_eq!(entries[3]["transaction"]["amount"], 39);
 }
 
+/// One point was once told as "1 points".
+#[tokio::test]
+async fn one_point_is_told_as_one() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.enrol(11, "C1").await;
+    site.arrive(&sale("O1", Some("C1"), "10.00")).await;
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    let told = answer.json["entries"][3]["summary"].as_str().unwrap();
+    assert!(told.starts_with("Member 8192 got 1 point by "), "{told}");
+}
+
 #[tokio::test]
 async fn an_order_of_which_nothing_arrived_has_no_timeline() {
     let site = Site::open();
