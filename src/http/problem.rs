@@ -306,7 +306,9 @@ fn shortened(path: &str) -> Cow<'_, str> {
     if path.len() <= PATH_BYTES_MAX {
         return path.into();
     }
-    format!("{}…", &path[..path.floor_char_boundary(PATH_BYTES_MAX)]).into()
+    let starts = path.char_indices().map(|(start, _)| start);
+    let end = starts.take_while(|&start| start <= PATH_BYTES_MAX).last();
+    format!("{}…", &path[..end.unwrap_or(0)]).into()
 }
 
 #[cfg(test)]
