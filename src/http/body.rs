@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use farelog_events::json::{self, JsonError, JsonFault};
 use serde::de::DeserializeOwned;
 
 use super::problem::{FieldProblem, Problem};
@@ -89,47 +90,31 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| field_problem(&error.path().to_string(), &error.into_inner()))
-        .and_then(|value| {
-            deserializer
-                .end()
-                .map_err(|error| field_problem(".", &error))
-                .map(|()| value)
-        });
-    value.map_err(|problem| Problem::validation(vec![problem]))
-}
-
-fn field_problem(path: &str, error: &serde_json::Error) -> FieldProblem {
-    let said = error.to_string();
-    if error.is_syntax() || error.is_eof() {
-        return FieldProblem::new(
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Err(Problem::field(
             "body",
             &errors::FIELD_MALFORMED,
-            format!("is no JSON: {said}"),
-        );
-    }
-    let within = |name: &str| match path {
-        "." => name.to_owned(),
-        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
-        path => format!("{path}.{name}"),
+            "must be UTF-8 text",
+        ));
     };
-    let named = |prefix: &str| said.strip_prefix(prefix)?.split('`').next();
-    if let Some(name) = named("missing field `") {
-        return FieldProblem::missing(within(name));
+    json::read(text).map_err(|error| Problem::validation(vec![field_problem(error)]))
+}
+
+fn field_problem(JsonError { field, fault }: JsonError) -> FieldProblem {
+    let field = if field.is_empty() {
+        "body".to_owned()
+    } else {
+        field
+    };
+    match fault {
+        JsonFault::Missing => FieldProblem::missing(field),
+        JsonFault::Unknown => {
+            FieldProblem::new(field, &errors::FIELD_UNKNOWN, "is no field of this body")
+        }
+        JsonFault::NotJson(_) | JsonFault::Malformed(_) => {
+            FieldProblem::new(field, &errors::FIELD_MALFORMED, fault.to_string())
+        }
     }
-    if let Some(name) = named("unknown field `") {
-        return FieldProblem::new(
-            within(name),
-            &errors::FIELD_UNKNOWN,
-            "is no field of this body",
-        );
-    }
-    // Line and column say nothing that the field's path does not say better.
-    let said = said.rfind(" at line ").map_or(&*said, |at| &said[..at]);
-    let field = if path == "." { "body" } else { path };
-    FieldProblem::new(field, &errors::FIELD_MALFORMED, said)
 }
 
 #[cfg(test)]
@@ -151,37 +136,70 @@ mod tests {
         activate: bool,
     }
 
-    fn problem(json: &str) -> (String, &'static str) {
-        let problem = parse::<Outer>(json.as_bytes()).unwrap_err();
+    fn problem(json: &[u8]) -> (String, &'static str, String) {
+        let problem = parse::<Outer>(json).unwrap_err();
         let error = &problem.errors()[0];
-        (error.field.clone(), error.code.code)
+        (
+            error.field.clone(),
+            error.code.code,
+            error.message.to_string(),
+        )
     }
 
     #[test]
     fn a_mistake_in_a_body_is_named_by_its_field() {
-        let at = |field: &str, code| (field.to_owned(), code);
-        assert_eq!(problem("{"), at("body", "malformed"));
-        assert_eq!(problem("[]"), at("body", "malformed"));
-        assert_eq!(
-            problem(r#"{"inner":{"activate":true}}"#),
-            at("orderLineIds", "missing")
-        );
-        assert_eq!(
-            problem(r#"{"orderLineIds":[7]}"#),
-            at("orderLineIds[0]", "malformed")
-        );
-        assert_eq!(
-            problem(r#"{"orderLinesIds":[]}"#),
-            at("orderLinesIds", "unknown-field")
-        );
-        assert_eq!(
-            problem(r#"{"orderLineIds":[],"inner":{}}"#),
-            at("inner.activate", "missing")
-        );
-        assert_eq!(
-            problem(r#"{"orderLineIds":[],"inner":{"activate":true}} x"#),
-            at("body", "malformed")
-        );
+        for (json, field, code, message) in [
+            ("", "body", "malformed", "is no JSON: it ends too early"),
+            ("{", "body", "malformed", "is no JSON: it ends too early"),
+            ("{]", "body", "malformed", "is no JSON: line 1, column 2"),
+            ("[]", "body", "malformed", "must be an object"),
+            (
+                r#"[["a"],{"activate":true}]"#,
+                "body",
+                "malformed",
+                "must be an object",
+            ),
+            (
+                r#"{"inner":{"activate":true}}"#,
+                "orderLineIds",
+                "missing",
+                "is missing",
+            ),
+            (
+                r#"{"orderLineIds":[7]}"#,
+                "orderLineIds[0]",
+                "malformed",
+                "must be a string",
+            ),
+            (
+                r#"{"orderLinesIds":[]}"#,
+                "orderLinesIds",
+                "unknown-field",
+                "is no field of this body",
+            ),
+            (
+                r#"{"orderLineIds":[],"inner":{}}"#,
+                "inner.activate",
+                "missing",
+                "is missing",
+            ),
+            (
+                r#"{"orderLineIds":[],"inner":[true]}"#,
+                "inner",
+                "malformed",
+                "must be an object",
+            ),
+            (
+                r#"{"orderLineIds":[],"inner":{"activate":true}} x"#,
+                "body",
+                "malformed",
+                "is no JSON: something follows its end at line 1, column 47",
+            ),
+        ] {
+            let (at, as_code, said) = problem(json.as_bytes());
+            assert_eq!((&*at, as_code, &*said), (field, code, message), "{json}");
+        }
+        assert_eq!(problem(b"\xff").2, "must be UTF-8 text");
     }
 
     #[test]

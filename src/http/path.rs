@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use farelog_events::json::wording;
 
 use super::problem::Problem;
 use crate::errors;
@@ -25,7 +26,8 @@ impl PathParameters {
             .find(|(key, _)| key == name)
             .map_or("", |(_, value)| value);
         text.parse().map_err(|error: T::Err| {
-            Problem::field(name, &errors::FIELD_MALFORMED, error.to_string())
+            let message = wording::sentence(&error.to_string());
+            Problem::field(name, &errors::FIELD_MALFORMED, message)
         })
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use farelog_events::json::wording;
 use farelog_projections::answer::Page;
 
 use super::problem::{FieldProblem, Problem};
@@ -71,7 +72,7 @@ impl QueryParameters {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                let message = error.to_string();
+                let message = wording::sentence(&error.to_string());
                 self.refuse(name, &errors::FIELD_MALFORMED, message);
                 None
             }

@@ -1,13 +1,15 @@
 //! What is said to the one who sent something that can't be read: sentences of farelog's own, made from what a parser
 //! said. A message that is not recognised is not passed on.
 
-/// Openings of the sentences in which farelog's own values say what is wrong with a text (ids, versions, money).
+/// Openings of the sentences in which farelog's own types say what is wrong with a value: ids, versions, money, and
+/// what requests refuse. A type whose sentence is not listed is not heard.
 const OWN_OPENINGS: &[&str] = &[
     "an id ",
     "a numeric id ",
     "a version ",
     "an amount ",
     "a currency ",
+    "can't be cleared ",
 ];
 
 /// What is said where nothing better is known.
@@ -65,21 +67,28 @@ pub fn sentence(said: &str) -> String {
 
 /// Why a text is no JSON, to stand after that statement: `it ends too early`, `line 1, column 5`.
 pub fn not_json(error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "it ends too early".to_owned();
-    }
     let place = format!("line {}, column {}", error.line(), error.column());
-    let said = error.to_string();
-    let why = match without_place(&said) {
-        "recursion limit exceeded" => "it is nested too deep",
-        "number out of range" => "a number is too large",
+    match why_not_json(error) {
+        Some(why) if error.is_eof() => why.to_owned(),
+        Some(why) => format!("{why} at {place}"),
+        None => place,
+    }
+}
+
+/// The same without the place; `None` where the place says it all.
+pub fn why_not_json(error: &serde_json::Error) -> Option<&'static str> {
+    if error.is_eof() {
+        return Some("it ends too early");
+    }
+    match without_place(&error.to_string()) {
+        "recursion limit exceeded" => Some("it is nested too deep"),
+        "number out of range" => Some("a number is too large"),
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
-            "a string has half of a surrogate pair"
+            Some("a string has half of a surrogate pair")
         }
-        "trailing characters" => "something follows its end",
-        _ => return place,
-    };
-    format!("{why} at {place}")
+        "trailing characters" => Some("something follows its end"),
+        _ => None,
+    }
 }
 
 /// A message of serde_json without the line and column at its end: the field's path says it better, and the text may
@@ -99,7 +108,8 @@ pub(super) fn without_place(said: &str) -> &str {
 
 fn must_be(expected: &str) -> String {
     match expected {
-        "a string" | "string" | "a borrowed string" | "str" => "must be a string".to_owned(),
+        // The last is how a name of an enum is asked for where the names are not told.
+        "a string" | "a borrowed string" | "string or map" => "must be a string".to_owned(),
         "a boolean" => "must be true or false".to_owned(),
         "f32" | "f64" => "must be a number".to_owned(),
         "a sequence" => "must be a list".to_owned(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use farelog_events::json::wording;
 use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -64,14 +65,11 @@ impl<'t> ProgramSource<'t> {
 
     fn parse_json(text: &str) -> Result<Self, ProgramRefused> {
         let value = serde_json::from_str(text).map_err(|error| {
-            let said = error.to_string();
-            let said = said.rfind(" at line ").map_or(&*said, |at| &said[..at]);
-            ProgramProblem::new(
-                "",
-                ProblemCode::Syntax,
-                format!("the document is no JSON: {said}"),
-            )
-            .at(Location::Document(Place {
+            let sentence = match wording::why_not_json(&error) {
+                Some(why) => format!("the document is no JSON: {why}"),
+                None => "the document is no JSON".to_owned(),
+            };
+            ProgramProblem::new("", ProblemCode::Syntax, sentence).at(Location::Document(Place {
                 line: error.line(),
                 column: error.column(),
             }))
@@ -182,11 +180,8 @@ fn describe(path: &str, said: &str) -> ProgramProblem {
     }
     let sentence = if let Some(name) = quoted_after(said, "unknown variant `") {
         format!("there is no {name}; use {}", choice(said))
-    } else if let Some(rest) = said.strip_prefix("invalid type: ") {
-        let (is, wanted) = rest
-            .split_once(", expected ")
-            .unwrap_or((rest, "something else"));
-        format!("this is {}, and {wanted} is wanted", is.replace('`', ""))
+    } else if said.starts_with("invalid ") {
+        wording::sentence(said)
     } else {
         one_line(said)
     };

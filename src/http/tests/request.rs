@@ -67,6 +67,88 @@ async fn a_body_is_held_to_its_size_and_form() {
     assert_eq!(answer.wrong(), [("customer", "unknown-field")]);
 }
 
+/// serde's and Rust's own messages were once passed on, and a list was taken for an object by the order of its items.
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said_in_no_librarys_words() {
+    let site = Site::open();
+    let json_type = [("content-type", "application/json")];
+    let said = async |method, path: &str, body: &str| {
+        let answer = site.ask(method, path, &json_type, body).await;
+        assert_eq!(answer.code(), "validation-failed", "{path} {body}");
+        let error = &answer.json["errors"][0];
+        let of = |name: &str| error[name].as_str().unwrap().to_owned();
+        format!("{}: {}", of("field"), of("message"))
+    };
+    let members = "/personalisation/v1/programs/11/members";
+    let groups = "/sales/v1/ticket-distribution-groups/O1/distribute";
+    for (path, body, expected) in [
+        (
+            members,
+            r#"["C1",null,null,null]"#,
+            "body: must be an object",
+        ),
+        (members, "[]", "body: must be an object"),
+        (members, r#"{"#, "body: is no JSON: it ends too early"),
+        (
+            members,
+            r#"{"customerId":1}"#,
+            "customerId: must be a string",
+        ),
+        (
+            members,
+            r#"{"customerId":"C1","metadata":[]}"#,
+            "metadata: must be an object",
+        ),
+        (
+            groups,
+            r#"{"travelCard":[true,"x","y"]}"#,
+            "travelCard: must be an object",
+        ),
+        (
+            groups,
+            r#"{"travelCard":{"activate":"yes","mediaSerialNumberId":"y"}}"#,
+            "travelCard.activate: must be true or false",
+        ),
+        (
+            groups,
+            r#"{"orderLineIds":"l1"}"#,
+            "orderLineIds: must be a list",
+        ),
+        (
+            groups,
+            r#"{"deliverAfter":"soon"}"#,
+            "deliverAfter: must be a time like 2026-01-31T12:00:00Z",
+        ),
+    ] {
+        assert_eq!(said(Method::POST, path, body).await, expected, "{body}");
+    }
+    for (path, expected) in [
+        (
+            "/personalisation/v1/transactions?orderId=O1&minPosition=x",
+            "minPosition: must be a whole number",
+        ),
+        (
+            "/personalisation/v1/transactions?orderId=",
+            "orderId: an id must not be empty",
+        ),
+        (
+            "/v1/operate/dead-letters/x",
+            "number: must be a whole number",
+        ),
+        (
+            "/personalisation/v1/programs/x",
+            "programId: a numeric id is a whole number from 1 to 9007199254740991",
+        ),
+    ] {
+        assert_eq!(said(Method::GET, path, "").await, expected, "{path}");
+    }
+    let qr_code = "/sales/v1/ticket-distributions/O1/distribute/qr-code?deliverAfter=soon";
+    assert_eq!(
+        said(Method::POST, qr_code, "").await,
+        "deliverAfter: must be a time like 2026-01-31T12:00:00Z"
+    );
+}
+
 #[tokio::test]
 async fn a_caller_may_name_itself_and_need_not() {
     let site = Site::open();

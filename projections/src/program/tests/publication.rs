@@ -100,9 +100,7 @@ fn fields_of_a_definition_are_checked() {
     assert_refusals(&[
         (
             "amount = 1",
-            &[
-                "pointDefinitions[0].amount: this is integer 1, and a string is wanted (line 10, column 10)",
-            ],
+            &["pointDefinitions[0].amount: must be a string (line 10, column 10)"],
         ),
         (
             "amuont = '1'",
@@ -194,7 +192,7 @@ fn fields_of_the_program_are_checked() {
         ),
         (
             "active = \"yes\"",
-            &["active: this is string \"yes\", and a boolean is wanted (line 4, column 10)"],
+            &["active: must be true or false (line 4, column 10)"],
         ),
         (
             "preset = \"SIMPLE\"",
@@ -272,16 +270,13 @@ fn json_is_refused_in_the_same_words_with_places_in_the_expression() {
     let refusal = |json: &str| CompiledProgram::from_json(json).unwrap_err().to_string();
     assert_eq!(
         refusal("{\"id\": 1,\n \"reference\" \"a\"}"),
-        "the document is no JSON: expected `:` (line 2, column 14)"
+        "the document is no JSON (line 2, column 14)"
     );
     assert_eq!(
         refusal("[]"),
         "this is a list, and there is none here in a program"
     );
-    assert_eq!(
-        refusal("7"),
-        "this is integer 7, and struct Program is wanted"
-    );
+    assert_eq!(refusal("7"), "must be an object");
     let with = |amount: &str| {
         format!(
             r#"{{"id": 1, "reference": "a", "name": "A", "pointDefinitions":
