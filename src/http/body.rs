@@ -139,11 +139,7 @@ mod tests {
     fn problem(json: &[u8]) -> (String, &'static str, String) {
         let problem = parse::<Outer>(json).unwrap_err();
         let error = &problem.errors()[0];
-        (
-            error.field.clone(),
-            error.code.code,
-            error.message.to_string(),
-        )
+        (error.field.clone(), error.code.code, error.message.clone())
     }
 
     #[test]
