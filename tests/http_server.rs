@@ -220,6 +220,9 @@ async fn a_stream_that_was_made_anew_stops_ingestion_and_says_how_to_go_on() {
     let config = stream.cached_info().config.clone();
     jetstream.delete_stream(ONE_STREAM).await.unwrap();
     jetstream.create_stream(config).await.unwrap();
+    // Before ingestion has seen it, too.
+    let path = "/v1/orders/O1/timeline?minStreamSequence=1&timeoutMs=30000";
+    assert_eq!(server.get(path).await.status, 504);
 
     let ready = server.until_ready_says(|ready| ready.status == 503).await;
     assert_eq!(ready.code(), "service-unavailable");

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::query::QueryParameters;
+use super::source::Source;
 use super::state::Server;
 use crate::errors;
 use crate::outbox::{OutboxState, OutboxStatus};
@@ -23,6 +24,8 @@ use crate::outbox::{OutboxState, OutboxStatus};
 #[derive(Debug)]
 pub struct Health {
     ingestion: watch::Receiver<IngestStatus>,
+    /// Where ingestion reads; `None` where nothing is read.
+    source: Option<Source>,
     outbox: watch::Receiver<OutboxStatus>,
     /// The end of the log when the server started: until the projections are there, answers may be old.
     catch_up_to: Position,
@@ -38,9 +41,27 @@ impl Health {
     ) -> Self {
         Self {
             ingestion,
+            source: None,
             outbox,
             catch_up_to,
             caught_up: OnceLock::new(),
+        }
+    }
+
+    /// With the stream that ingestion reads, so that it can be asked before ingestion itself looks.
+    #[must_use]
+    pub fn with_source(self, source: Source) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
+    /// Whether the stream can be seen to be another one than the log was fed from. Ingestion then stops within moments.
+    pub async fn source_has_left(&self, checkpoint: &StreamCheckpoint) -> bool {
+        match &self.source {
+            Some(source) => source.has_left(checkpoint).await,
+            None => false,
         }
     }
 

@@ -34,6 +34,7 @@ mod programs;
 mod query;
 mod registration;
 mod schema;
+mod source;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use health::Health;
+pub use source::Source;
 pub use state::Server;
 
 use crate::errors;

@@ -77,6 +77,17 @@ impl AtLeast {
         if let Some(sequence) = self.stream_sequence {
             // The log's position with the checkpoint is the record of that sequence or one behind it.
             let mut heads = server.log().watch();
+            loop {
+                let known = heads.borrow_and_update().checkpoint.clone();
+                let Some(checkpoint) = known.filter(|known| known.sequence >= sequence) else {
+                    break;
+                };
+                if !server.health().source_has_left(&checkpoint).await {
+                    break;
+                }
+                // Until ingestion has seen it too and stops, or has adopted the stream.
+                heads.changed().await.map_err(|_| Unreached::NotInTime)?;
+            }
             let head = heads
                 .wait_for(|head| {
                     head.checkpoint

@@ -21,7 +21,7 @@ use crate::assembly::Assembly;
 use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
 use crate::engine::Engine;
-use crate::http::{self, Health, Server};
+use crate::http::{self, Health, Server, Source};
 use crate::outbox::Outbox;
 use crate::telemetry;
 use address::AddressFile;
@@ -94,7 +94,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             adopt_stream: config.adopt_stream,
         },
     );
-    let health = Health::new(ingestion.status(), outbox.status(), engine.catch_up_to());
+    let health = Health::new(ingestion.status(), outbox.status(), engine.catch_up_to())
+        .with_source(Source::new(broker.client(), &config.stream));
     let server = Server::new(engine.clone(), health, metrics, config.public_url.as_str());
     let address = AddressFile::write(&config.data_dir, listener.local_addr().map_err(failed)?)?;
     let (stop, stopped) = oneshot::channel();
