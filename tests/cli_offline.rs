@@ -99,6 +99,11 @@ fn the_files_of_a_killed_server_answer_as_the_server_did() {
     assert!(said.contains("in use by another process"), "{said}");
 
     drop(server);
+    let output = farelog(&[&["program", "show", "none"][..], &offline].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("farelog: there is no program"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
     assert_eq!(done(&[&members[..], &offline].concat()), answered);
 
     let enroll = ["member", "enroll", "--program", "11", "--customer", "8"];
