@@ -20,6 +20,7 @@ mod docs;
 mod event;
 mod export;
 mod health;
+mod if_match;
 mod language;
 mod member_view;
 mod members;
