@@ -252,6 +252,9 @@ fn projections_that_were_killed_are_a_fold_of_the_log_and_go_on() {
 
 /// sled syncs neither its settings nor its directory, so a power cut can leave files that it can't open. The log can be
 /// read again; nobody has to come and delete something first.
+/// How projections' files are damaged: its name, and what does it.
+type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
+
 #[test]
 fn projections_that_can_not_be_opened_are_made_anew() {
     let log = MemoryLog::new();
@@ -275,7 +278,7 @@ fn projections_that_can_not_be_opened_are_made_anew() {
         let length = file.metadata().unwrap().len();
         file.set_len(length / 2).unwrap();
     };
-    let damages: [(&str, &dyn Fn(&Path)); 5] = [
+    let damages: [Damage<'_>; 5] = [
         ("settings never written", &|at| zeros(at.join("conf"))),
         ("settings cut", &|at| half(at.join("conf"))),
         ("a snapshot never written", &|at| {

@@ -46,8 +46,8 @@ const PROGRAM: &str = r#"
     reversal = { onCancel = "KEEP", onRefund = "PROPORTIONAL" }
     "#;
 
-fn line_id() -> impl Strategy<Value = String> {
-    prop_oneof!["L1", "L2", "L3"].prop_map(|id| id.to_string())
+fn line_id() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just("L1"), Just("L2"), Just("L3")]
 }
 
 fn customer() -> impl Strategy<Value = Option<&'static str>> {
@@ -62,7 +62,7 @@ fn customer() -> impl Strategy<Value = Option<&'static str>> {
 fn line_data() -> impl Strategy<Value = Value> {
     (line_id(), 1..4_u32, 1..4_u32, 0..40_u32, customer()).prop_map(
         |(line, order_version, line_version, tens, customer)| {
-            let mut data = common::line("o", &line, &format!("{}.00", tens * 10));
+            let mut data = common::line("o", line, &format!("{}.00", tens * 10));
             data["orderVersion"] = order_version.into();
             data["orderLineVersion"] = line_version.into();
             if let Some(customer) = customer {
@@ -177,15 +177,15 @@ proptest! {
     fn any_order_of_arrival_ends_in_the_same_live_amounts((one, other) in history_and_shuffle()) {
         let mut first = stage();
         let mut second = stage();
-        one.iter().for_each(|told| first.tell(told));
-        other.iter().for_each(|told| second.tell(told));
+        first.tell_all(&one);
+        second.tell_all(&other);
         prop_assert_eq!(live(&first), live(&second));
     }
 
     #[test]
     fn at_no_time_do_two_of_a_chain_count(history in history()) {
         let mut story = stage();
-        history.iter().for_each(|told| story.tell(told));
+        story.tell_all(&history);
         for chain in story.orders.values().flat_map(|order| order.ledger.chains()) {
             let rows: Vec<_> = chain.transactions().collect();
             for (index, row) in rows.iter().enumerate() {

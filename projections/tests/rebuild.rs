@@ -1,6 +1,8 @@
 //! The projections as they are kept: however a log is cut into batches, wherever they are stopped and opened again, and
 //! after a rebuild, every answer has the same bytes.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up is to fail")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;

@@ -207,7 +207,7 @@ fn a_program_that_was_inactive_or_not_published_at_the_trigger_gives_nothing() {
 fn a_line_that_ended_or_was_refunded_gives_nothing() {
     let mut desk = desk(PROGRAM);
     desk.sells("c", SOLD);
-    desk.on_line(OrderLineCancelled, "c", "2026-01-02T10:00:00Z", json!({}));
+    desk.on_line(OrderLineCancelled, "c", "2026-01-02T10:00:00Z", &json!({}));
     assert_eq!(
         desk.refusal("c", "kari", NOW),
         of_definition(R::LineCancelled)
@@ -219,7 +219,7 @@ fn a_line_that_ended_or_was_refunded_gives_nothing() {
         OrderLineRefunded,
         "r",
         "2026-01-02T10:00:00Z",
-        refund("100.00"),
+        &refund("100.00"),
     );
     assert_eq!(
         desk.dry_run("r", "kari", NOW).unwrap().granted[0].amount,
@@ -229,7 +229,7 @@ fn a_line_that_ended_or_was_refunded_gives_nothing() {
         OrderLineRefunded,
         "r",
         "2026-01-03T10:00:00Z",
-        refund("299.00"),
+        &refund("299.00"),
     );
     assert_eq!(desk.refusal("r", "kari", NOW), of_definition(R::Refunded));
 }
@@ -298,7 +298,7 @@ fn every_reason_that_applies_is_listed() {
         "expiry = { kind = \"DURATION\", after = \"P10D\" }\namount =",
     ));
     desk.sells("o", SOLD);
-    desk.on_line(OrderLineCancelled, "o", "2026-01-02T10:00:00Z", json!({}));
+    desk.on_line(OrderLineCancelled, "o", "2026-01-02T10:00:00Z", &json!({}));
     let codes: Vec<R> = desk
         .refusal("o", "kari", "2026-08-01T10:00:00Z")
         .into_iter()
@@ -349,7 +349,7 @@ fn later_events_of_a_registered_line_act_on_its_points_whatever_they_say_of_the_
         OrderLineRefunded,
         "o",
         "2026-01-18T10:00:00Z",
-        json!({"refund": {"amount": "399.00", "currency": "NOK"}}),
+        &json!({"refund": {"amount": "399.00", "currency": "NOK"}}),
     );
     let again = desk.dry_run("o", "kari", NOW).unwrap();
     assert_eq!(
@@ -448,8 +448,8 @@ fn a_refund_is_listed_beside_the_end_of_the_line() {
     let mut desk = desk(PROGRAM);
     desk.sells("o", SOLD);
     let refund = json!({"refund": {"amount": "399.00", "currency": "NOK"}});
-    desk.on_line(OrderLineRefunded, "o", "2026-01-02T10:00:00Z", refund);
-    desk.on_line(OrderLineCancelled, "o", "2026-01-02T10:00:00Z", json!({}));
+    desk.on_line(OrderLineRefunded, "o", "2026-01-02T10:00:00Z", &refund);
+    desk.on_line(OrderLineCancelled, "o", "2026-01-02T10:00:00Z", &json!({}));
     let codes: Vec<R> = desk
         .refusal("o", "kari", NOW)
         .into_iter()

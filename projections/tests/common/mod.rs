@@ -4,6 +4,7 @@
 //! microseconds.
 
 #![allow(dead_code, missing_docs, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up is to fail")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -140,6 +141,12 @@ impl Story {
             .entry(order.clone())
             .or_insert_with(|| OrderDocument::new(order))
             .apply(&event, world);
+    }
+
+    pub fn tell_all(&mut self, history: &[Told]) {
+        for told in history {
+            self.tell(told);
+        }
     }
 
     pub fn event(&mut self, kind: EventKind, at: &str, data: Value) {

@@ -113,12 +113,12 @@ impl Desk {
         );
     }
 
-    pub fn on_line(&mut self, kind: EventKind, order: &str, at: &str, more: Value) {
+    pub fn on_line(&mut self, kind: EventKind, order: &str, at: &str, more: &Value) {
         let mut data = json!({
             "orderId": order, "orderVersion": 1, "orderLineId": "a", "orderLineVersion": 1
         });
-        for (name, value) in more.as_object().cloned().unwrap_or_default() {
-            data[name] = value;
+        for (name, value) in more.as_object().into_iter().flatten() {
+            data[name] = value.clone();
         }
         self.event(kind, at, &data);
     }
@@ -168,7 +168,9 @@ impl Desk {
         };
         let event = revoke(&self.projections, &self.context(now), &command)?.event;
         let recorded = event.is_some();
-        event.into_iter().for_each(|event| self.append(event));
+        if let Some(event) = event {
+            self.append(event);
+        }
         Ok(recorded)
     }
 
