@@ -206,6 +206,8 @@ pub struct Assessment {
     pub reasons: Vec<Reason>,
     /// The definitions that are refused for good.
     pub refused: Vec<RefusedDefinition>,
+    /// Whether a definition would wait for a trigger of the line, were its program not inactive.
+    waits_for_inactive: bool,
 }
 
 /// Weighs a claim to a confirmed line: replays the line's triggers as if its customer were this one, with the
@@ -243,10 +245,17 @@ pub fn assess(
         }
     }
     if assessment.gives == 0 && assessment.reasons.is_empty() {
-        assessment.reasons.push(Reason::of_line(
-            ReasonCode::NoDefinitionMatched,
-            "no point definition of the program gives points for this line",
-        ));
+        assessment.reasons.push(if assessment.waits_for_inactive {
+            Reason::of_line(
+                ReasonCode::ProgramInactive,
+                "the program is inactive, and what would give points for this line has not come",
+            )
+        } else {
+            Reason::of_line(
+                ReasonCode::NoDefinitionMatched,
+                "no point definition of the program gives points for this line",
+            )
+        });
     }
     assessment
 }
@@ -424,13 +433,7 @@ fn weigh_untriggered(
                 format!("it gives points at {}, which has not come", kind.name()),
             )
         }));
-    } else if matching.next().is_some() {
-        assessment.reasons.push(Reason::of_line(
-            ReasonCode::ProgramInactive,
-            format!(
-                "the program is inactive, and the line's {} has not come",
-                kind.name()
-            ),
-        ));
+    } else {
+        assessment.waits_for_inactive |= matching.next().is_some();
     }
 }
