@@ -3,8 +3,8 @@
 use axum::http::Method;
 use axum::routing::get;
 use axum::{Router, body::Body};
-use farelog_events::ingest::IngestState;
 use farelog_events::ingest::continuity::StreamBreak;
+use farelog_events::ingest::{IngestState, IngestStatus};
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -226,6 +226,28 @@ async fn readiness_says_what_the_server_waits_for() {
     assert_eq!(answer.json["ingestion"]["state"], "STOPPED");
     let waiting = answer.json["waitingFor"][0].as_str().unwrap();
     assert!(waiting.starts_with("Ingestion has stopped: "), "{waiting}");
+}
+
+/// A new server once said that it was ready before its stream was made, and who published then was turned away.
+#[tokio::test]
+async fn a_new_server_is_not_ready_before_its_stream_is_there() {
+    let mut site = Site::open();
+    let connecting = |status: &mut IngestStatus| status.state = IngestState::Connecting;
+    site.ingestion.send_modify(connecting);
+    let answer = site.get("/health/ready").await;
+    assert_eq!((answer.status, answer.code()), (503, "service-unavailable"));
+    let waiting = answer.json["waitingFor"][0].as_str().unwrap();
+    assert_eq!(
+        waiting,
+        "Ingestion has not reached NATS for the first time."
+    );
+
+    // A log that was fed before has a stream: its server answers while the broker is away.
+    site.ingestion
+        .send_modify(|status| status.state = IngestState::Running);
+    site.arrive(&super::sale("O1", None, "39.00")).await;
+    site.ingestion.send_modify(connecting);
+    assert_eq!(site.get("/health/ready").await.status, 200);
 }
 
 #[tokio::test]
