@@ -12,7 +12,8 @@ use farelog_projections::distribution::{
     Distribute, DistributionRefusal, Generate, Groups, Reach, decision, summary,
 };
 use farelog_projections::document::OrderDocument;
-use serde::Deserialize;
+use farelog_projections::order::OrderState;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{JsonBody, OptionalJsonBody};
@@ -128,28 +129,15 @@ pub async fn generate(
         pos: caller.pos,
         language: caller.language.unwrap_or_default(),
     };
-    let asked = order.clone();
-    server
-        .engine()
-        .decide(move |projections, moment| {
-            let document = projections.order(&asked).map_err(EngineError::from)?.value;
-            let state = document.as_ref().map(OrderDocument::state);
-            let none = Groups::default();
-            let groups = document.as_ref().map_or(&none, |document| &document.groups);
-            let generated = decision::generate(&asked, state.as_ref(), groups, command)
-                .map_err(|refusal| refused(&refusal))?;
-            let event = generated.map(|data| {
-                let kind = EventKind::TicketDistributionGroupsGenerated;
-                let about = About::Order(asked.clone());
-                own_event(kind, about, &data, moment, &correlation_id)
-            });
-            Ok::<_, Problem>(Decision {
-                events: event.transpose()?.into_iter().collect(),
-                answer: (),
-            })
-        })
-        .await?;
-    groups_of(&server, &order).await
+    let kind = EventKind::TicketDistributionGroupsGenerated;
+    record(
+        server,
+        correlation_id,
+        order,
+        kind,
+        |order, state, groups| decision::generate(order, state, groups, command),
+    )
+    .await
 }
 
 /// Distribute to NOD as QR code and animation
@@ -298,6 +286,32 @@ async fn distribute(
     order: OrderId,
     command: Distribute,
 ) -> Result<Response, Problem> {
+    let kind = EventKind::TicketDistributionRequested;
+    record(
+        server,
+        correlation_id,
+        order,
+        kind,
+        |order, state, groups| decision::distribute(order, state, groups, command),
+    )
+    .await
+}
+
+/// Takes a decision on an order's groups, records the event of this kind that it gives, if any, and answers with the
+/// groups as they are then.
+async fn record<T: Serialize>(
+    server: Server,
+    correlation_id: CorrelationId,
+    order: OrderId,
+    kind: EventKind,
+    decide: impl FnOnce(
+        &OrderId,
+        Option<&OrderState<'_>>,
+        &Groups,
+    ) -> Result<Option<T>, DistributionRefusal>
+    + Send
+    + 'static,
+) -> Result<Response, Problem> {
     let asked = order.clone();
     server
         .engine()
@@ -306,10 +320,9 @@ async fn distribute(
             let state = document.as_ref().map(OrderDocument::state);
             let none = Groups::default();
             let groups = document.as_ref().map_or(&none, |document| &document.groups);
-            let requested = decision::distribute(&asked, state.as_ref(), groups, command)
-                .map_err(|refusal| refused(&refusal))?;
-            let event = requested.map(|data| {
-                let kind = EventKind::TicketDistributionRequested;
+            let decided =
+                decide(&asked, state.as_ref(), groups).map_err(|refusal| refused(&refusal))?;
+            let event = decided.map(|data| {
                 let about = About::Order(asked.clone());
                 own_event(kind, about, &data, moment, &correlation_id)
             });
