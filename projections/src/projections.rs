@@ -121,22 +121,23 @@ impl Projections {
     ) -> Result<(), ProjectionError> {
         let mut projector = self.projector()?;
         self.catch_up_with(&mut projector, log)?;
-        let mut gathered: Vec<Record> = Vec::new();
-        while let Ok(records) = feed.recv() {
-            gathered.extend(records.iter().cloned());
-            while gathered.len() < BATCH_RECORDS_MAX
+        while let Ok(first) = feed.recv() {
+            let mut gathered = first.len();
+            let mut batches = vec![first];
+            while gathered < BATCH_RECORDS_MAX
                 && let Ok(records) = feed.try_recv()
             {
-                gathered.extend(records.iter().cloned());
+                gathered += records.len();
+                batches.push(records);
             }
-            let gap = gathered
-                .first()
+            let mut records = batches.iter().flat_map(|batch| &**batch).peekable();
+            let gap = records
+                .peek()
                 .is_some_and(|first| first.position > projector.position() + 1);
             if gap {
                 self.catch_up_with(&mut projector, log)?;
             }
-            self.project(&mut projector, &gathered)?;
-            gathered.clear();
+            self.project(&mut projector, records)?;
         }
         Ok(())
     }
@@ -183,10 +184,10 @@ impl Projections {
         }
     }
 
-    fn project(
+    fn project<'r>(
         &self,
         projector: &mut Projector<'_>,
-        records: &[Record],
+        records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<(), ProjectionError> {
         projector.project(records)?;
         let mut catalog = self
