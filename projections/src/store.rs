@@ -161,7 +161,7 @@ impl Store {
                 return Ok((Self::make_anew(directory)?, fresh));
             }
         };
-        match store.read::<Checkpoint>(b"c", "checkpoint") {
+        match store.read::<Checkpoint>(CHECKPOINT, "checkpoint") {
             Ok(None) if store.db.is_empty() => return Ok((store, fresh)),
             Ok(Some(checkpoint))
                 if checkpoint.log_id == log_id

@@ -164,8 +164,6 @@ pub struct OrderState<'e> {
     pub lines: BTreeMap<OrderLineId, LineState<'e>>,
     /// The first capture of a payment, by its own time.
     pub capture: Option<&'e OrderEvent>,
-    /// The event that cancelled the order.
-    pub cancelled: Option<&'e OrderEvent>,
 }
 
 impl<'e> OrderState<'e> {
@@ -277,7 +275,6 @@ impl<'e> Fold<'e> {
                     index,
                 };
                 self.order_end.get_or_insert(end);
-                self.state.cancelled.get_or_insert(event);
                 for line in self.state.lines.values_mut() {
                     line.ends.push(end);
                 }

@@ -78,8 +78,6 @@ pub enum Nothing {
 pub struct StandIn<'c> {
     /// The customer.
     pub customer_id: &'c CustomerId,
-    /// The customer's member.
-    pub member_id: MemberId,
     /// The place of the registration: where it lies behind the trigger's place, the member is looked up there.
     pub accepted: Position,
 }

@@ -14,7 +14,7 @@ use super::entitlement::{
 use super::transaction::RegistrationKind;
 use crate::document::OrderDocument;
 use crate::order::{LineState, OrderState, TriggerKind};
-use crate::program::{CompiledDefinition, LineScope, Program, PublishedProgram};
+use crate::program::{CompiledDefinition, LineScope, PublishedProgram};
 
 /// A definition that a registration did not get, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,6 @@ impl Registration {
     pub fn stand_in(&self) -> StandIn<'_> {
         StandIn {
             customer_id: &self.customer_id,
-            member_id: self.member_id,
             accepted: self.accepted,
         }
     }
@@ -236,11 +235,11 @@ pub fn assess(
                 world,
                 claim,
                 scope: &scope,
-                current: &current.compiled.program,
+                current,
                 triggered: &triggered,
                 place,
             }
-            .weigh(current, &mut assessment),
+            .weigh(&mut assessment),
             None => weigh_untriggered(world, current, claim, &scope, kind, &mut assessment),
         }
     }
@@ -266,13 +265,13 @@ struct Weighing<'a, 'e> {
     world: World<'a>,
     claim: &'a Claim<'a>,
     scope: &'a LineScope,
-    current: &'a Program,
+    current: &'a PublishedProgram,
     triggered: &'a TriggeredLine<'e>,
     place: Position,
 }
 
 impl Weighing<'_, '_> {
-    fn weigh(&self, current: &PublishedProgram, assessment: &mut Assessment) {
+    fn weigh(&self, assessment: &mut Assessment) {
         let kind = self.triggered.trigger().kind;
         let standing = self
             .world
@@ -280,7 +279,7 @@ impl Weighing<'_, '_> {
             .standing_at(self.claim.program_id, self.place);
         let Some(standing) = standing.filter(|standing| standing.compiled.program.active) else {
             let concerns = standing
-                .unwrap_or(current)
+                .unwrap_or(self.current)
                 .compiled
                 .definitions(kind)
                 .next()
@@ -303,7 +302,6 @@ impl Weighing<'_, '_> {
         };
         let stand_in = StandIn {
             customer_id: self.claim.customer_id,
-            member_id: self.claim.member_id,
             accepted: self.claim.position,
         };
         for definition in standing.compiled.definitions(kind) {
@@ -346,7 +344,8 @@ impl Weighing<'_, '_> {
                 },
             );
         }
-        if let Some(closes_at) = self.current.window_closes_at(trigger.time)
+        let current = &self.current.compiled.program;
+        if let Some(closes_at) = current.window_closes_at(trigger.time)
             && closes_at < self.claim.requested_at
         {
             add(
@@ -354,8 +353,7 @@ impl Weighing<'_, '_> {
                 format!("points for it could be claimed until {closes_at}"),
             );
         }
-        if self.current.registration.require_membership_at_trigger && !self.was_member_at_trigger()
-        {
+        if current.registration.require_membership_at_trigger && !self.was_member_at_trigger() {
             add(
                 ReasonCode::NotMemberAtTrigger,
                 format!(
