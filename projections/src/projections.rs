@@ -12,13 +12,13 @@ use tokio::sync::watch;
 
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
 use crate::document::OrderDocument;
-use crate::member::Member;
+use crate::member::{Member, MemberCache, Members as _};
 use crate::outbox::{Fact, FactPlace};
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
 use crate::progress::Progress;
-use crate::projector::{MemberCache, Projector, StoredVersion};
+use crate::projector::{Projector, StoredVersion};
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 
 /// Records that are read from the log, or taken from the feed, into one batch.
@@ -261,13 +261,19 @@ impl Projections {
         Ok(Answer { position, value })
     }
 
-    /// A member of a program by customer, whether in force or not.
+    /// The membership of a program that counts for a customer now, whether in force or not; it may be that of a customer
+    /// that this one is merged with.
     pub fn member_of(
         &self,
         program: ProgramId,
         customer: &CustomerId,
     ) -> Result<Answer<Option<Member>>, ProjectionError> {
-        self.answer(|store| store.read(&store::member_key(program, customer), "member"))
+        self.answer(|store| {
+            let members = MemberCache::new(store);
+            let member = members.member_at(program, customer, Position::MAX);
+            members.check()?;
+            Ok(member.map(Arc::unwrap_or_clone))
+        })
     }
 
     /// A member of a program by id, whether in force or not.

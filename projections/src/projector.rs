@@ -1,19 +1,18 @@
 //! The fold of log records into the store: what each record changes, gathered and written in one batch.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use farelog_events::dead_letter::DeadLetterSettled;
 use farelog_events::event::{EventData, EventKind};
-use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
+use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
 use farelog_events::log::{Position, Record};
 use farelog_events::member::Membership;
 use farelog_events::program;
 
 use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::document::{Effects, OrderDocument};
-use crate::member::{Member, MemberChangeKind, Members};
+use crate::member::{MemberCache, MemberChangeKind};
 use crate::order::OrderEvent;
 use crate::outbox::fact::FactContent;
 use crate::outbox::keeper::FactKeeper;
@@ -26,56 +25,6 @@ use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 /// Orders that stay decoded in memory between batches, so that the events of an order which come close together
 /// don't read it again. Twice as many at most.
 const ORDERS_CACHED_MAX: usize = 4_096;
-
-/// Members that stay decoded in memory between batches.
-const MEMBERS_CACHED_MAX: usize = 16_384;
-
-type KnownMembers = HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>;
-
-/// Members by program and customer: those that a batch has changed, before what is stored.
-pub struct MemberCache<'s> {
-    store: &'s Store,
-    known: RefCell<KnownMembers>,
-    /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
-    failure: RefCell<Option<ProjectionError>>,
-}
-
-impl<'s> MemberCache<'s> {
-    /// A view of what is stored.
-    pub fn new(store: &'s Store) -> Self {
-        Self {
-            store,
-            known: RefCell::default(),
-            failure: RefCell::default(),
-        }
-    }
-
-    /// Fails if any look-up since the last call did: what was folded with it must not be used.
-    pub fn check(&self) -> Result<(), ProjectionError> {
-        self.failure.take().map_or(Ok(()), Err)
-    }
-}
-
-impl Members for MemberCache<'_> {
-    fn member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
-        let key = (program, customer.clone());
-        if let Some(known) = self.known.borrow().get(&key) {
-            return known.clone();
-        }
-        let stored = self
-            .store
-            .read::<Member>(&store::member_key(program, customer), "member");
-        let member = match stored {
-            Ok(member) => member.map(Arc::new),
-            Err(error) => {
-                self.failure.borrow_mut().get_or_insert(error);
-                return None;
-            }
-        };
-        self.known.borrow_mut().insert(key, member.clone());
-        member
-    }
-}
 
 /// Brings the store forward, batch by batch.
 pub struct Projector<'s> {
@@ -93,7 +42,6 @@ pub struct Projector<'s> {
 #[derive(Default)]
 struct Changes {
     orders: HashSet<OrderId>,
-    members: HashSet<(ProgramId, CustomerId)>,
     members_added: BTreeMap<ProgramId, u64>,
     /// The customers of the members that the batch added.
     customers: HashMap<(ProgramId, MemberId), CustomerId>,
@@ -171,8 +119,10 @@ impl<'s> Projector<'s> {
             EventData::MemberWithdrawn(membership) => {
                 self.change_member(MemberChangeKind::Withdrawn, membership, record, changes)
             }
-            // Kept in the log; look-ups don't follow it yet (README, "What is not there yet").
-            EventData::CustomersMerged(_) => Ok(()),
+            EventData::CustomersMerged(merged) => {
+                self.members.merge(merged, record.position);
+                Ok(())
+            }
             EventData::DeadLetterRecorded(letter) => {
                 self.counters.dead_letters += 1;
                 self.counters.dead_letters_open += 1;
@@ -302,35 +252,13 @@ impl<'s> Projector<'s> {
         let Some(program) = self.catalog.resolve(membership) else {
             return Ok(());
         };
-        let customer = &membership.customer_id;
-        let known = self.members.member(program, customer);
-        let mut member = match (known, kind) {
-            (Some(member), _) => Arc::unwrap_or_clone(member),
-            (None, MemberChangeKind::Enrolled) => {
-                let Some(id) = id_from_position(record.position, 0).and_then(MemberId::new) else {
-                    return Ok(());
-                };
-                self.counters.members += 1;
-                *changes.members_added.entry(program).or_default() += 1;
-                put(changes, store::member_id_key(program, id), customer)?;
-                changes.customers.insert((program, id), customer.clone());
-                Member {
-                    id,
-                    program_id: program,
-                    customer_id: customer.clone(),
-                    history: Vec::new(),
-                }
-            }
-            // Nobody to update or to see off.
-            (None, _) => return Ok(()),
-        };
-        member.change(kind, record.position, record.recorded_at, membership);
-        let key = (program, customer.clone());
-        changes.members.insert(key.clone());
-        self.members
-            .known
-            .borrow_mut()
-            .insert(key, Some(Arc::new(member)));
+        if let Some(member) = self.members.change(kind, program, membership, record) {
+            self.counters.members += 1;
+            *changes.members_added.entry(program).or_default() += 1;
+            let customer = member.customer_id.clone();
+            put(changes, store::member_id_key(program, member.id), &customer)?;
+            changes.customers.insert((program, member.id), customer);
+        }
         Ok(())
     }
 
@@ -363,16 +291,7 @@ impl<'s> Projector<'s> {
                 changes.values.insert(store::order_key(order_id), value);
             }
         }
-        let known = self.members.known.borrow();
-        for (program, customer) in &changes.members {
-            if let Some(Some(member)) = known.get(&(*program, customer.clone())) {
-                let value = store::encode(&**member)?;
-                changes
-                    .values
-                    .insert(store::member_key(*program, customer), value);
-            }
-        }
-        drop(known);
+        self.members.write(&mut changes.values)?;
         for (number, summary) in &changes.dead_letters {
             let value = store::encode(summary)?;
             changes
@@ -398,10 +317,7 @@ impl<'s> Projector<'s> {
         if self.orders.len() >= ORDERS_CACHED_MAX {
             self.orders_before = std::mem::take(&mut self.orders);
         }
-        let mut known = self.members.known.borrow_mut();
-        if known.len() >= MEMBERS_CACHED_MAX {
-            known.clear();
-        }
+        self.members.forget_old();
     }
 }
 

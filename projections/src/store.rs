@@ -9,6 +9,7 @@
 //! | `o` order id | the order, [`OrderDocument`], packed |
 //! | `p` program id, position | a published version of a program |
 //! | `e` program id, customer id | a member |
+//! | `a` customer id | the customer's merges, [`crate::member::Identity`] |
 //! | `n` program id, member id | the member's customer id |
 //! | `k` program id | how many members the program has |
 //! | `t` member id, validFrom descending, transaction id descending | a transaction |
@@ -39,7 +40,7 @@ use crate::packed::{pack, unpack};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -344,6 +345,14 @@ pub fn member_key(program: ProgramId, customer: &CustomerId) -> Vec<u8> {
         customer.as_str().as_bytes(),
     ]
     .concat()
+}
+
+/// Prefix of customers' merges.
+pub const IDENTITIES: &[u8] = b"a";
+
+/// Key of a customer's merges.
+pub fn identity_key(customer: &CustomerId) -> Vec<u8> {
+    [IDENTITIES, customer.as_str().as_bytes()].concat()
 }
 
 /// Prefix of the members of a program, by id.

@@ -174,7 +174,7 @@ fn claimant(
     }
     let member = world
         .members
-        .member(command.program_id, &command.customer_id)
+        .member_at(command.program_id, &command.customer_id, context.head)
         .filter(|member| member.in_force_at(context.head).is_some());
     let Some(member) = member else {
         return Err(whole_line(

@@ -78,7 +78,7 @@ pub enum Nothing {
 pub struct StandIn<'c> {
     /// The customer.
     pub customer_id: &'c CustomerId,
-    /// The place of the registration: where it lies behind the trigger's place, the member is looked up there.
+    /// The place of the registration, at which the member is looked up.
     pub accepted: Position,
 }
 
@@ -158,9 +158,10 @@ impl<'e> TriggeredLine<'e> {
                 .map_err(Nothing::Fault)?
                 .ok_or(Nothing::NoCustomer)?,
         };
+        let looked_up_at = stand_in.map_or(self.place, |stand_in| stand_in.accepted);
         let member = world
             .members
-            .member(program.compiled.program.id, &customer)
+            .member_at(program.compiled.program.id, &customer, looked_up_at)
             .ok_or_else(|| Nothing::NotMember(customer.clone()))?;
         // A registration has settled that the points are this member's (section 4): only what is kept of the member
         // is looked up. Without one, the membership has to be in force at the trigger's place (section 3, rule 2).

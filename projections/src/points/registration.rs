@@ -402,9 +402,10 @@ impl Weighing<'_, '_> {
     }
 
     fn was_member_at_trigger(&self) -> bool {
+        let claim = self.claim;
         self.world
             .members
-            .member(self.claim.program_id, self.claim.customer_id)
+            .member_at(claim.program_id, claim.customer_id, claim.position)
             .is_some_and(|member| member.in_force_at(self.place).is_some())
     }
 }
@@ -418,7 +419,9 @@ fn weigh_untriggered(
     kind: TriggerKind,
     assessment: &mut Assessment,
 ) {
-    let member = world.members.member(claim.program_id, claim.customer_id);
+    let member = world
+        .members
+        .member_at(claim.program_id, claim.customer_id, claim.position);
     let mut matching = current
         .compiled
         .definitions(kind)

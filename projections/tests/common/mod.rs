@@ -14,7 +14,7 @@ use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
 use farelog_events::member::Membership;
 use farelog_projections::document::OrderDocument;
-use farelog_projections::member::{Member, MemberChangeKind, Members};
+use farelog_projections::member::{Identity, Member, MemberChangeKind, Members};
 use farelog_projections::order::OrderEvent;
 use farelog_projections::points::Transaction;
 use farelog_projections::points::entitlement::World;
@@ -26,8 +26,12 @@ use serde_json::{Value, json};
 pub struct MemberBook(HashMap<(ProgramId, CustomerId), Arc<Member>>);
 
 impl Members for MemberBook {
-    fn member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
+    fn own_member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
         self.0.get(&(program, customer.clone())).cloned()
+    }
+
+    fn identity(&self, _: &CustomerId) -> Option<Arc<Identity>> {
+        None
     }
 }
 

@@ -1,4 +1,4 @@
-//! Members of programs, with their history: what a look-up gives depends on the log position that it is made for.
+//! A customer's membership of a program, with its history.
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrganisationId, ProgramId};
@@ -103,10 +103,4 @@ impl Member {
         };
         self.history.push(change);
     }
-}
-
-/// Look-up of members by program and customer, for a fold.
-pub trait Members {
-    /// The member, whether in force or not.
-    fn member(&self, program: ProgramId, customer: &CustomerId) -> Option<std::sync::Arc<Member>>;
 }

@@ -1,0 +1,210 @@
+//! Members and merged customers over the store, and the fold of what happens to them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use farelog_events::id::{CustomerId, MemberId, ProgramId, id_from_position};
+use farelog_events::log::{Position, Record};
+use farelog_events::member::{CustomersMerged, Membership};
+
+use super::identity::{Identity, Merge};
+use super::membership::{Member, MemberChangeKind};
+use super::people::Members;
+use crate::store::{self, ProjectionError, Store};
+
+/// Members, and as many customers' merges, that stay decoded in memory between batches.
+const CACHED_MAX: usize = 16_384;
+
+/// Members by program and customer, and merges by customer: those that a batch has changed, before what is stored.
+pub struct MemberCache<'s> {
+    store: &'s Store,
+    members: RefCell<HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>>,
+    identities: RefCell<HashMap<CustomerId, Option<Arc<Identity>>>>,
+    /// Whether any customers were ever merged. Where none were, nobody is looked for.
+    has_merges: Cell<bool>,
+    changed_members: HashSet<(ProgramId, CustomerId)>,
+    changed_identities: HashSet<CustomerId>,
+    /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
+    failure: RefCell<Option<ProjectionError>>,
+}
+
+impl<'s> MemberCache<'s> {
+    /// A view of what is stored.
+    pub fn new(store: &'s Store) -> Self {
+        let cache = Self {
+            store,
+            members: RefCell::default(),
+            identities: RefCell::default(),
+            has_merges: Cell::new(false),
+            changed_members: HashSet::new(),
+            changed_identities: HashSet::new(),
+            failure: RefCell::default(),
+        };
+        match store.scan::<Identity>(store::IDENTITIES).next().transpose() {
+            Ok(first) => cache.has_merges.set(first.is_some()),
+            Err(error) => cache.fail(error),
+        }
+        cache
+    }
+
+    /// Fails if any look-up since the last call did: what was folded with it must not be used.
+    pub fn check(&self) -> Result<(), ProjectionError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn fail(&self, error: ProjectionError) {
+        self.failure.borrow_mut().get_or_insert(error);
+    }
+
+    /// Takes in what happened to a customer's membership. Gives the member where the customer became one for the first
+    /// time.
+    ///
+    /// An enrolment or update is about the membership that counts for the customer at its place; a first enrolment is of the
+    /// customer that others were merged into. Who leaves has left with every membership that is in force.
+    pub fn change(
+        &mut self,
+        kind: MemberChangeKind,
+        program: ProgramId,
+        membership: &Membership,
+        record: &Record,
+    ) -> Option<Arc<Member>> {
+        let customer = &membership.customer_id;
+        let place = record.position;
+        let mut changed = Vec::new();
+        if kind == MemberChangeKind::Withdrawn {
+            changed = self.memberships_at(program, customer, place);
+            changed.retain(|member| member.in_force_at(place).is_some());
+        }
+        if changed.is_empty() {
+            changed.extend(self.member_at(program, customer, place));
+        }
+        let added = (changed.is_empty() && kind == MemberChangeKind::Enrolled)
+            .then(|| self.enrol(program, customer, place))
+            .flatten();
+        let is_new = added.is_some();
+        changed.extend(added);
+        for member in &mut changed {
+            Arc::make_mut(member).change(kind, place, record.recorded_at, membership);
+            let key = (program, member.customer_id.clone());
+            self.members
+                .borrow_mut()
+                .insert(key.clone(), Some(Arc::clone(member)));
+            self.changed_members.insert(key);
+        }
+        changed.pop().filter(|_| is_new)
+    }
+
+    /// A member without history, for who is none yet.
+    fn enrol(
+        &self,
+        program: ProgramId,
+        customer: &CustomerId,
+        place: Position,
+    ) -> Option<Arc<Member>> {
+        let customer_id = self.aliases_at(customer, place).pop()?;
+        Some(Arc::new(Member {
+            id: id_from_position(place, 0).and_then(MemberId::new)?,
+            program_id: program,
+            customer_id,
+            history: Vec::new(),
+        }))
+    }
+
+    /// Takes in that a customer was merged into another. One that would close a circle, or make too many customers one,
+    /// is left out, and so is one that holds already.
+    pub fn merge(&mut self, merged: &CustomersMerged, place: Position) {
+        let (customer, into) = (&merged.customer_id, &merged.merged_into_customer_id);
+        if !self.can_merge_at(customer, into, place) {
+            tracing::debug!(position = place, %customer, %into, "a merge of customers changes nothing");
+            return;
+        }
+        self.has_merges.set(true);
+        let with = |customer_id: &CustomerId| Merge {
+            position: place,
+            customer_id: customer_id.clone(),
+        };
+        self.change_identity(customer, |identity| identity.merge_into(with(into)));
+        self.change_identity(into, |identity| identity.merge_from(with(customer)));
+    }
+
+    fn change_identity(&mut self, customer: &CustomerId, change: impl FnOnce(&mut Identity)) {
+        let mut identity = self.identity(customer).unwrap_or_default();
+        change(Arc::make_mut(&mut identity));
+        self.identities
+            .borrow_mut()
+            .insert(customer.clone(), Some(identity));
+        self.changed_identities.insert(customer.clone());
+    }
+
+    /// Adds all that changed since the last call to a batch.
+    pub fn write(&mut self, batch: &mut sled::Batch) -> Result<(), ProjectionError> {
+        let members = self.members.get_mut();
+        for key in self.changed_members.drain() {
+            if let Some(Some(member)) = members.get(&key) {
+                batch.insert(store::member_key(key.0, &key.1), store::encode(&**member)?);
+            }
+        }
+        let identities = self.identities.get_mut();
+        for customer in self.changed_identities.drain() {
+            if let Some(Some(identity)) = identities.get(&customer) {
+                batch.insert(store::identity_key(&customer), store::encode(&**identity)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds what is kept in memory. Called when what changed is written.
+    pub fn forget_old(&mut self) {
+        if self.members.get_mut().len() >= CACHED_MAX {
+            self.members.get_mut().clear();
+        }
+        if self.identities.get_mut().len() >= CACHED_MAX {
+            self.identities.get_mut().clear();
+        }
+    }
+}
+
+impl Members for MemberCache<'_> {
+    fn own_member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
+        let key = (program, customer.clone());
+        if let Some(known) = self.members.borrow().get(&key) {
+            return known.clone();
+        }
+        let stored = self
+            .store
+            .read::<Member>(&store::member_key(program, customer), "member");
+        let member = match stored {
+            Ok(member) => member.map(Arc::new),
+            Err(error) => {
+                self.fail(error);
+                return None;
+            }
+        };
+        self.members.borrow_mut().insert(key, member.clone());
+        member
+    }
+
+    fn identity(&self, customer: &CustomerId) -> Option<Arc<Identity>> {
+        if !self.has_merges.get() {
+            return None;
+        }
+        if let Some(known) = self.identities.borrow().get(customer) {
+            return known.clone();
+        }
+        let stored = self
+            .store
+            .read::<Identity>(&store::identity_key(customer), "merged customers");
+        let identity = match stored {
+            Ok(identity) => identity.map(Arc::new),
+            Err(error) => {
+                self.fail(error);
+                return None;
+            }
+        };
+        self.identities
+            .borrow_mut()
+            .insert(customer.clone(), identity.clone());
+        identity
+    }
+}

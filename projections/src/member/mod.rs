@@ -1,0 +1,13 @@
+//! Customers as members of programs, with their history: what a look-up gives depends on the log position that it is made
+//! for.
+
+mod cache;
+mod identity;
+mod membership;
+mod people;
+pub mod status;
+
+pub use cache::MemberCache;
+pub use identity::{Identity, Merge};
+pub use membership::{Member, MemberChange, MemberChangeKind};
+pub use people::{CUSTOMERS_OF_ONE_MAX, Members};
