@@ -15,12 +15,15 @@ pub mod member;
 pub mod order;
 pub mod outbox;
 mod packed;
+mod place;
 pub mod points;
 pub mod program;
 mod progress;
 mod projections;
 mod projector;
+mod rebuild;
 mod store;
 
-pub use projections::{Projections, TransactionFilter};
+pub use member::TransactionFilter;
+pub use projections::Projections;
 pub use store::{Counters, FOLD_VERSION, ProjectionError};

@@ -1,8 +1,9 @@
 //! The projections as a whole: opened once, brought forward by one thread, queried by many.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
@@ -12,8 +13,9 @@ use tokio::sync::watch;
 
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
 use crate::document::OrderDocument;
-use crate::member::{Member, MemberCache, Members as _};
+use crate::member::MemberCache;
 use crate::outbox::{Fact, FactPlace};
+use crate::place::Place;
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
@@ -22,43 +24,26 @@ use crate::projector::{Projector, StoredVersion};
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 
 /// Records that are read from the log, or taken from the feed, into one batch.
-const BATCH_RECORDS_MAX: usize = 4_096;
+pub const BATCH_RECORDS_MAX: usize = 4_096;
 
 /// Everything that is projected from the log. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Projections {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    store: Store,
-    checkpoint: Checkpoint,
+pub(crate) struct Inner {
+    /// Another one after a rebuild.
+    store: RwLock<Arc<Store>>,
+    /// Held while records are folded into the store, and while another takes its place.
+    turn: Mutex<()>,
+    /// As it was when the store was opened.
+    pub(crate) checkpoint: Checkpoint,
     catalog: RwLock<Arc<ProgramCatalog>>,
     progress: Progress,
-}
-
-/// Which of a member's transactions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TransactionFilter {
-    /// Of this order only.
-    pub order_id: Option<OrderId>,
-    /// By this definition only.
-    pub point_definition_reference: Option<String>,
-}
-
-impl TransactionFilter {
-    fn admits(&self, transaction: &Transaction) -> bool {
-        self.order_id
-            .as_ref()
-            .is_none_or(|order| transaction.metadata.order_id == *order)
-            && self
-                .point_definition_reference
-                .as_ref()
-                .is_none_or(|reference| {
-                    transaction.point_definition_reference.as_ref() == Some(reference)
-                })
-    }
+    /// Held while the projections are made anew. Last, so that the store is closed before it.
+    pub(crate) place: Mutex<Place>,
 }
 
 impl Projections {
@@ -68,6 +53,7 @@ impl Projections {
     /// # Errors
     /// The directory can't be read or written, or another process has it.
     pub fn open(directory: &Path, log: &dyn EventLog) -> Result<Self, ProjectionError> {
+        let place = Place::settle(directory)?;
         let (store, checkpoint) = Store::open(directory, log.id(), log.head().position)?;
         let mut catalog = ProgramCatalog::default();
         let mut versions = Vec::new();
@@ -88,10 +74,12 @@ impl Projections {
         }
         Ok(Self {
             inner: Arc::new(Inner {
-                store,
+                store: RwLock::new(Arc::new(store)),
+                turn: Mutex::new(()),
                 progress: Progress::new(checkpoint.position),
                 checkpoint,
                 catalog: RwLock::new(Arc::new(catalog)),
+                place: Mutex::new(place),
             }),
         })
     }
@@ -106,7 +94,7 @@ impl Projections {
         feed: &Receiver<Arc<[Record]>>,
     ) -> Result<(), ProjectionError> {
         let result = self.follow(log, feed);
-        let flushed = self.inner.store.flush();
+        let flushed = self.store().flush();
         self.inner.progress.end(match &result {
             Ok(()) => "the event log was closed".to_owned(),
             Err(error) => error.to_string(),
@@ -119,8 +107,22 @@ impl Projections {
         log: &dyn EventLog,
         feed: &Receiver<Arc<[Record]>>,
     ) -> Result<(), ProjectionError> {
-        let mut projector = self.projector()?;
-        self.catch_up_with(&mut projector, log)?;
+        while self.follow_into(&self.store(), log, feed)?.is_continue() {}
+        Ok(())
+    }
+
+    /// Follows the feed until it ends, or goes on with another store where one has taken this one's place. What was
+    /// taken from the feed by then is in the log.
+    fn follow_into(
+        &self,
+        store: &Arc<Store>,
+        log: &dyn EventLog,
+        feed: &Receiver<Arc<[Record]>>,
+    ) -> Result<ControlFlow<()>, ProjectionError> {
+        let mut projector = self.projector(store)?;
+        if !self.catch_up_with(&mut projector, store, log)? {
+            return Ok(ControlFlow::Continue(()));
+        }
         while let Ok(first) = feed.recv() {
             let mut gathered = first.len();
             let mut batches = vec![first];
@@ -134,12 +136,13 @@ impl Projections {
             let gap = records
                 .peek()
                 .is_some_and(|first| first.position > projector.position() + 1);
-            if gap {
-                self.catch_up_with(&mut projector, log)?;
+            let is_in_use = (!gap || self.catch_up_with(&mut projector, store, log)?)
+                && self.project(&mut projector, store, records)?;
+            if !is_in_use {
+                return Ok(ControlFlow::Continue(()));
             }
-            self.project(&mut projector, records)?;
         }
-        Ok(())
+        Ok(ControlFlow::Break(()))
     }
 
     /// Catches up with the log as it is now, without a feed: for work on the files of a stopped server.
@@ -147,26 +150,28 @@ impl Projections {
     /// # Errors
     /// The store or the log failed.
     pub fn catch_up(&self, log: &dyn EventLog) -> Result<(), ProjectionError> {
-        let mut projector = self.projector()?;
-        self.catch_up_with(&mut projector, log)?;
-        self.inner.store.flush()
+        let store = self.store();
+        let mut projector = self.projector(&store)?;
+        self.catch_up_with(&mut projector, &store, log)?;
+        store.flush()
     }
 
-    /// A projector that goes on where the store is, which [`catch_up`](Self::catch_up) may have brought forward since
-    /// it was opened.
-    fn projector(&self) -> Result<Projector<'_>, ProjectionError> {
+    /// A projector that goes on where the store is, which may have been brought forward since it was opened.
+    fn projector<'s>(&self, store: &'s Store) -> Result<Projector<'s>, ProjectionError> {
         let checkpoint = Checkpoint {
             position: self.position(),
             ..self.inner.checkpoint
         };
-        Projector::new(&self.inner.store, checkpoint, self.programs())
+        Projector::new(store, checkpoint, self.programs())
     }
 
+    /// Says whether the store is the one in use still; where not, it may not have caught up.
     fn catch_up_with(
         &self,
         projector: &mut Projector<'_>,
+        store: &Arc<Store>,
         log: &dyn EventLog,
-    ) -> Result<(), ProjectionError> {
+    ) -> Result<bool, ProjectionError> {
         let behind = log.head().position.saturating_sub(projector.position());
         if behind > BATCH_RECORDS_MAX as u64 {
             tracing::info!(
@@ -178,17 +183,25 @@ impl Projections {
         loop {
             let records = log.read(projector.position() + 1, BATCH_RECORDS_MAX)?;
             if records.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
-            self.project(projector, &records)?;
+            if !self.project(projector, store, &records)? {
+                return Ok(false);
+            }
         }
     }
 
+    /// Folds records into the store if it is the one in use, and says whether it is.
     fn project<'r>(
         &self,
         projector: &mut Projector<'_>,
+        store: &Arc<Store>,
         records: impl IntoIterator<Item = &'r Record>,
-    ) -> Result<(), ProjectionError> {
+    ) -> Result<bool, ProjectionError> {
+        let _turn = self.take_turn();
+        if !Arc::ptr_eq(store, &self.store()) {
+            return Ok(false);
+        }
         projector.project(records)?;
         let mut catalog = self
             .inner
@@ -205,7 +218,47 @@ impl Projections {
         )]
         metrics::gauge!("farelog_projections_position").set(projector.position() as f64);
         self.inner.progress.advance(projector.position());
-        Ok(())
+        Ok(true)
+    }
+
+    /// Keeps the store as it is, and in use, for as long as the turn is held.
+    pub(crate) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.inner
+            .turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes another store into use, which is at least as far. To be called with the turn taken.
+    pub(crate) fn change_store(
+        &self,
+        store: Store,
+        catalog: Arc<ProgramCatalog>,
+        position: Position,
+    ) {
+        *self
+            .inner
+            .catalog
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = catalog;
+        *self
+            .inner
+            .store
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(store);
+        // Behind the store, so that no answer says it is further than it is.
+        self.inner.progress.advance(position);
+    }
+
+    /// The store in use. Whoever says how far it is looks at that first.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(
+            &self
+                .inner
+                .store
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// The last record whose effects are in every answer.
@@ -261,71 +314,6 @@ impl Projections {
         Ok(Answer { position, value })
     }
 
-    /// The membership of a program that counts for a customer now, whether in force or not; it may be that of a customer
-    /// that this one is merged with.
-    pub fn member_of(
-        &self,
-        program: ProgramId,
-        customer: &CustomerId,
-    ) -> Result<Answer<Option<Member>>, ProjectionError> {
-        self.answer(|store| {
-            let members = MemberCache::new(store);
-            let member = members.member_at(program, customer, Position::MAX);
-            members.check()?;
-            Ok(member.map(Arc::unwrap_or_clone))
-        })
-    }
-
-    /// A member of a program by id, whether in force or not.
-    pub fn member(
-        &self,
-        program: ProgramId,
-        member: MemberId,
-    ) -> Result<Answer<Option<Member>>, ProjectionError> {
-        self.answer(|store| {
-            let key = store::member_id_key(program, member);
-            match store.read::<CustomerId>(&key, "member id")? {
-                Some(customer) => store.read(&store::member_key(program, &customer), "member"),
-                None => Ok(None),
-            }
-        })
-    }
-
-    /// The members of a program, in the order in which they first enrolled. Takes time with the page's number.
-    pub fn members(
-        &self,
-        program: ProgramId,
-        page: Page,
-    ) -> Result<Answer<Paged<Member>>, ProjectionError> {
-        self.answer(|store| {
-            let count: Option<usize> =
-                store.read(&store::member_count_key(program), "member count")?;
-            let mut members = Vec::new();
-            for entry in store
-                .scan::<CustomerId>(&store::members_prefix(program))
-                .skip(page.offset())
-                .take(page.per_page)
-            {
-                let (_, customer) = entry?;
-                members.extend(store.read(&store::member_key(program, &customer), "member")?);
-            }
-            Ok(Paged::new(members, count.unwrap_or_default(), page))
-        })
-    }
-
-    /// A member's transactions, newest `validFrom` first. Takes time with the number of the member's transactions.
-    pub fn transactions_of_member(
-        &self,
-        member: MemberId,
-        filter: &TransactionFilter,
-        page: Page,
-    ) -> Result<Answer<Paged<Transaction>>, ProjectionError> {
-        self.answer(|store| {
-            let all = store.scan::<Transaction>(&store::transactions_prefix(member));
-            paged(all, page, |transaction| filter.admits(transaction))
-        })
-    }
-
     /// Dead letters in the states that `admits` says; oldest first. Takes time with the number of dead letters.
     pub fn dead_letters(
         &self,
@@ -378,7 +366,7 @@ impl Projections {
     /// Facts of records from before `time` need no longer be kept. Called before [`run`](Self::run), a rebuild does not
     /// make them first. Lasts until the projections are closed; never goes back.
     pub fn forget_facts_before(&self, time: DateTime<Utc>) {
-        self.inner.store.keep_facts_from(time);
+        self.store().keep_facts_from(time);
     }
 
     /// Does something with programs and members as they stand: what a decision needs that folds as a projection does.
@@ -387,7 +375,8 @@ impl Projections {
     /// A member could not be read.
     pub fn with_world<T>(&self, work: impl FnOnce(World<'_>) -> T) -> Result<T, ProjectionError> {
         let programs = self.programs();
-        let members = MemberCache::new(&self.inner.store);
+        let store = self.store();
+        let members = MemberCache::new(&store);
         let result = work(World {
             programs: &programs,
             members: &members,
@@ -396,16 +385,17 @@ impl Projections {
         Ok(result)
     }
 
-    fn answer<T>(
+    /// Asks the store, with no batch applied meanwhile.
+    pub(crate) fn answer<T>(
         &self,
         read: impl FnOnce(&Store) -> Result<T, ProjectionError>,
     ) -> Result<Answer<T>, ProjectionError> {
-        let store = &self.inner.store;
         let position = self.position();
+        let store = self.store();
         let _reading = store.gate.read().unwrap_or_else(PoisonError::into_inner);
         Ok(Answer {
             position,
-            value: read(store)?,
+            value: read(&store)?,
         })
     }
 }

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::answer::{Page, Paged};
 use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
 use crate::packed::{pack, unpack};
@@ -65,6 +66,14 @@ pub enum ProjectionError {
     #[error("the outdated projections in {directory} could not be removed: {source}")]
     Remove {
         /// Where they are.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A directory of projections could not be made, renamed or removed.
+    #[error("the directory {directory} could not be made, renamed or removed: {source}")]
+    Directory {
+        /// Which.
         directory: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -182,6 +191,11 @@ impl Store {
         Ok((Self::make_anew(directory)?, fresh))
     }
 
+    /// Makes a store in a directory that is not there yet.
+    pub fn make(directory: &Path) -> Result<Self, ProjectionError> {
+        Self::open_as_it_is(directory)
+    }
+
     fn make_anew(directory: &Path) -> Result<Self, ProjectionError> {
         std::fs::remove_dir_all(directory).map_err(|source| ProjectionError::Remove {
             directory: directory.to_owned(),
@@ -238,6 +252,26 @@ impl Store {
         })
     }
 
+    /// A page of the values whose keys begin with `prefix`, in the order of keys. Values on other pages are counted and not
+    /// decoded.
+    pub fn page<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        page: Page,
+    ) -> Result<Paged<T>, ProjectionError> {
+        let shown = page.offset()..page.offset().saturating_add(page.per_page);
+        let mut items = Vec::new();
+        let mut total = 0;
+        for entry in self.db.scan_prefix(prefix) {
+            let (key, bytes) = entry?;
+            if shown.contains(&total) {
+                items.push(parse(&bytes, || format!("key {}", key.escape_ascii()))?);
+            }
+            total += 1;
+        }
+        Ok(Paged::new(items, total, page))
+    }
+
     /// Goes through the facts behind a place, in their order.
     pub fn facts_after(
         &self,
@@ -265,6 +299,12 @@ impl Store {
     pub fn keep_facts_from(&self, time: DateTime<Utc>) {
         self.facts_kept_from
             .fetch_max(time.timestamp_micros(), Ordering::Relaxed);
+    }
+
+    /// Keeps the facts that another store keeps: for one that is to take its place.
+    pub fn keep_the_facts_of(&self, other: &Self) {
+        let kept_from = other.facts_kept_from.load(Ordering::Relaxed);
+        self.facts_kept_from.fetch_max(kept_from, Ordering::Relaxed);
     }
 
     /// Applies a batch: all of it or nothing, also after a crash.
