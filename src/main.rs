@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod engine;
 mod errors;
+mod guarantee;
 mod http;
 mod nats_server;
 mod offline;

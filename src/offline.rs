@@ -9,7 +9,7 @@ use std::thread;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use farelog_events::ingest::{IngestState, IngestStatus};
+use farelog_events::ingest::IngestStatus;
 use reqwest::Url;
 use tokio::sync::watch;
 use tower::Service as _;
@@ -51,11 +51,9 @@ impl Offline {
             .projections()
             .wait_until(head.position)
             .map_err(failed)?;
-        let (ingestion, status) = watch::channel(IngestStatus {
-            state: IngestState::Connecting,
-            last_sequence: head.checkpoint.map_or(0, |checkpoint| checkpoint.sequence),
-            stream_last_sequence: None,
-        });
+        let (ingestion, status) = watch::channel(IngestStatus::connecting(
+            head.checkpoint.map_or(0, |checkpoint| checkpoint.sequence),
+        ));
         let (_, outbox) = watch::channel(OutboxStatus {
             state: OutboxState::Connecting,
             position: 0,

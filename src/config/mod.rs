@@ -17,6 +17,7 @@ pub use nats::NatsChoice;
 pub use settings::{LogFormat, Settings};
 
 use crate::cli::exit::Failure;
+use crate::guarantee::MonitoringUrl;
 use crate::outbox::{self, OutboxOptions};
 use listen::ListenAddress;
 use public_url::PublicUrl;
@@ -50,6 +51,8 @@ pub struct Config {
     pub nats_sync_always: bool,
     /// A file with credentials for the broker.
     pub nats_credentials: Option<PathBuf>,
+    /// The monitoring address of a broker that runs elsewhere.
+    pub nats_monitoring: Option<MonitoringUrl>,
     /// The stream to read.
     pub stream: String,
     /// Whether to take a stream that is not the log's for its continuation, once.
@@ -85,11 +88,20 @@ impl Config {
 
     fn resolve(settings: Settings) -> Result<Self, Failure> {
         let listen = settings.listen.unwrap_or_default();
+        let nats = settings.nats.unwrap_or_default();
+        if nats == NatsChoice::Embedded && settings.nats_monitoring.is_some() {
+            return Err(Failure::Usage(
+                "--nats-monitoring is refused: the embedded NATS server has no monitoring address; name a running server \
+                 with --nats too"
+                    .to_owned(),
+            ));
+        }
         Ok(Self {
-            nats: settings.nats.unwrap_or_default(),
+            nats,
             nats_port: settings.nats_port,
             nats_sync_always: settings.nats_sync_always.unwrap_or(false),
             nats_credentials: settings.nats_credentials,
+            nats_monitoring: settings.nats_monitoring,
             stream: settings.stream.unwrap_or_else(|| STREAM_DEFAULT.to_owned()),
             adopt_stream: settings.adopt_stream.unwrap_or(false),
             outbox: OutboxOptions {
@@ -208,6 +220,16 @@ mod tests {
                 .is_loopback()
         );
         assert!(refusal(&["--listen", "example.com:80"]).contains("--listen"));
+    }
+
+    #[test]
+    fn a_monitoring_address_is_that_of_a_server_that_runs_elsewhere() {
+        let monitoring = ["--nats-monitoring", "http://127.0.0.1:8222"];
+        let elsewhere = ["--nats", "nats://127.0.0.1:4222"];
+        let config = load(&[monitoring, elsewhere].concat()).unwrap();
+        assert!(config.nats_monitoring.is_some());
+        assert!(refusal(&monitoring).contains("name a running server"));
+        assert!(refusal(&["--nats-monitoring", "nats://a:1"]).contains("http://127.0.0.1:8222"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::listen::ListenAddress;
 use super::nats::NatsChoice;
 use super::public_url::PublicUrl;
+use crate::guarantee::MonitoringUrl;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
@@ -58,6 +59,9 @@ settings! {
     /// A file with credentials for the NATS server
     #[arg(long, env = "FARELOG_NATS_CREDENTIALS", value_name = "FILE")]
     nats_credentials: PathBuf,
+    /// The monitoring address of the NATS server, to learn how often it syncs to disk
+    #[arg(long, env = "FARELOG_NATS_MONITORING", value_name = "URL")]
+    nats_monitoring: MonitoringUrl,
     /// The stream to read [default: ORDERS]
     #[arg(long, env = "FARELOG_STREAM", value_name = "NAME")]
     stream: String,

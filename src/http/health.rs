@@ -13,11 +13,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use super::broker::BrokerView;
 use super::problem::Problem;
 use super::query::QueryParameters;
 use super::source::Source;
 use super::state::Server;
 use crate::errors;
+use crate::guarantee::BrokerGuarantee;
 use crate::outbox::{OutboxState, OutboxStatus};
 
 /// What is known of the server's parts.
@@ -26,6 +28,8 @@ pub struct Health {
     ingestion: watch::Receiver<IngestStatus>,
     /// Where ingestion reads; `None` where nothing is read.
     source: Option<Source>,
+    /// What the broker guarantees; `None` where nothing is read.
+    broker: Option<watch::Receiver<Option<BrokerGuarantee>>>,
     outbox: watch::Receiver<OutboxStatus>,
     /// The end of the log when the server started: until the projections are there, answers may be old.
     catch_up_to: Position,
@@ -42,6 +46,7 @@ impl Health {
         Self {
             ingestion,
             source: None,
+            broker: None,
             outbox,
             catch_up_to,
             caught_up: OnceLock::new(),
@@ -53,6 +58,15 @@ impl Health {
     pub fn with_source(self, source: Source) -> Self {
         Self {
             source: Some(source),
+            ..self
+        }
+    }
+
+    /// With what the broker guarantees, once it is known.
+    #[must_use]
+    pub fn with_broker(self, broker: watch::Receiver<Option<BrokerGuarantee>>) -> Self {
+        Self {
+            broker: Some(broker),
             ..self
         }
     }
@@ -85,6 +99,10 @@ impl Health {
         OutboxView::from(&*self.outbox.borrow())
     }
 
+    fn broker(&self) -> Option<BrokerView> {
+        self.broker.as_ref()?.borrow().as_ref().map(BrokerView::from)
+    }
+
     fn has_caught_up(&self, projected: Position) -> bool {
         if projected >= self.catch_up_to {
             self.caught_up.get_or_init(|| ());
@@ -109,6 +127,8 @@ pub struct Readiness {
     ingestion: IngestionView,
     /// What goes out to NATS.
     outbox: OutboxView,
+    /// What the broker guarantees; null before it was reached.
+    broker: Option<BrokerView>,
 }
 
 /// The event log.
@@ -138,7 +158,7 @@ struct ProjectionsView {
 pub struct IngestionView {
     /// What it does.
     state: IngestionState,
-    /// Why it has stopped, and what to do.
+    /// What it waits for, or why it has stopped and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// Sequence of the last message that the log has dealt with.
@@ -166,9 +186,9 @@ enum IngestionState {
 impl From<&IngestStatus> for IngestionView {
     fn from(status: &IngestStatus) -> Self {
         let (state, detail) = match &status.state {
-            IngestState::Connecting => (IngestionState::Connecting, None),
+            IngestState::Connecting => (IngestionState::Connecting, status.waits_for.clone()),
             IngestState::Running => (IngestionState::Running, None),
-            IngestState::Reconnecting => (IngestionState::Reconnecting, None),
+            IngestState::Reconnecting => (IngestionState::Reconnecting, status.waits_for.clone()),
             IngestState::Stopped(why) => (IngestionState::Stopped, Some(why.to_string())),
         };
         Self {
@@ -316,12 +336,21 @@ fn readiness(server: &Server) -> Readiness {
             health.catch_up_to
         ));
     }
-    if let Some(detail) = &ingestion.detail {
-        waiting_for.push(format!("Ingestion has stopped: {detail}."));
+    let detail = ingestion.detail.as_deref();
+    if ingestion.state == IngestionState::Stopped {
+        waiting_for.push(format!(
+            "Ingestion has stopped: {}.",
+            detail.unwrap_or_default()
+        ));
     }
     if head.checkpoint.is_none() && ingestion.state == IngestionState::Connecting {
         // The stream may not be there yet, and who publishes on the word of this answer would be turned away.
-        waiting_for.push("Ingestion has not reached NATS for the first time.".to_owned());
+        waiting_for.push(match detail {
+            Some(detail) => {
+                format!("Ingestion has not reached NATS for the first time: {detail}.")
+            }
+            None => "Ingestion has not reached NATS for the first time.".to_owned(),
+        });
     }
     Readiness {
         ready: waiting_for.is_empty(),
@@ -336,5 +365,6 @@ fn readiness(server: &Server) -> Readiness {
         },
         ingestion,
         outbox: health.outbox(),
+        broker: health.broker(),
     }
 }

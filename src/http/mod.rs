@@ -10,6 +10,7 @@
 //! There are no rules here: handlers read a request, have the engine ask or decide, and answer.
 
 mod body;
+mod broker;
 mod caller;
 mod client_name;
 mod correlation;

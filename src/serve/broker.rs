@@ -4,6 +4,7 @@ use async_nats::{Client, ConnectOptions, ServerAddr};
 
 use crate::cli::exit::Failure;
 use crate::config::{Config, NatsChoice};
+use crate::guarantee::{DiskSync, SyncSource};
 use crate::nats_server::{EmbeddedOptions, EmbeddedServer, NATS_DIRECTORY};
 
 /// The name under which the connection is listed at the broker.
@@ -49,6 +50,17 @@ impl Broker {
     /// A client of it.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Where it is known from when it syncs to disk.
+    pub fn sync_source(&self, config: &Config) -> SyncSource {
+        match (&self.embedded, &config.nats_monitoring) {
+            (Some(_), _) if config.nats_sync_always => {
+                SyncSource::Told(DiskSync::BeforeAcknowledging)
+            }
+            (None, Some(url)) => SyncSource::Monitoring(url.clone()),
+            _ => SyncSource::Told(DiskSync::NotKnown),
+        }
     }
 
     /// Lets go of it; the embedded one is stopped.

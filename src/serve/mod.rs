@@ -21,6 +21,7 @@ use crate::assembly::Assembly;
 use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
 use crate::engine::Engine;
+use crate::guarantee::GuaranteeCheck;
 use crate::http::{self, Health, Server, Source};
 use crate::outbox::Outbox;
 use crate::telemetry;
@@ -94,8 +95,16 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             adopt_stream: config.adopt_stream,
         },
     );
+    let guarantees = GuaranteeCheck::new(
+        &config.stream,
+        broker.client(),
+        broker.sync_source(config),
+        ingestion.status(),
+    );
     let health = Health::new(ingestion.status(), outbox.status(), engine.catch_up_to())
-        .with_source(Source::new(broker.client(), &config.stream));
+        .with_source(Source::new(broker.client(), &config.stream))
+        .with_broker(guarantees.guarantee());
+    let guarantees = tokio::spawn(guarantees.run());
     let server = Server::new(engine.clone(), health, metrics, config.public_url.as_str());
     let address = AddressFile::write(&config.data_dir, listener.local_addr().map_err(failed)?)?;
     let (stop, stopped) = oneshot::channel();
@@ -125,6 +134,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     http.await.map_err(failed)?;
     // Dropped between two acknowledgements: what was not acknowledged comes again and is dropped as a repeat.
     ingestion.abort();
+    guarantees.abort();
     let (assembly, ended) = ended;
     // A part that failed says itself why, when it is closed.
     let closed = close(assembly).await.and(ended);

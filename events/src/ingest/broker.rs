@@ -3,7 +3,7 @@
 use async_nats::jetstream::consumer::StreamError;
 use async_nats::jetstream::consumer::pull::MessagesError;
 use async_nats::jetstream::context::{CreateStreamError, GetStreamError};
-use async_nats::jetstream::stream::{ConsumerError, RawMessageError};
+use async_nats::jetstream::stream::{ConsumerError, InfoError, RawMessageError};
 use thiserror::Error;
 
 /// Why a session ended that the next may carry on.
@@ -31,6 +31,13 @@ pub(super) enum BrokerError {
     Ended,
     #[error("NATS delivered a message that is none of a stream: {0}")]
     NotOfStream(String),
+    #[error("NATS did not tell where the stream begins: {0}")]
+    StreamLook(#[source] InfoError),
+    #[error(
+        "the consumer {consumer} delivered {missed} messages elsewhere; if another farelog runs on a copy of this log, stop \
+         one of the two"
+    )]
+    DeliveredElsewhere { consumer: String, missed: u64 },
     #[error("{missed} deliveries of the consumer were lost on the way, before sequence {sequence}")]
     Missed { missed: u64, sequence: u64 },
     #[error("NATS delivered sequence {sequence} for the first time, behind sequence {last}")]

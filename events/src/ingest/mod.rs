@@ -10,7 +10,8 @@
 //! - **Nothing passed over.** Acknowledging one message acknowledges all before it, so a message that was sent but
 //!   never arrived would be lost by the next acknowledgement. Ingestion reads in *sessions*: each begins at the log's
 //!   checkpoint with a consumer that stands there, and within one every delivery is counted. A connection that was
-//!   made anew, a count that jumps, a consumer that is gone: the session ends, and the next begins at the checkpoint.
+//!   made anew, a count that jumps, a consumer that is gone or serves another: the session ends, and the next begins
+//!   at the checkpoint. A sequence that jumps has the stream asked whether it still has what lies between.
 //! - **Nothing twice.** What JetStream sends again is dropped by its sequence here, or by its identity in the writer.
 //! - **Never another stream unnoticed.** Each session first compares the stream with the checkpoint
 //!   ([`continuity`]); a stream that is not the one that the log was fed from stops ingestion until someone decides.
@@ -35,7 +36,7 @@ use async_nats::jetstream::{self, Context};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::{mpsc, watch};
 
-pub use status::{IngestState, IngestStatus};
+pub use status::{IngestState, IngestStatus, StreamKeeping, StreamStorage};
 
 use crate::log::EventLog;
 use crate::log::writer::{LogWriter, WriterError};
@@ -112,11 +113,7 @@ impl Ingestion {
             log,
             writer,
             options,
-            status: watch::Sender::new(IngestStatus {
-                state: IngestState::Connecting,
-                last_sequence,
-                stream_last_sequence: None,
-            }),
+            status: watch::Sender::new(IngestStatus::connecting(last_sequence)),
             last_failure: None,
         }
     }
@@ -145,14 +142,16 @@ impl Ingestion {
                 SessionEnd::Writer(error) => return Err(error),
                 SessionEnd::Broken(stream_break) => {
                     tracing::error!(stream = %self.options.stream, "ingestion has stopped: {stream_break}");
-                    self.set_state(IngestState::Stopped(stream_break));
+                    self.status.send_modify(|status| {
+                        status.state = IngestState::Stopped(stream_break);
+                        status.waits_for = None;
+                    });
                     self.writer.ended().await;
                     return Err(WriterError::Ended);
                 }
                 SessionEnd::Broker(error) => self.report(&error),
             }
             counter!("farelog_ingest_sessions_failed_total").increment(1);
-            self.set_state(IngestState::Reconnecting);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(BACKOFF_MAX);
         }
@@ -173,12 +172,21 @@ impl Ingestion {
         let name = consumer::name(self.log.id());
         let consumer = consumer::at(&stream.handle, &name, checkpoint.as_ref()).await?;
         let (decoded_sender, decoded) = mpsc::channel(BATCHES_AHEAD_MAX);
-        let reader = Reader::new(&consumer, &stream, &self.client, connects, from).await?;
+        let reader = Reader::new(
+            consumer,
+            &stream,
+            &self.client,
+            connects,
+            checkpoint.as_ref(),
+        )
+        .await?;
 
         tracing::info!(stream = %self.options.stream, from = from + 1, "ingestion reads the stream");
         self.last_failure = None;
         self.status.send_modify(|status| {
             status.state = IngestState::Running;
+            status.waits_for = None;
+            status.stream_keeping = Some(stream.keeping);
             status.last_sequence = from;
             status.stream_last_sequence = Some(stream.last_sequence);
         });
@@ -258,6 +266,7 @@ impl Ingestion {
             };
             if is_due {
                 tracing::warn!("NATS can't be reached, ingestion waits for it");
+                self.waits_for("NATS can't be reached".to_owned());
                 said = Some(Instant::now());
             }
             tokio::time::sleep(AWAY_INTERVAL).await;
@@ -271,17 +280,20 @@ impl Ingestion {
         self.client.statistics().connects.load(Ordering::Acquire)
     }
 
-    fn set_state(&self, state: IngestState) {
+    /// Says what keeps it from reading, until it reads again.
+    fn waits_for(&self, what: String) {
         self.status.send_modify(|status| {
+            status.waits_for = Some(what);
             // At first it is one connecting, however many sessions it takes.
-            if status.state != IngestState::Connecting || state != IngestState::Reconnecting {
-                status.state = state;
+            if status.state != IngestState::Connecting {
+                status.state = IngestState::Reconnecting;
             }
         });
     }
 
     fn report(&mut self, error: &BrokerError) {
         let sentence = error.to_string();
+        self.waits_for(sentence.clone());
         if self.last_failure.as_ref() == Some(&sentence) {
             tracing::debug!("ingestion begins anew: {sentence}");
         } else {
@@ -352,6 +364,10 @@ fn describe_metrics() {
     describe_counter!(
         "farelog_ingest_sessions_failed_total",
         "Sessions of reading that the broker, or the way to it, ended"
+    );
+    describe_counter!(
+        "farelog_ingest_removed_unread_total",
+        "Messages that were removed from among others in the stream before they were read"
     );
     describe_gauge!(
         "farelog_ingest_sequence",

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::{self, Config};
-use async_nats::jetstream::message::{Acker, Message};
+use async_nats::jetstream::message::{Acker, Info, Message};
+use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap};
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt};
 use metrics::counter;
 use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, unconstrained};
+use tokio::time::timeout;
 
 use super::broker::BrokerError;
 use super::stream::SourceStream;
@@ -35,6 +37,8 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 /// How often the broker says that it is there while it has nothing to send; twice as long without is taken for its
 /// silence.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long nothing may come before the consumer is asked whether it delivered something after all.
+const IDLE_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Batches up to this size are decoded in place: it takes less time than handing them to another thread.
 const DECODE_IN_PLACE_MAX: usize = 64;
 
@@ -50,11 +54,15 @@ pub(super) struct Decoded {
 /// The reader of a session.
 pub(super) struct Reader {
     messages: pull::Stream,
+    consumer: Consumer<Config>,
     client: Client,
     /// How often the client had connected when the session began.
     connects: u64,
+    source: Stream,
     stream: String,
     stream_created_at: DateTime<Utc>,
+    /// Whether the next message is to follow on `last_sequence`; the first of a new log may be any.
+    follows: bool,
     /// Sequence of the last message that was read.
     last_sequence: u64,
     /// How many messages the consumer had delivered by then, repeated deliveries included.
@@ -64,13 +72,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader of what comes behind `last_sequence`.
+    /// A reader of what comes behind a checkpoint.
     pub(super) async fn new(
-        consumer: &Consumer<Config>,
+        consumer: Consumer<Config>,
         stream: &SourceStream,
         client: &Client,
         connects: u64,
-        last_sequence: u64,
+        checkpoint: Option<&StreamCheckpoint>,
     ) -> Result<Self, BrokerError> {
         let message_bytes_max = client.try_server_info().map_or(0, |info| info.max_payload);
         let messages = consumer
@@ -86,10 +94,13 @@ impl Reader {
             messages,
             client: client.clone(),
             connects,
+            source: stream.handle.clone(),
             stream: stream.name.clone(),
             stream_created_at: stream.created_at,
-            last_sequence,
+            follows: checkpoint.is_some(),
+            last_sequence: checkpoint.map_or(0, |checkpoint| checkpoint.sequence),
             deliveries: consumer.cached_info().delivered.consumer_sequence,
+            consumer,
             failed: None,
         })
     }
@@ -121,10 +132,7 @@ impl Reader {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let first = match self.messages.next().await {
-            Some(message) => message.map_err(BrokerError::Pull)?,
-            None => return Err(BrokerError::Ended),
-        };
+        let first = self.next_message().await?;
         let mut bytes = first.length;
         let mut batch = vec![first];
         while batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {
@@ -148,7 +156,35 @@ impl Reader {
         Ok(batch)
     }
 
-    /// Decodes a batch; `None` where all of it was delivered before.
+    /// Waits for a message. While there is none, the consumer is asked now and then how many it has delivered: one
+    /// that went elsewhere would be missed only with the next, and there may be none for hours.
+    async fn next_message(&mut self) -> Result<Message, BrokerError> {
+        let mut seen_ahead = false;
+        loop {
+            match timeout(IDLE_LOOK_INTERVAL, self.messages.next()).await {
+                Ok(Some(message)) => return message.map_err(BrokerError::Pull),
+                Ok(None) => return Err(BrokerError::Ended),
+                Err(_) => {}
+            }
+            // A request that fails says nothing; the heartbeat tells if the consumer is gone.
+            let Ok(info) = self.consumer.get_info().await else {
+                continue;
+            };
+            let delivered = info.delivered.consumer_sequence;
+            let is_ahead = delivered > self.deliveries;
+            // What is just on its way is there at the second look.
+            if is_ahead && seen_ahead {
+                return Err(BrokerError::DeliveredElsewhere {
+                    consumer: info.name,
+                    missed: delivered - self.deliveries,
+                });
+            }
+            seen_ahead = is_ahead;
+        }
+    }
+
+    /// Decodes a batch; `None` where all of it was delivered before. Ends it before a gap that the session must not read
+    /// over.
     async fn decode(
         &mut self,
         batch: Vec<Message>,
@@ -157,6 +193,10 @@ impl Reader {
         let mut raw = Vec::with_capacity(batch.len());
         let mut last = None;
         for message in batch {
+            if let Some(gap) = self.gap_before(&message).await? {
+                self.failed = Some(gap);
+                break;
+            }
             match self.place(&message)? {
                 Place::Next(published_at) => {
                     raw.push(self.raw(&message, published_at));
@@ -189,11 +229,35 @@ impl Reader {
         }))
     }
 
+    /// Looks at the stream where the message does not follow on the last one. Where the stream now begins behind the
+    /// last one, its limits or someone removed what was not read, and the session is to end with this: the next one
+    /// then finds what the stream no longer has. Messages that were removed from among others are gone by now, and
+    /// that is said.
+    async fn gap_before(&self, message: &Message) -> Result<Option<BrokerError>, BrokerError> {
+        let sequence = info(message)?.stream_sequence;
+        let expected = self.last_sequence + 1;
+        if !self.follows || sequence <= expected {
+            return Ok(None);
+        }
+        let info = self.source.get_info().await;
+        let first_sequence = info.map_err(BrokerError::StreamLook)?.state.first_sequence;
+        if first_sequence > expected {
+            return Ok(Some(BrokerError::StreamChanged));
+        }
+        let removed = sequence - expected;
+        counter!("farelog_ingest_removed_unread_total").increment(removed);
+        tracing::warn!(
+            stream = %self.stream,
+            removed,
+            before = sequence,
+            "messages were removed from the stream before they were read; publish them again if they are wanted"
+        );
+        Ok(None)
+    }
+
     /// Counts a delivery, and says where its message stands.
     fn place(&mut self, message: &Message) -> Result<Place, BrokerError> {
-        let info = message
-            .info()
-            .map_err(|error| BrokerError::NotOfStream(error.to_string()))?;
+        let info = info(message)?;
         let sequence = info.stream_sequence;
         let deliveries = self.deliveries + 1;
         if info.consumer_sequence != deliveries {
@@ -205,6 +269,7 @@ impl Reader {
         self.deliveries = deliveries;
         if sequence > self.last_sequence {
             self.last_sequence = sequence;
+            self.follows = true;
             return Ok(Place::Next(info.published));
         }
         if info.delivered > 1 {
@@ -227,6 +292,13 @@ impl Reader {
             published_at,
         }
     }
+}
+
+/// What JetStream says of a message.
+fn info(message: &Message) -> Result<Info<'_>, BrokerError> {
+    message
+        .info()
+        .map_err(|error| BrokerError::NotOfStream(error.to_string()))
 }
 
 /// Where a message stands, by what has been read.

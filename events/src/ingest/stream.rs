@@ -1,13 +1,16 @@
 //! The stream that is read: made when it is missing, compared with the log's checkpoint otherwise.
 
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{Config, Info, RawMessageErrorKind, RetentionPolicy, Stream};
+use async_nats::jetstream::stream::{
+    Config, Info, PersistenceMode, RawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{Context, ErrorCode};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::SessionEnd;
 use super::broker::BrokerError;
 use super::continuity::{StreamBreak, StreamFacts, check};
+use super::status::{StreamKeeping, StreamStorage};
 use crate::log::writer::LogWriter;
 use crate::log::{EventLog, StreamCheckpoint};
 
@@ -23,6 +26,7 @@ pub(super) struct SourceStream {
     pub(super) created_at: DateTime<Utc>,
     first_sequence: u64,
     pub(super) last_sequence: u64,
+    pub(super) keeping: StreamKeeping,
 }
 
 impl SourceStream {
@@ -57,6 +61,14 @@ impl SourceStream {
             created_at: info.created,
             first_sequence: info.state.first_sequence,
             last_sequence: info.state.last_sequence,
+            keeping: StreamKeeping {
+                storage: match info.config.storage {
+                    StorageType::File => StreamStorage::File,
+                    StorageType::Memory => StreamStorage::Memory,
+                },
+                replicas: info.config.num_replicas,
+                acknowledges_early: info.config.persist_mode == Some(PersistenceMode::Async),
+            },
             handle,
         })
     }

@@ -1,7 +1,10 @@
 //! Streams that are not the one that the log was fed from, and the way on.
 
+use std::sync::Arc;
+
 use crate::broker::copy_dir;
-use crate::given::{Given, orders, publish};
+use crate::given::{Given, orders, publish, publish_many};
+use crate::paced_log::PacedLog;
 use async_nats::jetstream::stream::{Config as StreamConfig, RetentionPolicy};
 use farelog_events::ingest::continuity::StreamBreak;
 use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
@@ -122,6 +125,69 @@ async fn messages_removed_unread_stop_ingestion_until_that_is_accepted() {
     let _running = given.adopting().await;
     given.has_records(4).await;
     assert_eq!(given.events().last(), Some(&(6, "o6".into())));
+}
+
+/// The stream's limits once removed messages while ingestion was reading, and it went on behind them without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_removed_unread_while_others_are_read_stop_ingestion_too() {
+    const COUNT: u32 = 20_000;
+    const KEPT: i64 = 50;
+    let log = PacedLog::new();
+    let given = Given::with_log(Arc::<PacedLog>::clone(&log));
+    let jetstream = given.broker.jetstream().await;
+    let config = StreamConfig {
+        name: STREAM_DEFAULT.into(),
+        subjects: vec!["orders.>".into()],
+        max_messages: KEPT,
+        ..StreamConfig::default()
+    };
+    jetstream.create_stream(config).await.unwrap();
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    // While the log takes its time, the client takes some thousand messages ahead and no more.
+    log.pace(4_000);
+    publish(&jetstream, 1..=1).await;
+    publish_many(&jetstream, 2..=COUNT).await;
+    log.pace(0);
+
+    let stream_break = running.has_stopped().await;
+    let StreamBreak::Trimmed {
+        first_sequence,
+        sequence,
+        ..
+    } = stream_break
+    else {
+        panic!("{stream_break}");
+    };
+    assert_eq!(first_sequence, u64::from(COUNT) + 1 - KEPT.cast_unsigned());
+    // All that came before the gap is in the log.
+    assert_eq!(given.events(), orders(1..=sequence.try_into().unwrap()));
+    drop(running);
+
+    let _running = given.adopting().await;
+    given.has_records(sequence + KEPT.cast_unsigned()).await;
+    let last = (u64::from(COUNT), format!("o{COUNT}"));
+    assert_eq!(given.events().last(), Some(&last));
+}
+
+/// Somebody asked for that, and the stream is still the one that it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_removed_from_among_others_stops_nothing() {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=3).await;
+    running.is(|status| status.last_sequence == 3).await;
+    drop(running);
+    publish(&jetstream, 4..=6).await;
+    let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+    stream.delete_message(5).await.unwrap();
+
+    let mut running = given.ingestion().await;
+    running.is(|status| status.last_sequence == 6).await;
+    let read: Vec<u64> = given.events().into_iter().map(|(at, _)| at).collect();
+    assert_eq!(read, [1, 2, 3, 4, 6]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,24 @@ impl Broker {
         }
     }
 
+    /// Has the server stand still, with its connections open.
+    pub fn hang(&self) {
+        self.signal("STOP");
+    }
+
+    /// Has a server that hangs go on.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill")
+            .args(["-s", name, &process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Starts the server again, on the same port and files.
     pub fn start_again(&mut self) {
         assert!(self.process.is_none(), "it runs");

@@ -4,13 +4,16 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_nats::Client;
 use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::FromConsumer;
+use async_nats::jetstream::consumer::pull::Config as ConsumerConfig;
 use farelog_events::event::About;
 use farelog_events::ingest::continuity::StreamBreak;
-use farelog_events::ingest::{IngestOptions, IngestState, IngestStatus, Ingestion};
+use farelog_events::ingest::{IngestOptions, IngestState, IngestStatus, Ingestion, STREAM_DEFAULT};
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::writer::{AdmitAll, LogWriter, WriterError, WriterLimits};
-use farelog_events::log::{EventLog, Position};
+use farelog_events::log::{EventLog, Position, Record};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -66,19 +69,12 @@ impl Given {
     }
 
     pub async fn ingestion_with(&self, options: IngestOptions) -> Running {
-        let writer = LogWriter::spawn(
-            Arc::clone(&self.log),
-            Box::new(AdmitAll),
-            WriterLimits::default(),
-        )
-        .unwrap()
-        .writer;
-        let client = self.broker.client().await;
-        let ingestion = Ingestion::new(client, Arc::clone(&self.log), writer, options);
-        Running {
-            status: ingestion.status(),
-            task: tokio::spawn(async { ingestion.run().await.unwrap_err() }),
-        }
+        start(&self.log, self.broker.client().await, options)
+    }
+
+    /// Ingestion by a client of the test's own.
+    pub fn ingestion_by(&self, client: Client) -> Running {
+        start(&self.log, client, IngestOptions::default())
     }
 
     pub async fn has_records(&self, count: Position) {
@@ -94,25 +90,49 @@ impl Given {
 
     /// Sequences and order ids of the log's events.
     pub fn events(&self) -> Vec<(u64, String)> {
-        self.log
-            .read(1, 100_000)
-            .unwrap()
-            .iter()
-            .map(|record| {
-                let sequence = record.origin.as_ref().map_or(0, |origin| origin.sequence);
-                let about = match &record.about {
-                    About::Order(id) => id.to_string(),
-                    _ => String::new(),
-                };
-                (sequence, about)
-            })
-            .collect()
+        events(&*self.log)
     }
 
     /// The log's consumer.
     pub fn consumer_name(&self) -> String {
         format!("farelog-{}", self.log.id().simple())
     }
+}
+
+/// Starts to feed a log.
+pub fn start(log: &Arc<dyn EventLog>, client: Client, options: IngestOptions) -> Running {
+    let limits = WriterLimits::default();
+    let running = LogWriter::spawn(Arc::clone(log), Box::new(AdmitAll), limits).unwrap();
+    let ingestion = Ingestion::new(client, Arc::clone(log), running.writer, options);
+    Running {
+        status: ingestion.status(),
+        task: tokio::spawn(async { ingestion.run().await.unwrap_err() }),
+    }
+}
+
+/// Sequences and order ids of a log's events.
+pub fn events(log: &dyn EventLog) -> Vec<(u64, String)> {
+    let records = log.read(1, 100_000).unwrap();
+    let origin = |record: &Record| record.origin.as_ref().map_or(0, |origin| origin.sequence);
+    let about = |record: &Record| match &record.about {
+        About::Order(id) => id.to_string(),
+        _ => String::new(),
+    };
+    records
+        .iter()
+        .map(|record| (origin(record), about(record)))
+        .collect()
+}
+
+/// Has JetStream send again, after a fifth of a second, what was not acknowledged.
+pub async fn impatient(jetstream: &Context, consumer: &str) {
+    let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+    let info = stream.consumer_info(consumer).await.unwrap();
+    let config = ConsumerConfig {
+        ack_wait: Duration::from_millis(200),
+        ..ConsumerConfig::try_from_consumer_config(info.config).unwrap()
+    };
+    stream.update_consumer(config).await.unwrap();
 }
 
 impl Running {
@@ -149,6 +169,20 @@ pub fn confirmed(order: u32) -> String {
 pub async fn publish(jetstream: &Context, orders: RangeInclusive<u32>) {
     for order in orders {
         publish_body(jetstream, &format!("orders.o{order}"), confirmed(order)).await;
+    }
+}
+
+/// The same, a thousand at a time.
+pub async fn publish_many(jetstream: &Context, orders: RangeInclusive<u32>) {
+    let mut acks = Vec::new();
+    for order in orders.clone() {
+        let body = confirmed(order).into();
+        acks.push(jetstream.publish(format!("orders.o{order}"), body).await);
+        if acks.len() == 1_000 || order == *orders.end() {
+            for ack in acks.drain(..) {
+                ack.unwrap().await.unwrap();
+            }
+        }
     }
 }
 

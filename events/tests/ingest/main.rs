@@ -4,7 +4,10 @@
 
 mod breaks;
 mod broker;
+mod connection;
 mod given;
 mod interruption;
+mod paced_log;
 mod reading;
 mod repeats;
+mod way;

@@ -1,6 +1,6 @@
 //! The plain way: what is published is in the log, once, in the stream's sequence.
 
-use crate::given::{Given, confirmed, eventually, orders, publish, publish_body};
+use crate::given::{Given, eventually, orders, publish, publish_body, publish_many};
 use async_nats::jetstream::stream::Config as StreamConfig;
 use farelog_events::event::EventKind;
 use farelog_events::ingest::STREAM_DEFAULT;
@@ -59,17 +59,7 @@ async fn a_backlog_is_read_whole_and_in_sequence() {
     let given = Given::new();
     let jetstream = given.broker.jetstream().await;
     given.ingestion().await.is_running().await;
-    for chunk in 0..COUNT / 1000 {
-        let mut acks = Vec::new();
-        for order in chunk * 1000 + 1..=(chunk + 1) * 1000 {
-            let subject = format!("orders.o{order}");
-            let body = confirmed(order).into();
-            acks.push(jetstream.publish(subject, body).await.unwrap());
-        }
-        for ack in acks {
-            ack.await.unwrap();
-        }
-    }
+    publish_many(&jetstream, 1..=COUNT).await;
     let _running = given.ingestion().await;
     given.has_records(COUNT.into()).await;
     assert_eq!(given.events(), orders(1..=COUNT));

@@ -90,8 +90,8 @@ impl Site {
         let assembly = Assembly::open(directory.path()).unwrap();
         let (ingestion, status) = watch::channel(IngestStatus {
             state: IngestState::Running,
-            last_sequence: 0,
             stream_last_sequence: Some(0),
+            ..IngestStatus::connecting(0)
         });
         let (_, outbox) = watch::channel(OutboxStatus {
             state: OutboxState::Sending,
