@@ -46,6 +46,27 @@ impl<T> Paged<T> {
         }
     }
 
+    /// The page of those items that are admitted. The rest is counted and let go.
+    pub fn of<E>(
+        all: impl IntoIterator<Item = Result<T, E>>,
+        page: Page,
+        admits: impl Fn(&T) -> bool,
+    ) -> Result<Self, E> {
+        let mut items = Vec::new();
+        let mut total = 0;
+        for item in all {
+            let item = item?;
+            if !admits(&item) {
+                continue;
+            }
+            if total >= page.offset() && items.len() < page.per_page {
+                items.push(item);
+            }
+            total += 1;
+        }
+        Ok(Self::new(items, total, page))
+    }
+
     /// The same page with its items made into something else.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Paged<U> {
         Paged {

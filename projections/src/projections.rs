@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
+use farelog_events::id::OrderId;
 use farelog_events::log::{EventLog, Position, Record};
 use farelog_events::program::document;
 use tokio::sync::watch;
@@ -322,7 +322,8 @@ impl Projections {
     ) -> Result<Answer<Paged<DeadLetterSummary>>, ProjectionError> {
         self.answer(|store| {
             let all = store.scan::<DeadLetterSummary>(store::DEAD_LETTERS);
-            paged(all, page, |letter| admits(letter.state))
+            let all = all.map(|entry| entry.map(|(_, letter)| letter));
+            Paged::of(all, page, |letter| admits(letter.state))
         })
     }
 
@@ -398,24 +399,4 @@ impl Projections {
             value: read(&store)?,
         })
     }
-}
-
-fn paged<T>(
-    all: impl Iterator<Item = Result<(sled::IVec, T), ProjectionError>>,
-    page: Page,
-    admits: impl Fn(&T) -> bool,
-) -> Result<Paged<T>, ProjectionError> {
-    let mut items = Vec::new();
-    let mut total = 0;
-    for entry in all {
-        let (_, item) = entry?;
-        if !admits(&item) {
-            continue;
-        }
-        if total >= page.offset() && items.len() < page.per_page {
-            items.push(item);
-        }
-        total += 1;
-    }
-    Ok(Paged::new(items, total, page))
 }

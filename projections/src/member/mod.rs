@@ -5,9 +5,11 @@ mod cache;
 mod identity;
 mod membership;
 mod people;
+mod query;
 pub mod status;
 
 pub use cache::MemberCache;
 pub use identity::{Identity, Merge};
 pub use membership::{Member, MemberChange, MemberChangeKind};
 pub use people::{CUSTOMERS_OF_ONE_MAX, Members};
+pub use query::{CustomerMemberships, TransactionFilter};

@@ -29,6 +29,17 @@ pub struct ProgramStatus {
     pub points: PointsByDefinition,
 }
 
+impl ProgramStatus {
+    /// Nothing yet.
+    pub fn of(program_id: ProgramId) -> Self {
+        Self {
+            program_id,
+            memberships: Vec::new(),
+            points: PointsByDefinition::default(),
+        }
+    }
+}
+
 /// Points by definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PointsByDefinition(BTreeMap<PointDefinitionId, Points>);
