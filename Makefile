@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test measure lint fuzz torture samples tools
+.PHONY: help run demo test bench bench-large lint fuzz torture samples tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,13 +18,20 @@ demo: tools ## Shows a day of sales from end to end and checks what it shows; KE
 test: tools samples ## Runs all tests
 	cargo test --workspace --locked --no-fail-fast
 
-measure: tools ## Measures the whole way with EVENTS=200000 events of the sample day
+BENCH = cargo run --release --manifest-path bench/Cargo.toml --target-dir target/bench --
+
+bench: tools ## Measures speed and size beside peers, with EVENTS=200000 events, RUNS=3 times; figures also go to target/bench.json
 	cargo build --release --locked
-	scripts/measure.sh $(EVENTS)
+	$(BENCH) --events $(or $(EVENTS),200000) --runs $(or $(RUNS),3)
+
+bench-large: tools ## The same once with EVENTS=10000000 events; takes some 25 minutes and 25 GB of disk
+	cargo build --release --locked
+	$(BENCH) --events $(or $(EVENTS),10000000) --runs $(or $(RUNS),1)
 
 lint: ## Checks format and lints
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo fmt --manifest-path bench/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 FUZZ_TARGETS := envelope record pack export_line expression program
