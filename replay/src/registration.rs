@@ -139,7 +139,10 @@ pub fn register(
             })?;
         if let Some(registration) =
             document.registration(command.program_id, &command.order_line_id)
-            && registration.customer_id == command.customer_id
+            && world
+                .members
+                .customers_at(&command.customer_id, context.head)
+                .contains(&registration.customer_id)
         {
             return Ok(Registered {
                 event: None,

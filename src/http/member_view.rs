@@ -20,29 +20,29 @@ const EXTERNAL_REFERENCE_CHARS_MAX: usize = 256;
 pub struct MemberView {
     /// The same for as long as the log lives, however often the customer leaves and comes back.
     #[schema(value_type = i64)]
-    id: MemberId,
+    pub(super) id: MemberId,
     /// The program.
     #[schema(value_type = i64)]
-    program_id: ProgramId,
+    pub(super) program_id: ProgramId,
     /// The customer.
     #[schema(value_type = String)]
-    customer_id: CustomerId,
+    pub(super) customer_id: CustomerId,
     /// The member's number in another system.
-    external_reference: Option<String>,
+    pub(super) external_reference: Option<String>,
     /// The organisation that enrolled the customer.
     #[schema(value_type = Option<i64>)]
-    organisation_id: Option<OrganisationId>,
+    pub(super) organisation_id: Option<OrganisationId>,
     /// What the publisher keeps about the member; expressions see it as `member.metadata`.
     #[schema(value_type = Object)]
-    metadata: Map<String, Value>,
+    pub(super) metadata: Map<String, Value>,
     /// Whether the membership is in force.
-    status: MemberStatus,
+    pub(super) status: MemberStatus,
     /// When the customer enrolled, the last time if more than once.
-    enrolled_at: Option<DateTime<Utc>>,
+    pub(super) enrolled_at: Option<DateTime<Utc>>,
     /// When the customer left; null while the membership is in force.
-    withdrawn_at: Option<DateTime<Utc>>,
+    pub(super) withdrawn_at: Option<DateTime<Utc>>,
     /// When anything of this last changed.
-    updated_at: Option<DateTime<Utc>>,
+    pub(super) updated_at: Option<DateTime<Utc>>,
 }
 
 /// Whether a membership is in force.

@@ -311,7 +311,11 @@ pub async fn existing(
     Ok(Answer { position, value })
 }
 
-fn expect_program(projections: &Projections, program: ProgramId) -> Result<(), Problem> {
+/// Looks whether there is a program.
+///
+/// # Errors
+/// 404 where there is none.
+pub fn expect_program(projections: &Projections, program: ProgramId) -> Result<(), Problem> {
     match projections.programs().current(program) {
         Some(_) => Ok(()),
         None => Err(unknown_program(program)),

@@ -14,6 +14,8 @@ mod broker;
 mod caller;
 mod client_name;
 mod correlation;
+mod customer_view;
+mod customers;
 mod dead_letters;
 mod deprecation;
 mod distributions;
@@ -120,6 +122,8 @@ fn operations() -> OpenApiRouter<Server> {
         .routes(routes!(registration::register))
         .routes(routes!(members::list, members::enrol))
         .routes(routes!(members::show, members::change, members::withdraw))
+        .routes(routes!(customers::memberships))
+        .routes(routes!(customers::status))
         .routes(routes!(programs::list))
         .routes(routes!(programs::show, programs::publish))
         .routes(routes!(distributions::summarise))

@@ -48,6 +48,7 @@ lists all codes.
         (name = "transactions", description = "Points transactions"),
         (name = "deferred registration", description = "Points after the fact"),
         (name = "members", description = "Members of programs"),
+        (name = "customers", description = "Customers over all programs, and those that were merged"),
         (name = "programs", description = "Programs and their point definitions"),
         (name = "ticket distributions", description = "Tickets on their way to the ticket systems"),
         (name = "orders", description = "What happened to an order"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, PointDefinitionId, ProgramId};
-use rust_decimal::Decimal;
+pub use rust_decimal::Decimal;
 
 use super::membership::Member;
 use crate::points::Transaction;

@@ -5,6 +5,7 @@
 
 mod arbitrary;
 mod conformance;
+mod customers;
 mod description;
 mod distributions;
 mod export;
