@@ -23,6 +23,7 @@ mod projections;
 mod projector;
 mod rebuild;
 mod store;
+pub mod trial;
 
 pub use member::TransactionFilter;
 pub use projections::Projections;

@@ -301,6 +301,11 @@ impl Store {
             .fetch_max(time.timestamp_micros(), Ordering::Relaxed);
     }
 
+    /// Facts are not kept at all: nothing is told of what this store holds.
+    pub fn keep_no_facts(&self) {
+        self.facts_kept_from.store(i64::MAX, Ordering::Relaxed);
+    }
+
     /// Keeps the facts that another store keeps: for one that is to take its place.
     pub fn keep_the_facts_of(&self, other: &Self) {
         let kept_from = other.facts_kept_from.load(Ordering::Relaxed);
@@ -410,9 +415,12 @@ pub fn member_count_key(program: ProgramId) -> Vec<u8> {
     [b"k".as_slice(), &number(program.get())].concat()
 }
 
+/// Prefix of all transactions, by member.
+pub const TRANSACTIONS: &[u8] = b"t";
+
 /// Prefix of a member's transactions, newest `validFrom` first.
 pub fn transactions_prefix(member: MemberId) -> Vec<u8> {
-    [b"t".as_slice(), &number(member.get())].concat()
+    [TRANSACTIONS, &number(member.get())].concat()
 }
 
 /// Key of a transaction among its member's.

@@ -35,9 +35,53 @@ pub struct PublishedProgram {
 pub struct ProgramCatalog {
     /// By program, in log order, at least one each.
     versions: BTreeMap<ProgramId, Vec<PublishedProgram>>,
+    /// Of a trial: the only programs that are looked at.
+    tried_out: Option<BTreeMap<ProgramId, TriedOut>>,
+}
+
+/// A program in a trial.
+#[derive(Debug, Clone, Default)]
+struct TriedOut {
+    /// Whether a candidate has taken its place.
+    is_replaced: bool,
+    /// The reference that was published last, by which member events name it whatever its candidate's is.
+    reference: Option<String>,
 }
 
 impl ProgramCatalog {
+    /// A catalog for a trial: it takes in publications of these programs only.
+    pub fn of_programs(programs: impl IntoIterator<Item = ProgramId>) -> Self {
+        let tried_out = programs
+            .into_iter()
+            .map(|program| (program, TriedOut::default()));
+        Self {
+            versions: BTreeMap::new(),
+            tried_out: Some(tried_out.collect()),
+        }
+    }
+
+    /// Has a candidate stand from `position` on, which lies behind all that was taken in. What is published of the program
+    /// later stands nowhere. To be called on a catalog [of programs](Self::of_programs) that has this one.
+    pub fn replace(
+        &mut self,
+        candidate: Arc<CompiledProgram>,
+        position: Position,
+        recorded_at: DateTime<Utc>,
+    ) {
+        let id = candidate.program.id;
+        let versions = self.versions.entry(id).or_default();
+        versions.push(PublishedProgram {
+            version: versions.last().map_or(1, |last| last.version + 1),
+            position,
+            recorded_at,
+            compiled: candidate,
+            inert: None,
+        });
+        if let Some(tried_out) = &mut self.tried_out {
+            tried_out.entry(id).or_default().is_replaced = true;
+        }
+    }
+
     /// Takes in the document of a `ProgramPublished` record, or of a stored version, and says whether it is a new
     /// version: the same document again is none. Versions of a program are taken in by position; a position that is in
     /// already changes nothing.
@@ -50,6 +94,15 @@ impl ProgramCatalog {
         recorded_at: DateTime<Utc>,
         json: &str,
     ) -> bool {
+        if let Some(tried_out) = &mut self.tried_out {
+            let Some(program) = tried_out.get_mut(&id) else {
+                return false;
+            };
+            program.reference = Some(what_can_be_read(id, json).reference);
+            if program.is_replaced {
+                return false;
+            }
+        }
         let versions = self.versions.entry(id).or_default();
         let source = ProgramSource::stored(json);
         let last = versions.last();
@@ -139,7 +192,14 @@ impl ProgramCatalog {
         if let Some(id) = membership.program_id {
             return self.versions.contains_key(&id).then_some(id);
         }
-        let published = self.by_reference(membership.program_reference.as_deref()?)?;
+        let reference = membership.program_reference.as_deref()?;
+        if let Some(tried_out) = &self.tried_out {
+            return tried_out
+                .iter()
+                .find(|(_, program)| program.reference.as_deref() == Some(reference))
+                .map(|(id, _)| *id);
+        }
+        let published = self.by_reference(reference)?;
         Some(published.compiled.program.id)
     }
 }
