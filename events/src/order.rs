@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::id::{
     CustomerId, OrderId, OrderLineId, OrderLineVersion, OrderVersion, OrganisationId,
-    PaymentTransactionId,
+    PaymentTransactionId, TicketDistributionId,
 };
 use crate::money::{Currency, Money};
 
@@ -253,6 +253,8 @@ pub struct TicketActivated {
     pub order_line_id: OrderLineId,
     /// When; counts as the event's time.
     pub activated_at: DateTime<Utc>,
+    /// The ticket, where who says it knows: a ticket system does, a gate may not.
+    pub ticket_distribution_id: Option<TicketDistributionId>,
 }
 
 /// `PaymentTransactionCaptured`, `PaymentTransactionCancelled` and `PaymentTransactionRejected`.

@@ -1,18 +1,26 @@
 //! What happened to an order, entry by entry.
 
+mod sentence;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use farelog_events::event::{EventData, EventKind, short_type};
+use farelog_events::event::EventKind;
 use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId};
 use farelog_events::log::{Position, Record};
+use farelog_projections::distribution::{
+    DistributionFact, Ignored, Outcome, TicketDistributionGroup, retell,
+};
 use farelog_projections::document::OrderDocument;
+use farelog_projections::order::OrderEvent;
 use farelog_projections::points::Transaction;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::schema::{GroupView, TransactionView};
+use sentence::counted;
 
 /// The timeline of an order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,7 +73,15 @@ pub struct TimelineEntry {
     /// Of a group: it, as it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<GroupView>)]
-    group: Option<farelog_projections::distribution::TicketDistributionGroup>,
+    group: Option<TicketDistributionGroup>,
+    /// Of a fact: it, as it goes out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    fact: Option<DistributionFact>,
+    /// Of a ticket system's event that does not fit what is known and was not followed: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    ignored: Option<Ignored>,
 }
 
 /// What a timeline's entry is.
@@ -82,13 +98,24 @@ pub enum EntryKind {
     Transaction,
     /// A group of tickets that was generated.
     Group,
+    /// Something that a ticket system is told.
+    Fact,
 }
 
 impl Timeline {
     /// Puts together what the log has of an order and what the projections made of it.
     pub fn new(order_id: OrderId, records: &[Record], document: Option<&OrderDocument>) -> Self {
-        let mut entries: Vec<TimelineEntry> =
-            records.iter().map(TimelineEntry::of_record).collect();
+        let mut outcomes = outcomes(records);
+        let mut entries = Vec::new();
+        for record in records {
+            let Outcome { facts, ignored } = outcomes.remove(&record.position).unwrap_or_default();
+            entries.push(TimelineEntry::of_record(record, ignored));
+            entries.extend(
+                facts
+                    .into_iter()
+                    .map(|fact| TimelineEntry::of_fact(fact, record)),
+            );
+        }
         if let Some(document) = document {
             for transaction in document.ledger.transactions() {
                 entries.extend(TimelineEntry::of_transaction(
@@ -118,7 +145,7 @@ impl Timeline {
 }
 
 impl TimelineEntry {
-    fn of_record(record: &Record) -> Self {
+    fn of_record(record: &Record, ignored: Option<Ignored>) -> Self {
         let kind = match record.kind() {
             Some(
                 EventKind::DeferredRegistrationAccepted | EventKind::DeferredRegistrationRevoked,
@@ -130,12 +157,17 @@ impl TimelineEntry {
             ) => EntryKind::DeadLetter,
             _ => EntryKind::Event,
         };
+        let mut summary = sentence::of_record(record);
+        if let Some(ignored) = &ignored {
+            summary.push(' ');
+            summary.push_str(&sentence::of_ignored(ignored));
+        }
         Self {
             position: record.position,
             recorded_at: record.recorded_at,
             time: record.time,
             kind,
-            summary: sentence(record),
+            summary,
             event_type: Some(record.event_type.to_string()),
             source: Some(record.source.to_string()),
             event_id: Some(record.id.to_string()),
@@ -145,6 +177,22 @@ impl TimelineEntry {
             data: (kind != EntryKind::DeadLetter).then(|| record.data.clone()),
             transaction: None,
             group: None,
+            fact: None,
+            ignored,
+        }
+    }
+
+    /// That a ticket system is told something because of a record.
+    fn of_fact(fact: DistributionFact, cause: &Record) -> Self {
+        Self {
+            summary: sentence::of_fact(&fact),
+            fact: Some(fact),
+            ..Self::effect(
+                EntryKind::Fact,
+                cause.position,
+                cause.recorded_at,
+                std::slice::from_ref(cause),
+            )
         }
     }
 
@@ -170,6 +218,8 @@ impl TimelineEntry {
             data: None,
             transaction: None,
             group: None,
+            fact: None,
+            ignored: None,
         }
     }
 
@@ -225,6 +275,15 @@ impl TimelineEntry {
     }
 }
 
+/// What the records came to for the order's tickets, by position.
+fn outcomes(records: &[Record]) -> BTreeMap<Position, Outcome> {
+    let events: Vec<OrderEvent> = records
+        .iter()
+        .filter_map(|record| OrderEvent::from_record(record)?.ok())
+        .collect();
+    retell(&events).into_iter().collect()
+}
+
 /// The record that cancelled a transaction: the one with its `updatedAt` whose time is its `cancelledAt`.
 fn cancelling_position(
     transaction: &Transaction,
@@ -251,145 +310,4 @@ fn cancelling_position(
             .map(|record| record.position)
     };
     event.or_else(record).unwrap_or(given)
-}
-
-/// What a record says, in a sentence.
-fn sentence(record: &Record) -> String {
-    let data = match record.decode() {
-        Some(Ok(data)) => data,
-        Some(Err(_)) => return format!("{} can't be read by this version.", record.event_type),
-        None => {
-            return format!(
-                "{} arrived, which is of a type that is not known.",
-                short_type(&record.event_type)
-            );
-        }
-    };
-    match &data {
-        EventData::OrderCreated(e) => match &e.customer_id {
-            Some(customer) => format!("The order was opened by customer {customer}."),
-            None => "The order was opened.".to_owned(),
-        },
-        EventData::OrderLineAdded(e) => format!(
-            "Line {} was added: {}, {} {}.",
-            e.order_line_id,
-            products(&e.fare_products),
-            e.price.amount,
-            e.price.currency
-        ),
-        EventData::OrderLineChanged(e) => format!(
-            "Line {} was changed to version {}: {}, {} {}.",
-            e.order_line_id,
-            e.order_line_version,
-            products(&e.fare_products),
-            e.price.amount,
-            e.price.currency
-        ),
-        EventData::OrderConfirmed(e) => {
-            format!("Version {} of the order was confirmed.", e.order_version)
-        }
-        EventData::OrderPartiallyConfirmed(e) => format!(
-            "{} of version {} of the order were confirmed.",
-            counted(e.order_line_ids.len(), "line"),
-            e.order_version
-        ),
-        EventData::OrderReset(e) => format!(
-            "What was not confirmed of version {} of the order was dropped.",
-            e.order_version
-        ),
-        EventData::OrderCancelled(_) => "The order was cancelled.".to_owned(),
-        EventData::OrderLineCancelled(e) => format!("Line {} was cancelled.", e.order_line_id),
-        EventData::OrderLineRefunded(e) => format!(
-            "{} {} of line {} were paid back.",
-            e.refund.amount, e.refund.currency, e.order_line_id
-        ),
-        EventData::OrderLinesReplaced(e) => format!(
-            "An exchange of {} was asked for.",
-            counted(
-                e.replacements
-                    .iter()
-                    .map(|replacement| replacement.original_order_line_ids.len())
-                    .sum(),
-                "line"
-            )
-        ),
-        EventData::TicketActivated(e) => {
-            format!("A ticket of line {} was taken into use.", e.order_line_id)
-        }
-        EventData::PaymentTransactionCaptured(e) => {
-            format!("Payment {} was captured.", e.payment_transaction_id)
-        }
-        EventData::PaymentTransactionCancelled(e) => {
-            format!("Payment {} was cancelled.", e.payment_transaction_id)
-        }
-        EventData::PaymentTransactionRejected(e) => {
-            format!("Payment {} was rejected.", e.payment_transaction_id)
-        }
-        other => sentence_of_own(other, record),
-    }
-}
-
-/// What a record about tickets, registrations and dead letters says.
-fn sentence_of_own(data: &EventData, record: &Record) -> String {
-    match data {
-        EventData::TicketDistributionAdded(e) => format!(
-            "The ticket system has ticket distribution {}.",
-            e.ticket_distribution_id
-        ),
-        EventData::TicketDistributionCancelled(e) => format!(
-            "The ticket system cancelled ticket distribution {} as it was asked to.",
-            e.ticket_distribution_id
-        ),
-        EventData::TicketDistributionCancelledExternally(e) => format!(
-            "The ticket system cancelled ticket distribution {} by itself.",
-            e.ticket_distribution_id
-        ),
-        EventData::TicketDistributionFailed(e) => format!(
-            "The ticket system could not make ticket distribution {}.",
-            e.ticket_distribution_id
-        ),
-        EventData::TicketDistributionGroupsGenerated(e) => format!(
-            "Ticket distributions were generated for version {} of the order.",
-            e.order_version
-        ),
-        EventData::TicketDistributionRequested(e) => format!(
-            "{} were handed to the ticket systems.",
-            counted(e.ticket_distribution_ids.len(), "ticket distribution")
-        ),
-        EventData::DeferredRegistrationAccepted(e) => format!(
-            "Line {} was registered to customer {} in program {}.",
-            e.order_line_id, e.customer_id, e.program_id
-        ),
-        EventData::DeferredRegistrationRevoked(e) => format!(
-            "The registration of line {} to customer {} in program {} was taken back.",
-            e.order_line_id, e.customer_id, e.program_id
-        ),
-        EventData::DeadLetterRecorded(e) => format!(
-            "A message could not be read ({}) and is dead letter {}.",
-            e.reason.as_str(),
-            record.position
-        ),
-        EventData::DeadLetterRetried(e) => format!("Dead letter {} was taken in.", e.number),
-        EventData::DeadLetterDiscarded(e) => format!("Dead letter {} was discarded.", e.number),
-        _ => format!("{} was recorded.", short_type(&record.event_type)),
-    }
-}
-
-fn products(products: &[farelog_events::order::FareProduct]) -> String {
-    let names: Vec<&str> = products
-        .iter()
-        .map(|product| product.name.as_deref().unwrap_or(&product.id))
-        .collect();
-    match names.as_slice() {
-        [] => "no product".to_owned(),
-        names => names.join(" and "),
-    }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
 }

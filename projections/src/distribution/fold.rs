@@ -36,6 +36,8 @@ pub struct Ignored {
     pub order_line_id: OrderLineId,
     /// The ticket, where the event names one.
     pub ticket_distribution_id: Option<TicketDistributionId>,
+    /// The status that the ticket has and keeps; `None` where there is no such ticket, or none is named.
+    pub status: Option<DistributionStatus>,
     /// What the event would have done.
     pub by: Move,
     /// Why it did not.
@@ -77,7 +79,10 @@ pub fn apply(groups: &mut Groups, state: &OrderState<'_>, event: &OrderEvent) ->
             fold.ended(ended, Move::CancelledExternally);
         }
         EventData::TicketDistributionFailed(ended) => fold.ended(ended, Move::Failed),
-        EventData::TicketActivated(activated) => fold.line_activated(&activated.order_line_id),
+        EventData::TicketActivated(activated) => match activated.ticket_distribution_id {
+            Some(id) => fold.ticket_activated(&activated.order_line_id, id),
+            None => fold.line_activated(&activated.order_line_id),
+        },
         _ => {}
     }
     fold.withdraw_of_fallen_lines(state);
@@ -148,8 +153,7 @@ impl Fold<'_> {
         else {
             return;
         };
-        let ticket = &mut group.group.ticket_distributions[index];
-        let distribution = &mut ticket.distribution;
+        let distribution = &mut group.group.ticket_distributions[index].distribution;
         let named = replace(
             &mut distribution.fare_contract_ref,
             added.fare_contract_ref.as_ref(),
@@ -161,15 +165,16 @@ impl Fold<'_> {
             distribution.updated_at = at;
             group.group.updated_at = at;
         }
-        let untold = ticket
-            .withdrawal
-            .as_mut()
-            .filter(|withdrawal| !withdrawal.told);
-        if let Some(withdrawal) = untold {
-            withdrawal.told = true;
-            let cause = withdrawal.cause;
-            let fact = DistributionFact::cancelled(&group.group, index, cause, at);
-            self.outcome.facts.push(fact);
+        let untold = untold_cancellation(group, index, at);
+        self.outcome.facts.extend(untold);
+    }
+
+    /// The ticket system says which ticket was taken into use, so it has that one.
+    fn ticket_activated(&mut self, line: &OrderLineId, id: TicketDistributionId) {
+        let at = self.at;
+        if let Some((group, index)) = self.follow(line, id, Move::AddedInUse) {
+            let untold = untold_cancellation(group, index, at);
+            self.outcome.facts.extend(untold);
         }
     }
 
@@ -185,9 +190,10 @@ impl Fold<'_> {
         id: TicketDistributionId,
         by: Move,
     ) -> Option<(&mut Group, usize)> {
-        let ignored = |reason| Ignored {
+        let ignored = |status, reason| Ignored {
             order_line_id: line.clone(),
             ticket_distribution_id: Some(id),
+            status,
             by,
             reason,
         };
@@ -199,7 +205,7 @@ impl Fold<'_> {
             Some((group, index))
         });
         let Some((group, index)) = found else {
-            self.outcome.ignored = Some(ignored(IgnoredReason::UnknownTicket));
+            self.outcome.ignored = Some(ignored(None, IgnoredReason::UnknownTicket));
             return None;
         };
         let ticket = &mut group.group.ticket_distributions[index];
@@ -208,7 +214,8 @@ impl Fold<'_> {
             Step::To(_) => group.group.updated_at = self.at,
             Step::Stays => {}
             Step::Misfit => {
-                self.outcome.ignored = Some(ignored(IgnoredReason::StatusDoesNotFit));
+                let status = Some(ticket.status());
+                self.outcome.ignored = Some(ignored(status, IgnoredReason::StatusDoesNotFit));
             }
         }
         Some((group, index))
@@ -241,6 +248,7 @@ impl Fold<'_> {
             self.outcome.ignored = Some(Ignored {
                 order_line_id: line.clone(),
                 ticket_distribution_id: None,
+                status: None,
                 by: Move::LineActivated,
                 reason: IgnoredReason::StatusDoesNotFit,
             });
@@ -273,6 +281,19 @@ impl Fold<'_> {
             }
         }
     }
+}
+
+/// That a ticket is void which farelog took back before the ticket system was known to have it.
+fn untold_cancellation(
+    group: &mut Group,
+    index: usize,
+    at: DateTime<Utc>,
+) -> Option<DistributionFact> {
+    let withdrawal = group.group.ticket_distributions[index].withdrawal.as_mut();
+    let untold = withdrawal.filter(|withdrawal| !withdrawal.told)?;
+    untold.told = true;
+    let cause = untold.cause;
+    Some(DistributionFact::cancelled(&group.group, index, cause, at))
 }
 
 /// Puts what is said in place of what was known; nothing said changes nothing. Whether it changed.

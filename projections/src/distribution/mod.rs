@@ -6,6 +6,7 @@
 //! - [`decision`]: whether groups are generated or tickets sent, and what is recorded if so.
 //! - [`fold`]: what an event of the order does to its groups, and what goes out to the ticket systems.
 //! - [`fact`]: what goes out, as data.
+//! - [`retelling`]: what each event of an order came to, for its timeline.
 //! - [`summary`]: the tickets by the names that the ticket systems gave them.
 //!
 //! The recorded events say only that groups were asked for; which groups and tickets come of it is one pure plan that the
@@ -17,6 +18,7 @@ pub mod fold;
 mod generation;
 pub mod group;
 mod plan;
+pub mod retelling;
 pub mod status;
 pub mod summary;
 
@@ -27,7 +29,8 @@ mod tests;
 
 pub use decision::{Distribute, DistributionRefusal, Generate, Reach};
 pub use fact::DistributionFact;
-pub use fold::{Ignored, Outcome, apply};
+pub use fold::{Ignored, IgnoredReason, Outcome, apply};
 pub use group::{Groups, TicketDistribution, TicketDistributionGroup};
-pub use status::DistributionStatus;
+pub use retelling::retell;
+pub use status::{DistributionStatus, Move};
 pub use summary::{DistributionSummary, summary};

@@ -1,0 +1,193 @@
+//! The sentences of a timeline, for a person at a service desk.
+
+use farelog_events::event::{EventData, short_type};
+use farelog_events::log::Record;
+use farelog_projections::distribution::fact::CancellationCause;
+use farelog_projections::distribution::{DistributionFact, Ignored, IgnoredReason};
+
+/// What a record says, in a sentence.
+pub fn of_record(record: &Record) -> String {
+    let data = match record.decode() {
+        Some(Ok(data)) => data,
+        Some(Err(_)) => return format!("{} can't be read by this version.", record.event_type),
+        None => {
+            return format!(
+                "{} arrived, which is of a type that is not known.",
+                short_type(&record.event_type)
+            );
+        }
+    };
+    match &data {
+        EventData::OrderCreated(e) => match &e.customer_id {
+            Some(customer) => format!("The order was opened by customer {customer}."),
+            None => "The order was opened.".to_owned(),
+        },
+        EventData::OrderLineAdded(e) => format!(
+            "Line {} was added: {}, {} {}.",
+            e.order_line_id,
+            products(&e.fare_products),
+            e.price.amount,
+            e.price.currency
+        ),
+        EventData::OrderLineChanged(e) => format!(
+            "Line {} was changed to version {}: {}, {} {}.",
+            e.order_line_id,
+            e.order_line_version,
+            products(&e.fare_products),
+            e.price.amount,
+            e.price.currency
+        ),
+        EventData::OrderConfirmed(e) => {
+            format!("Version {} of the order was confirmed.", e.order_version)
+        }
+        EventData::OrderPartiallyConfirmed(e) => format!(
+            "{} of version {} of the order were confirmed.",
+            counted(e.order_line_ids.len(), "line"),
+            e.order_version
+        ),
+        EventData::OrderReset(e) => format!(
+            "What was not confirmed of version {} of the order was dropped.",
+            e.order_version
+        ),
+        EventData::OrderCancelled(_) => "The order was cancelled.".to_owned(),
+        EventData::OrderLineCancelled(e) => format!("Line {} was cancelled.", e.order_line_id),
+        EventData::OrderLineRefunded(e) => format!(
+            "{} {} of line {} were paid back.",
+            e.refund.amount, e.refund.currency, e.order_line_id
+        ),
+        EventData::OrderLinesReplaced(e) => format!(
+            "An exchange of {} was asked for.",
+            counted(
+                e.replacements
+                    .iter()
+                    .map(|replacement| replacement.original_order_line_ids.len())
+                    .sum(),
+                "line"
+            )
+        ),
+        EventData::TicketActivated(e) => {
+            format!("A ticket of line {} was taken into use.", e.order_line_id)
+        }
+        EventData::PaymentTransactionCaptured(e) => {
+            format!("Payment {} was captured.", e.payment_transaction_id)
+        }
+        EventData::PaymentTransactionCancelled(e) => {
+            format!("Payment {} was cancelled.", e.payment_transaction_id)
+        }
+        EventData::PaymentTransactionRejected(e) => {
+            format!("Payment {} was rejected.", e.payment_transaction_id)
+        }
+        other => sentence_of_own(other, record),
+    }
+}
+
+/// What a record about tickets, registrations and dead letters says.
+fn sentence_of_own(data: &EventData, record: &Record) -> String {
+    match data {
+        EventData::TicketDistributionAdded(e) => format!(
+            "The ticket system has ticket distribution {}.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionCancelled(e) => format!(
+            "The ticket system cancelled ticket distribution {} as it was asked to.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionCancelledExternally(e) => format!(
+            "The ticket system cancelled ticket distribution {} by itself.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionFailed(e) => format!(
+            "The ticket system could not make ticket distribution {}.",
+            e.ticket_distribution_id
+        ),
+        EventData::TicketDistributionGroupsGenerated(e) => format!(
+            "Ticket distributions were generated for version {} of the order.",
+            e.order_version
+        ),
+        EventData::TicketDistributionRequested(e) => format!(
+            "{} were handed to the ticket systems.",
+            counted(e.ticket_distribution_ids.len(), "ticket distribution")
+        ),
+        EventData::DeferredRegistrationAccepted(e) => format!(
+            "Line {} was registered to customer {} in program {}.",
+            e.order_line_id, e.customer_id, e.program_id
+        ),
+        EventData::DeferredRegistrationRevoked(e) => format!(
+            "The registration of line {} to customer {} in program {} was taken back.",
+            e.order_line_id, e.customer_id, e.program_id
+        ),
+        EventData::DeadLetterRecorded(e) => format!(
+            "A message could not be read ({}) and is dead letter {}.",
+            e.reason.as_str(),
+            record.position
+        ),
+        EventData::DeadLetterRetried(e) => format!("Dead letter {} was taken in.", e.number),
+        EventData::DeadLetterDiscarded(e) => format!("Dead letter {} was discarded.", e.number),
+        _ => format!("{} was recorded.", short_type(&record.event_type)),
+    }
+}
+
+fn products(products: &[farelog_events::order::FareProduct]) -> String {
+    let names: Vec<&str> = products
+        .iter()
+        .map(|product| product.name.as_deref().unwrap_or(&product.id))
+        .collect();
+    match names.as_slice() {
+        [] => "no product".to_owned(),
+        names => names.join(" and "),
+    }
+}
+
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+/// What a ticket system was told.
+pub fn of_fact(fact: &DistributionFact) -> String {
+    match fact {
+        DistributionFact::TicketRequested(e) => format!(
+            "{} was asked for ticket distribution {}: {}.",
+            e.fulfillment_method.as_str(),
+            e.ticket_distribution_id,
+            e.fare_product_id
+        ),
+        DistributionFact::TicketCancelled(e) => format!(
+            "{} was told that ticket distribution {} is void: {}.",
+            e.fulfillment_method.as_str(),
+            e.ticket_distribution_id,
+            because(e.cause)
+        ),
+    }
+}
+
+fn because(cause: CancellationCause) -> &'static str {
+    match cause {
+        CancellationCause::OrderLineCancelled => "its line was cancelled",
+        CancellationCause::OrderLineReplaced => "its line was exchanged",
+        CancellationCause::OrderCancelled => "the order was cancelled",
+        CancellationCause::OrderLineRefunded => "its line was paid back in full",
+        CancellationCause::OrderLineChanged => "its line was changed",
+        CancellationCause::OrderLineNotConfirmed => "its line is not confirmed after all",
+    }
+}
+
+/// Why what a ticket system said was not followed, to stand behind what it said.
+pub fn of_ignored(ignored: &Ignored) -> String {
+    match (ignored.reason, ignored.status) {
+        (IgnoredReason::UnknownTicket, _) => format!(
+            "That was not followed: line {} has no such ticket.",
+            ignored.order_line_id
+        ),
+        (IgnoredReason::StatusDoesNotFit, Some(status)) => {
+            format!("That was not followed: the ticket is {status} and stays so.")
+        }
+        (IgnoredReason::StatusDoesNotFit, None) => format!(
+            "That was not followed: line {} has no ticket that could be in use.",
+            ignored.order_line_id
+        ),
+    }
+}
