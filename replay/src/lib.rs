@@ -6,3 +6,4 @@
 //! that records them.
 
 pub mod registration;
+pub mod simulation;

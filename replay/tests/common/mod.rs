@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, dead_code, reason = "each test file uses its own part")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 pub struct Desk {
     pub log: Arc<MemoryLog>,
     pub projections: Projections,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     sent: u64,
 }
 
@@ -35,11 +36,12 @@ impl Default for Desk {
     fn default() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let log = Arc::new(MemoryLog::new());
-        let projections = Projections::open(directory.path(), &*log).expect("projections");
+        let place = directory.path().join("projections");
+        let projections = Projections::open(&place, &*log).expect("projections");
         Self {
             log,
             projections,
-            _directory: directory,
+            directory,
             sent: 0,
         }
     }
@@ -121,6 +123,11 @@ impl Desk {
             data[name] = value.clone();
         }
         self.event(kind, at, &data);
+    }
+
+    /// Where throw-away projections are while there are any.
+    pub fn trial_directory(&self) -> PathBuf {
+        self.directory.path().join("projections.trial")
     }
 
     fn context(&self, now: &str) -> DecisionContext {
