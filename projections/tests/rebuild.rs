@@ -46,6 +46,9 @@ fn event() -> impl Strategy<Value = (EventKind, Value)> {
         }),
         2 => (customer(), prop::sample::select(vec![K::MemberEnrolled, K::MemberEnrolled, K::MemberUpdated, K::MemberWithdrawn]))
             .prop_map(|(customer, kind)| (kind, json!({"programId": 1, "customerId": customer, "metadata": {"m": 1}}))),
+        1 => (customer(), customer()).prop_map(|(customer, into)| {
+            (K::CustomersMerged, json!({"customerId": customer, "mergedIntoCustomerId": into}))
+        }),
         6 => (order(), 1..3_u32, prop::option::of(customer())).prop_map(|(order, line, customer)| {
             (K::OrderLineAdded, json!({
                 "orderId": order, "orderVersion": 1, "orderLineId": format!("l{line}"), "orderLineVersion": 1,
@@ -115,10 +118,15 @@ fn answers(projections: &Projections) -> String {
         .iter()
         .map(|customer| {
             let customer: CustomerId = customer.parse().unwrap();
+            let merged = projections.memberships_of(&customer, None).unwrap().value;
             let member = projections.member_of(program, &customer).unwrap().value?;
             let filter = TransactionFilter::default();
             let transactions = projections.transactions_of_member(member.id, &filter, EVERYTHING);
-            Some(json!([member, transactions.unwrap().value]))
+            Some(json!([
+                merged.customer_ids,
+                member,
+                transactions.unwrap().value
+            ]))
         })
         .collect();
     let programs: Vec<_> = projections
