@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, TransactionId};
 use farelog_events::log::Position;
-use farelog_events::log::sled_log::open_patiently;
+use farelog_events::log::sled_log::{Flusher, open_patiently};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -323,8 +323,8 @@ impl Store {
 
     /// Waits until everything is on disk.
     pub fn flush(&self) -> Result<(), ProjectionError> {
-        self.db.flush()?;
-        Ok(())
+        // sled alone would wait for ever for a write that took long to fail.
+        Ok(Flusher::start(&self.db)?.flush()?)
     }
 }
 

@@ -63,9 +63,16 @@ impl Server {
 
     /// The same, with more flags.
     pub async fn start_with(arguments: &[&str]) -> Self {
+        let mut server = Self::to_be_started(arguments);
+        server.restart().await;
+        server
+    }
+
+    /// One whose broker runs already, and which is to be started with more flags.
+    pub fn to_be_started(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let nats = Nats::start(directory.path().join("nats"));
-        let mut server = Self {
+        Self {
             nats,
             process: None,
             arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
@@ -75,9 +82,7 @@ impl Server {
                 .unwrap(),
             base: String::new(),
             directory,
-        };
-        server.restart().await;
-        server
+        }
     }
 
     /// Where log and projections are.
@@ -182,11 +187,20 @@ impl Server {
         child.wait().unwrap();
     }
 
+    /// Kills farelog without a warning, with requests under way. [`Server::kill`] sees it off.
+    pub fn strike(&self) {
+        self.send(Signal::KILL);
+    }
+
     /// Tells farelog to end.
     pub fn terminate(&self) {
+        self.send(Signal::TERM);
+    }
+
+    fn send(&self, signal: Signal) {
         let child = self.process.as_ref().unwrap();
         let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Waits until farelog has ended.

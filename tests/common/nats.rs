@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -15,6 +16,7 @@ pub struct Nats {
     process: Option<Child>,
     directory: PathBuf,
     url: String,
+    monitoring: String,
 }
 
 impl Nats {
@@ -25,6 +27,7 @@ impl Nats {
             process: None,
             directory,
             url: String::new(),
+            monitoring: String::new(),
         };
         nats.spawn("-1");
         nats
@@ -35,10 +38,38 @@ impl Nats {
         &self.url
     }
 
+    /// Where its monitoring pages are; elsewhere after each start.
+    pub fn monitoring(&self) -> &str {
+        &self.monitoring
+    }
+
+    /// Has it stand still, with its connections open.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has one that hangs go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.process.as_ref().unwrap());
+        kill_process(pid, signal).unwrap();
+    }
+
     /// Kills it.
     pub fn kill(&mut self) {
         let mut child = self.process.take().unwrap();
         child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Tells it to end, and waits until it has: it forgets nothing.
+    pub fn stop(&mut self) {
+        let mut child = self.process.take().unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
         child.wait().unwrap();
     }
 
@@ -51,6 +82,7 @@ impl Nats {
     fn spawn(&mut self, port: &str) {
         let child = Command::new("nats-server")
             .args(["--addr", "127.0.0.1", "--port", port, "--jetstream"])
+            .args(["--http_port", "-1"])
             .arg("--store_dir")
             .arg(&self.directory)
             .arg("--ports_file_dir")
@@ -64,15 +96,17 @@ impl Nats {
             .join(format!("nats-server_{}.ports", child.id()));
         self.process = Some(child);
         let started = Instant::now();
-        self.url = loop {
+        loop {
             let read = fs::read_to_string(&ports).unwrap_or_default();
             let ports: Value = serde_json::from_str(&read).unwrap_or_default();
-            if let Some(url) = ports["nats"][0].as_str() {
-                break url.to_owned();
+            let address = |name: &str| ports[name][0].as_str().map(str::to_owned);
+            if let (Some(url), Some(monitoring)) = (address("nats"), address("monitoring")) {
+                (self.url, self.monitoring) = (url, monitoring);
+                return;
             }
             assert!(started.elapsed() < PATIENCE, "nats-server does not start");
             std::thread::sleep(Duration::from_millis(5));
-        };
+        }
     }
 
     /// A client of its streams.

@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::flusher::Flusher;
+pub use self::flusher::Flusher;
 pub use self::store::open_patiently;
 use self::store::{
     Changes, abandon_after, make_durable, missing, open_store, read_index_key, store_failed, unpack,

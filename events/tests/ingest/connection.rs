@@ -121,9 +121,13 @@ async fn two_servers_on_copies_of_one_log_both_get_everything() {
         publish(&jetstream, round * 10 + 1..=round * 10 + 10).await;
         sleep(Duration::from_millis(100)).await;
     }
+    // One alone, which only one of the two is given, when both have come to rest.
+    eventually(async || given.log.head().position == 50 && other.head().position == 50).await;
+    sleep(Duration::from_secs(2)).await;
+    publish(&jetstream, 51..=51).await;
     for (ingestion, of) in [(&mut running, &given.log), (&mut other_running, &other)] {
-        ingestion.is(|status| status.last_sequence == 50).await;
-        assert_eq!(events(&**of), orders(1..=50));
+        ingestion.is(|status| status.last_sequence == 51).await;
+        assert_eq!(events(&**of), orders(1..=51));
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, Context};
+use rustix::process::{Pid, Signal, kill_process};
 
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 
@@ -42,6 +43,21 @@ impl Broker {
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    /// Has the server stand still, with its connections open.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has a server that hangs go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.process.as_ref().unwrap());
+        kill_process(pid, signal).unwrap();
     }
 
     /// Starts the server again, with the files that it left.

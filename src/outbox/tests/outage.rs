@@ -60,6 +60,22 @@ async fn a_broker_that_is_killed_while_it_takes_facts_gets_the_rest_when_it_is_b
     stage.stream_has_all_from(1).await;
 }
 
+/// Facts are on their way when it stops; it takes them when it goes on, though nobody waits for its word any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_while_it_takes_facts_is_sent_nothing_twice() {
+    let mut stage = Stage::new().await;
+    for pause_ms in [1, 15] {
+        stage.record(600);
+        sleep(Duration::from_millis(pause_ms)).await;
+        stage.broker.hang();
+        stage.record(50);
+        stage.retries().await;
+        stage.broker.go_on();
+        stage.all_is_sent().await;
+    }
+    stage.stream_has_all_from(1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_away_at_the_start_is_waited_for() {
     let mut stage = Stage::without_outbox();

@@ -17,7 +17,7 @@ use crate::log::LogError;
 const TICK: Duration = Duration::from_millis(250);
 
 /// Flushes a store; one thread does so at a time.
-pub(super) struct Flusher {
+pub struct Flusher {
     db: sled::Db,
     watched: Arc<Watched>,
     thread: Option<JoinHandle<()>>,
@@ -32,7 +32,10 @@ struct Watched {
 
 impl Flusher {
     /// Starts the thread that looks after the flushes.
-    pub(super) fn start(db: &sled::Db) -> Result<Self, LogError> {
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn start(db: &sled::Db) -> Result<Self, LogError> {
         let watched = Arc::<Watched>::default();
         let started = {
             let (db, watched) = (db.clone(), Arc::clone(&watched));
@@ -53,7 +56,10 @@ impl Flusher {
     }
 
     /// Writes what sled has in memory. Ends, with an error where a write failed.
-    pub(super) fn flush(&self) -> Result<(), sled::Error> {
+    ///
+    /// # Errors
+    /// What sled wrote last, or before, could not be written.
+    pub fn flush(&self) -> Result<(), sled::Error> {
         self.watched.turns.fetch_add(1, Ordering::Relaxed);
         let flushed = self.db.flush();
         self.watched.turns.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,207 @@
+//! Disks that fail under the projections: at each call of a run, in each way.
+//!
+//! The projections are a copy, so a failure may cost what they had, never an answer: they stop with an error, and once
+//! the cause is gone they open and go on to what the log says.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farelog_events::log::memory::MemoryLog;
+use farelog_events::log::{EventLog, Position};
+use farelog_projections::Projections;
+use tempfile::TempDir;
+
+use crate::history::{answers, answers_of, grow};
+
+const DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
+const WITNESS: &str = "FARELOG_TEST_WITNESS";
+
+/// Records of a run, and how many of them come at a time.
+const RECORDS: Position = 240;
+const RECORDS_AT_A_TIME: usize = 40;
+
+/// More calls than a run makes, to notice a run that never ends.
+const CALLS_MAX: u64 = 500;
+
+/// How long a run may take. It ends by itself, however its disk fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Not a test: the child. Its log is in memory, so that only its projections have a disk. After each part of the log it
+/// sees to it that they are on that disk.
+#[test]
+#[ignore = "run by the other tests as a process of its own"]
+fn child_that_catches_up() {
+    let directory = PathBuf::from(env::var_os(DIRECTORY).unwrap());
+    let witness = env::var_os(WITNESS).unwrap();
+    let mut witness = OpenOptions::new().append(true).open(witness).unwrap();
+    let mut say = move |text: String| writeln!(witness, "{text}").unwrap();
+    let log = MemoryLog::new();
+    let projections = match Projections::open(&directory, &log) {
+        Ok(projections) => projections,
+        Err(error) => return say(format!("refused: {error}")),
+    };
+    for last in (0..=RECORDS).step_by(RECORDS_AT_A_TIME) {
+        grow(&log, last);
+        if let Err(error) = projections.catch_up(&log) {
+            say(format!("failed: {error}"));
+            // Closed, sled would sync once more, and panic where that fails.
+            return mem::forget(projections);
+        }
+        say(format!("at {last}"));
+    }
+    mem::forget(projections);
+}
+
+/// Where a run has its files.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(place.root()).unwrap();
+        place
+    }
+
+    fn root(&self) -> PathBuf {
+        fs::canonicalize(self.0.path()).unwrap().join("root")
+    }
+
+    fn projections(&self) -> PathBuf {
+        self.root().join("projections")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A run whose disk fails so. Says what it said.
+    fn run(&self, fault: &str) -> Vec<String> {
+        fs::write(self.path("witness"), "").unwrap();
+        let library = env::current_exe()
+            .unwrap()
+            .with_file_name("libfarelog_power_cut.so");
+        assert!(library.exists(), "{} was not built", library.display());
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", "faults::child_that_catches_up", "--ignored"])
+            .env(DIRECTORY, self.projections())
+            .env(WITNESS, self.path("witness"))
+            .env("LD_PRELOAD", library)
+            .env("POWER_CUT_ROOT", self.root())
+            .env("POWER_CUT_JOURNAL", self.path("journal"))
+            .env("POWER_CUT_FAULT", fault)
+            .env("RUST_BACKTRACE", "0")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let status = end(command, fault);
+        let said = fs::read_to_string(self.path("witness")).unwrap();
+        assert!(status.success(), "{fault}: {status}, {said}");
+        said.lines().map(str::to_owned).collect()
+    }
+
+    /// Whether the call that was to fail has failed: then the journal, which is of entries with a length before each,
+    /// has one for it.
+    fn has_failed(&self) -> bool {
+        let journal = fs::read(self.path("journal")).unwrap();
+        let mut rest = journal.as_slice();
+        while let Some((length, behind)) = rest.split_first_chunk() {
+            if behind[0] == b'X' {
+                return true;
+            }
+            rest = &behind[17 + usize::try_from(u32::from_le_bytes(*length)).unwrap()..];
+        }
+        false
+    }
+}
+
+fn end(mut command: Command, fault: &str) -> ExitStatus {
+    let mut child = command.spawn().unwrap();
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{fault}: it does not end");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Has the first, the second, … call fail, in a run of its own, until there is none left to fail. `stops` says whether
+/// a run is to stop at it.
+fn each_call(call: &str, kind: &str, stops: bool) {
+    let log = MemoryLog::new();
+    grow(&log, RECORDS);
+    let expected = answers_of(&log);
+    for number in 1..CALLS_MAX {
+        let fault = format!("{call}:{number}:{kind}");
+        let place = Place::new();
+        let said = place.run(&fault);
+        let has_failed = place.has_failed();
+        let last = said.last().unwrap();
+        let has_stopped = !last.starts_with("at ");
+        assert_eq!(has_stopped, has_failed && stops, "{fault}: {said:?}");
+        if has_stopped {
+            let names_the_store = last.contains("the projections' store failed: ");
+            assert!(names_the_store, "{fault}: {last}");
+        }
+        goes_on(&place.projections(), &log, &expected, &fault);
+        if !has_failed {
+            let calls = number - 1;
+            println!("{calls} calls of {call}, each {kind}");
+            assert!(calls > 0);
+            return;
+        }
+    }
+    panic!("a run makes more than {CALLS_MAX} calls");
+}
+
+/// The cause is gone: they open, and give what the log says.
+fn goes_on(directory: &Path, log: &MemoryLog, expected: &[String], fault: &str) {
+    let projections =
+        Projections::open(directory, log).unwrap_or_else(|error| panic!("after {fault}: {error}"));
+    projections.catch_up(log).unwrap();
+    assert_eq!(projections.position(), log.head().position);
+    assert!(answers(&projections, RECORDS) == expected, "after {fault}");
+}
+
+#[test]
+fn a_write_that_fails_once_stops_the_projections() {
+    each_call("write", "once", true);
+}
+
+#[test]
+fn a_write_that_takes_long_to_fail_stops_the_projections() {
+    each_call("write", "late", true);
+}
+
+#[test]
+fn a_disk_that_is_full_stops_the_projections() {
+    each_call("write", "full", true);
+}
+
+#[test]
+fn a_write_of_half_the_bytes_is_gone_on_with() {
+    each_call("write", "short", false);
+}
+
+/// There is one, when sled makes its files. Nothing relies on it: what a power cut leaves of projections is looked at when
+/// they are opened.
+#[test]
+fn a_sync_that_fails_costs_nothing() {
+    each_call("sync", "once", false);
+}
+
+#[test]
+fn a_disk_that_writes_nothing_back_stops_the_projections() {
+    each_call("range", "once", true);
+}

@@ -1,0 +1,154 @@
+//! Projections of a process that is killed: what is left of them is a fold of the log up to their checkpoint, and from
+//! there they go on to what a fold of the whole log gives. Where a power cut left too little to open, they are made anew.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use chrono::Utc;
+use farelog_events::log::memory::MemoryLog;
+use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::{Batch, EventLog, Record};
+use farelog_projections::Projections;
+
+use crate::history::{answers, answers_of, copy_records, entry, grow};
+
+/// Tells the test that runs as a child where its files are.
+const CHILD_DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
+
+/// How long the children live, in milliseconds. Projections are flushed twice a second, so some children are killed
+/// before anything of theirs is on disk, and some behind that.
+const LIVES: [u64; 9] = [40, 700, 1_150, 5, 620, 300, 1_700, 90, 800];
+
+fn log_directory(directory: &Path) -> PathBuf {
+    directory.join("log")
+}
+
+fn projections_directory(directory: &Path) -> PathBuf {
+    directory.join("projections")
+}
+
+/// Not a test: the child. Appends, and has the projections follow, until it is killed.
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn child_that_projects() {
+    let directory = PathBuf::from(env::var_os(CHILD_DIRECTORY).unwrap());
+    let log = Arc::new(SledLog::open(&log_directory(&directory)).unwrap());
+    let projections = Projections::open(&projections_directory(&directory), &*log).unwrap();
+    let (sender, feed) = sync_channel::<Arc<[Record]>>(4);
+    let follower = {
+        let log = Arc::clone(&log);
+        thread::spawn(move || projections.run(&*log, &feed).unwrap())
+    };
+    for size in [1, 12, 3, 30].into_iter().cycle() {
+        let next = log.head().position + 1;
+        let records = log.append(Batch {
+            entries: (next..next + size).map(entry).collect(),
+            checkpoint: None,
+            recorded_at: Utc::now(),
+        });
+        if sender.send(records.unwrap().into()).is_err() {
+            break;
+        }
+        // Not as fast as it can: the log is folded again after every kill.
+        thread::sleep(Duration::from_millis(10));
+    }
+    follower.join().unwrap();
+}
+
+fn start_child(directory: &Path) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", "kill::child_that_projects", "--ignored"])
+        .env(CHILD_DIRECTORY, directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn projections_that_were_killed_are_a_fold_of_the_log_and_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut further, mut before) = (0, 0);
+    for life in LIVES {
+        let mut child = start_child(directory.path());
+        thread::sleep(Duration::from_millis(life));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let log = SledLog::open(&log_directory(directory.path())).unwrap();
+        let killed = Projections::open(&projections_directory(directory.path()), &log).unwrap();
+        let at = killed.position();
+        let head = log.head().position;
+        assert!(at <= head);
+        further += u64::from(at > before);
+        before = head;
+
+        let beside = tempfile::tempdir().unwrap();
+        let records = MemoryLog::new();
+        copy_records(&log, &records, at).unwrap();
+        let fold = Projections::open(beside.path(), &records).unwrap();
+        fold.catch_up(&records).unwrap();
+        assert_eq!(fold.position(), at);
+        assert!(answers(&killed, at) == answers(&fold, at), "differ at {at}");
+
+        copy_records(&log, &records, head).unwrap();
+        fold.catch_up(&records).unwrap();
+        killed.catch_up(&log).unwrap();
+        assert_eq!(killed.position(), head);
+        assert!(
+            answers(&killed, head) == answers(&fold, head),
+            "differ at {head}"
+        );
+    }
+    assert!(
+        further > 2,
+        "hardly any child brought its projections to the disk"
+    );
+}
+
+/// How projections' files are damaged: its name, and what does it.
+type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
+
+/// sled syncs neither its settings nor its directory, so a power cut can leave files that it can't open. The log can be
+/// read again; nobody has to come and delete something first.
+#[test]
+fn projections_that_can_not_be_opened_are_made_anew() {
+    let log = MemoryLog::new();
+    grow(&log, 200);
+    let expected = answers_of(&log);
+    let zeros = |path: PathBuf| fs::write(path, [0; 62]).unwrap();
+    let half = |path: PathBuf| {
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length / 2).unwrap();
+    };
+    let damages: [Damage<'_>; 5] = [
+        ("settings never written", &|at| zeros(at.join("conf"))),
+        ("settings cut", &|at| half(at.join("conf"))),
+        ("a snapshot never written", &|at| {
+            zeros(at.join("snap.00FFFFFFFFFFFFFF"));
+        }),
+        ("an unfinished snapshot", &|at| {
+            zeros(at.join("snap.00FFFFFFFFFFFFFF.generating"));
+        }),
+        ("the end of the data lost", &|at| half(at.join("db"))),
+    ];
+    for (what, damage) in damages {
+        let directory = tempfile::tempdir().unwrap();
+        let projections = Projections::open(directory.path(), &log).unwrap();
+        projections.catch_up(&log).unwrap();
+        drop(projections);
+        damage(directory.path());
+        let projections = Projections::open(directory.path(), &log)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        projections.catch_up(&log).unwrap();
+        assert_eq!(projections.position(), 200, "{what}");
+        assert!(answers(&projections, 200) == expected, "{what}");
+    }
+}

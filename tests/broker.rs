@@ -1,0 +1,134 @@
+//! What a running farelog says of its broker, and how it waits for one that is away.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, StorageType};
+use serde_json::{Value, json};
+
+use common::Server;
+use common::sale::{PER_TEN, sale};
+
+/// What the readiness says of the broker, once it is known.
+async fn broker(server: &Server) -> Value {
+    let ready = server
+        .until_ready_says(|ready| !ready.json["broker"].is_null())
+        .await;
+    assert_eq!(ready.status, 200);
+    ready.json["broker"].clone()
+}
+
+#[tokio::test]
+async fn what_the_broker_guarantees_is_said_in_the_log_and_in_the_readiness() {
+    let mut server = Server::start().await;
+    let told = broker(&server).await;
+    assert_eq!(told["storage"], "FILE");
+    assert_eq!(told["replicas"], 1);
+    assert_eq!(told["sync"], "NOT_KNOWN");
+    assert_eq!(told["warnings"], json!([]));
+    let sentence = told["guarantee"].as_str().unwrap();
+    assert!(sentence.contains("keeps the stream ORDERS in files, in one copy"));
+    assert!(server.stderr().contains(sentence), "{}", server.stderr());
+
+    // nats-server 2.9 does not say; a newer one says that it syncs every two minutes.
+    server.kill();
+    let monitoring = server.nats.monitoring().to_owned();
+    server
+        .restart_with(&["--nats-monitoring", &monitoring])
+        .await;
+    let told = broker(&server).await;
+    assert_eq!(told["warnings"], json!([]));
+    let sync = told["sync"].as_str().unwrap();
+    match sync {
+        "INTERVAL" => assert_eq!(told["syncIntervalSeconds"], 120.0),
+        _ => assert_eq!(sync, "NOT_KNOWN"),
+    }
+}
+
+#[tokio::test]
+async fn a_monitoring_address_that_does_not_answer_is_a_warning() {
+    let server = Server::start_with(&["--nats-monitoring", "http://127.0.0.1:1"]).await;
+    let told = broker(&server).await;
+    assert_eq!(told["sync"], "NOT_KNOWN");
+    let warning = told["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("http://127.0.0.1:1/ can't be reached"));
+    assert!(warning.contains("check --nats-monitoring"), "{warning}");
+    assert!(server.stderr().contains(warning), "{}", server.stderr());
+}
+
+#[tokio::test]
+async fn a_stream_in_memory_is_a_warning() {
+    let mut server = Server::to_be_started(&[]);
+    let config = Config {
+        name: "ORDERS".to_owned(),
+        subjects: vec!["orders.>".to_owned()],
+        storage: StorageType::Memory,
+        ..Config::default()
+    };
+    let jetstream = server.nats.jetstream().await;
+    jetstream.create_stream(config).await.unwrap();
+    server.restart().await;
+    let told = broker(&server).await;
+    assert_eq!(told["storage"], "MEMORY");
+    let warning = told["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("the stream ORDERS is kept in memory: "));
+    assert!(server.stderr().contains(warning), "{}", server.stderr());
+}
+
+/// Longer than any wait between two tries of its client or of ingestion, and than two heartbeats.
+#[tokio::test]
+async fn a_broker_that_is_away_for_long_is_named_as_what_is_waited_for() {
+    let mut server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    server.enrol(11, "C1").await;
+    server.nats.publish(&sale("O1", Some("C1"), "50.00")).await;
+    // Give the broker the second that it takes to write: one that forgets is another story.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.nats.kill();
+    let waiting = server
+        .until_ready_says(|ready| ready.json["ingestion"]["detail"] == "NATS can't be reached")
+        .await;
+    assert_eq!(waiting.status, 200);
+    assert_eq!(waiting.json["ingestion"]["state"], "RECONNECTING");
+    assert!(server.stderr().contains("ingestion waits for it"));
+    tokio::time::sleep(Duration::from_secs(14)).await;
+
+    server.nats.restart();
+    let sequence = server.nats.publish(&sale("O2", Some("C1"), "50.00")).await;
+    let running = server
+        .until_ready_says(|ready| ready.json["ingestion"]["state"] == "RUNNING")
+        .await;
+    assert!(running.json["ingestion"]["detail"].is_null());
+    for order in ["O1", "O2"] {
+        let points = format!(
+            "/personalisation/v1/transactions?orderId={order}&minStreamSequence={sequence}"
+        );
+        let points = server.get(&points).await;
+        assert_eq!(points.json.as_array().map(Vec::len), Some(1), "{points:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_named_too_and_queries_and_commands_go_on() {
+    let server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    server.nats.hang();
+    let waiting = server
+        .until_ready_says(|ready| ready.json["ingestion"]["state"] == "RECONNECTING")
+        .await;
+    assert_eq!(waiting.status, 200);
+    let detail = waiting.json["ingestion"]["detail"].as_str().unwrap();
+    assert!(detail.contains("NATS"), "{detail}");
+    assert!(server.stderr().contains("ingestion begins anew"));
+    server.enrol(11, "C1").await;
+
+    server.nats.go_on();
+    let sequence = server.nats.publish(&sale("O1", Some("C1"), "50.00")).await;
+    let points = format!(
+        "/personalisation/v1/transactions?orderId=O1&minStreamSequence={sequence}&timeoutMs=20000"
+    );
+    assert_eq!(server.get(&points).await.json[0]["amount"], 5);
+}
