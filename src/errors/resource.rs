@@ -23,6 +23,11 @@ codes! { RESOURCE_CODES;
     MEMBER_UNKNOWN = "member-unknown", Some(404), "The member is not known",
         "The program has no member with this id.",
         "List the program's members, for example with `?customerId=`. A member's id is not the customer's.";
+    MEMBER_MERGED = "member-merged", Some(409), "Another membership counts for the customer",
+        "The member's customer was merged with another, and of their memberships in the program the other's counts for both. \
+         What is recorded of either customer is about that one; `memberId` names it.",
+        "Change or end the membership that `memberId` names. The points that this member was given stay, and the customer's \
+         status shows both.";
     DEAD_LETTER_UNKNOWN = "dead-letter-unknown", Some(404), "There is no such dead letter",
         "No dead letter has this number. A dead letter's number is the log position at which it was recorded.",
         "List them with `farelog dead-letters list`, or GET /v1/operate/dead-letters?state=all.";

@@ -34,7 +34,7 @@ use crate::errors;
     tag = "members",
     params(
         ("programId" = i64, Path, description = "The program"),
-        ("customerId" = Option<String>, Query, description = "Only this customer: one member or none"),
+        ("customerId" = Option<String>, Query, description = "Only the membership that counts for this customer, if there is one; of merged customers it may be another's"),
         ("page" = Option<u32>, Query, description = "Which page, from 1"),
         ("perPage" = Option<u32>, Query, description = "Items on a page, 20 when absent, at most 100"),
     ),
@@ -79,7 +79,8 @@ pub async fn list(
 /// Makes a customer a member
 ///
 /// A customer whose membership is in force stays as they are: 200 with the member, nothing is recorded, and whatever
-/// else the body says is not taken over (that is what PATCH is for). One who left becomes the same member again.
+/// else the body says is not taken over (that is what PATCH is for). One who left becomes the same member again. A customer
+/// that was merged into another enrols as that one, so the member's `customerId` may differ from the body's.
 #[utoipa::path(
     post,
     path = "/personalisation/v1/programs/{programId}/members",
@@ -179,6 +180,7 @@ pub async fn show(
 /// Changes what is kept about a member
 ///
 /// Fields that are left out stay as they are, and none can be cleared with null. A change that changes nothing records nothing.
+/// Of merged customers' memberships only the one that counts can be changed.
 #[utoipa::path(
     patch,
     path = "/personalisation/v1/programs/{programId}/members/{memberId}",
@@ -193,6 +195,7 @@ pub async fn show(
         (status = 200, description = "The member as it is now", body = MemberView),
         (status = 400, description = "`validation-failed`"),
         (status = 404, description = "`program-unknown`, `member-unknown`"),
+        (status = 409, description = "`member-merged`"),
     )
 )]
 pub async fn change(
@@ -210,6 +213,7 @@ pub async fn change(
         .engine()
         .decide(move |projections, moment| {
             let member = expect_member(projections, program, id)?;
+            expect_to_count(projections, &member)?;
             let membership = Membership {
                 program_id: Some(program),
                 program_reference: None,
@@ -238,7 +242,8 @@ pub async fn change(
 
 /// Ends a membership
 ///
-/// The member's transactions stay as they are. Ending it again records nothing and answers the same.
+/// The member's transactions stay as they are. Ending it again records nothing and answers the same. Of merged customers'
+/// memberships the one that counts is ended, and the others with it.
 #[utoipa::path(
     delete,
     path = "/personalisation/v1/programs/{programId}/members/{memberId}",
@@ -252,6 +257,7 @@ pub async fn change(
         (status = 204, description = "The membership is not in force any more"),
         (status = 400, description = "`validation-failed`"),
         (status = 404, description = "`program-unknown`, `member-unknown`"),
+        (status = 409, description = "`member-merged`"),
     )
 )]
 pub async fn withdraw(
@@ -270,6 +276,7 @@ pub async fn withdraw(
             if !member.is_active() {
                 return Ok(unchanged());
             }
+            expect_to_count(projections, &member)?;
             let membership = Membership {
                 program_id: Some(program),
                 program_reference: None,
@@ -333,6 +340,25 @@ fn expect_member(
         .map_err(EngineError::from)?
         .value
         .ok_or_else(|| unknown_member(program, member))
+}
+
+/// Looks whether the membership is the one that counts for its customer: an event about the customer changes that one.
+fn expect_to_count(projections: &Projections, member: &Member) -> Result<(), Problem> {
+    let counting = projections
+        .member_of(member.program_id, &member.customer_id)
+        .map_err(EngineError::from)?
+        .value;
+    match counting {
+        Some(counting) if counting.id != member.id => Err(Problem::new(
+            &errors::MEMBER_MERGED,
+            format!(
+                "Customer {} was merged with {}, whose member {} counts for both; change that one.",
+                member.customer_id, counting.customer_id, counting.id
+            ),
+        )
+        .with_member("memberId", counting.id.get())),
+        _ => Ok(()),
+    }
 }
 
 fn unknown_member(program: ProgramId, member: MemberId) -> Problem {

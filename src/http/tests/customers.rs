@@ -1,5 +1,6 @@
 //! Operations 12 and 13.
 
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::{PER_TEN, Site, sale};
@@ -56,7 +57,7 @@ async fn a_customer_has_memberships_in_all_programs_those_that_ended_too() {
     site.publish_program(12, LATER).await;
     let ended = site.enrol(11, "C1").await;
     let member = format!("/personalisation/v1/programs/11/members/{ended}");
-    site.ask(axum::http::Method::DELETE, &member, &[], "").await;
+    site.ask(Method::DELETE, &member, &[], "").await;
     let active = site.enrol(12, "C1").await;
     site.enrol(12, "C2").await;
 
@@ -236,4 +237,58 @@ async fn a_malformed_question_is_a_400_and_an_unknown_program_a_404() {
             (400, vec![("page", "unknown-field")])
         );
     }
+}
+
+#[tokio::test]
+async fn of_merged_customers_the_membership_that_counts_is_changed_and_ended() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    let first = site.enrol(11, "C1").await;
+    let second = site.enrol(11, "C2").await;
+    site.arrive(&[merged("C1", "C2", 1)]).await;
+    let members = "/personalisation/v1/programs/11/members";
+    let change = json!({ "externalReference": "R-1" });
+
+    let counts = site.get(&format!("{members}?customerId=C1")).await;
+    assert_eq!(counts.json["items"][0]["id"], second);
+    let other = format!("{members}/{first}");
+    for answer in [
+        site.json(Method::PATCH, &other, &change).await,
+        site.ask(Method::DELETE, &other, &[], "").await,
+    ] {
+        assert_eq!((answer.status, answer.code()), (409, "member-merged"));
+        assert_eq!(answer.json["memberId"], second);
+    }
+    assert_eq!(site.get(&other).await.json["status"], "ACTIVE");
+
+    let one = format!("{members}/{second}");
+    let answer = site.json(Method::PATCH, &one, &change).await;
+    assert_eq!(answer.json["externalReference"], "R-1");
+    site.ask(Method::DELETE, &one, &[], "").await;
+    for member in [&one, &other] {
+        assert_eq!(site.get(member).await.json["status"], "WITHDRAWN");
+        let again = site.ask(Method::DELETE, member, &[], "").await;
+        assert_eq!(again.status, 204);
+    }
+
+    let back = site.post(members, &json!({ "customerId": "C1" })).await;
+    assert_eq!(
+        (back.status, &back.json["id"], &back.json["customerId"]),
+        (201, &json!(second), &json!("C2"))
+    );
+}
+
+#[tokio::test]
+async fn a_merged_customer_enrols_as_the_one_that_it_was_merged_into() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.arrive(&[merged("C1", "C2", 1)]).await;
+    let members = "/personalisation/v1/programs/11/members";
+    let enrolled = site.post(members, &json!({ "customerId": "C1" })).await;
+    assert_eq!(
+        (enrolled.status, &enrolled.json["customerId"]),
+        (201, &json!("C2"))
+    );
+    let again = site.post(members, &json!({ "customerId": "C2" })).await;
+    assert_eq!((again.status, &again.json), (200, &enrolled.json));
 }
