@@ -118,7 +118,7 @@ impl OrderDocument {
             self.note_registration(&state, event, world);
             let Wants { wanted, faults } = wants(self, &state, world);
             effects.rule_errors = self.note_rule_errors(faults, event.position);
-            effects.settled = self.ledger.settle(&wanted, event);
+            effects.settled = self.ledger.settle(&wanted, event, world);
         }
         effects.distribution = distribution::apply(&mut self.groups, &state, event);
         drop(state);

@@ -8,6 +8,7 @@
 //!
 //! [`Projections`] is what the binary opens, runs and asks.
 
+mod account_cache;
 pub mod answer;
 pub mod distribution;
 pub mod document;

@@ -11,6 +11,7 @@ use farelog_events::log::{EventLog, Position, Record};
 use farelog_events::program::document;
 use tokio::sync::watch;
 
+use crate::account_cache::AccountCache;
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
 use crate::document::OrderDocument;
 use crate::member::MemberCache;
@@ -378,11 +379,14 @@ impl Projections {
         let programs = self.programs();
         let store = self.store();
         let members = MemberCache::new(&store);
+        let accounts = AccountCache::new(&store);
         let result = work(World {
             programs: &programs,
             members: &members,
+            accounts: &accounts,
         });
         members.check()?;
+        accounts.check()?;
         Ok(result)
     }
 

@@ -10,6 +10,7 @@ use farelog_events::log::{Position, Record};
 use farelog_events::member::Membership;
 use farelog_events::program;
 
+use crate::account_cache::AccountCache;
 use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::document::{Effects, OrderDocument};
 use crate::member::{MemberCache, MemberChangeKind};
@@ -32,6 +33,7 @@ pub struct Projector<'s> {
     checkpoint: Checkpoint,
     catalog: Arc<ProgramCatalog>,
     members: MemberCache<'s>,
+    accounts: AccountCache<'s>,
     orders: HashMap<OrderId, OrderDocument>,
     orders_before: HashMap<OrderId, OrderDocument>,
     counters: Counters,
@@ -61,6 +63,7 @@ impl<'s> Projector<'s> {
             checkpoint,
             catalog,
             members: MemberCache::new(store),
+            accounts: AccountCache::new(store),
             orders: HashMap::new(),
             orders_before: HashMap::new(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
@@ -93,6 +96,7 @@ impl<'s> Projector<'s> {
             self.checkpoint.position = record.position;
         }
         self.members.check()?;
+        self.accounts.check()?;
         self.write(changes)?;
         self.forget_old();
         Ok(())
@@ -164,8 +168,10 @@ impl<'s> Projector<'s> {
         let world = World {
             programs: &self.catalog,
             members: &self.members,
+            accounts: &self.accounts,
         };
         let effects = document.apply(event, world);
+        self.accounts.take_in(&effects.settled.accounts);
         changes.orders.insert(order_id.clone());
         let mut facts = Vec::new();
         for fact in &effects.distribution.facts {
@@ -292,6 +298,7 @@ impl<'s> Projector<'s> {
             }
         }
         self.members.write(&mut changes.values)?;
+        self.accounts.write(&mut changes.values)?;
         for (number, summary) in &changes.dead_letters {
             let value = store::encode(summary)?;
             changes
@@ -318,6 +325,7 @@ impl<'s> Projector<'s> {
             self.orders_before = std::mem::take(&mut self.orders);
         }
         self.members.forget_old();
+        self.accounts.forget_old();
     }
 }
 

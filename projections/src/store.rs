@@ -13,6 +13,8 @@
 //! | `n` program id, member id | the member's customer id |
 //! | `k` program id | how many members the program has |
 //! | `t` member id, validFrom descending, transaction id descending | a transaction |
+//! | `q` member id, definition id, key | the member's periods, in the order in which they were opened |
+//! | `u` member id, definition id, `d` day, `m`, or `p` period id | the sum of the member's points there, for a cap |
 //! | `d` position | a dead letter, without its bytes |
 //! | `x` position, number | a fact for other systems, [`crate::outbox::Fact`] |
 //! | `f` | the place of the last fact that is no longer kept |
@@ -38,10 +40,13 @@ use crate::answer::{Page, Paged};
 use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
 use crate::packed::{pack, unpack};
+use crate::points::account::TallyOf;
+use crate::points::period::PeriodsOf;
+use crate::program::Tally;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 5;
 
 /// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -439,6 +444,35 @@ pub fn transaction_key(
         &(!transaction.get().cast_unsigned()).to_be_bytes(),
     ]
     .concat()
+}
+
+/// Key of a member's periods.
+pub fn periods_key(of: &PeriodsOf) -> Vec<u8> {
+    [
+        b"q".as_slice(),
+        &number(of.member_id.get()),
+        &number(of.point_definition_id.get()),
+        of.key.as_bytes(),
+    ]
+    .concat()
+}
+
+/// Key of a sum of a member's points; `None` for an order's, which the order has.
+pub fn tally_key(of: &TallyOf) -> Option<Vec<u8>> {
+    let (kind, of_what) = match of.tally {
+        Tally::Period(id) => (b"p", id),
+        Tally::Day(start) => (b"d", start.timestamp()),
+        Tally::Member => (b"m", 0),
+        Tally::Order => return None,
+    };
+    let key = [
+        b"u".as_slice(),
+        &number(of.member_id.get()),
+        &number(of.point_definition_id.get()),
+        kind,
+        &number(of_what),
+    ];
+    Some(key.concat())
 }
 
 /// Prefix of dead letters.

@@ -187,7 +187,7 @@ proptest! {
         let mut story = stage();
         story.tell_all(&history);
         for chain in story.orders.values().flat_map(|order| order.ledger.chains()) {
-            let rows: Vec<_> = chain.transactions().collect();
+            let rows = chain.transactions();
             for (index, row) in rows.iter().enumerate() {
                 for later in &rows[index + 1..] {
                     prop_assert!(later.valid_from >= row.cancelled_at.unwrap(), "{row:?} and {later:?}");

@@ -19,6 +19,59 @@ fn expiries(story: &Story) -> Vec<DateTime<Utc>> {
 }
 
 #[test]
+fn reis() {
+    // Given the program of the domain's section 2, and a member
+    let mut story = Story::default();
+    let program = story.program(
+        r#"
+        id = 7
+        reference = "reis"
+        name = "Reis"
+        timezone = "Europe/Oslo"
+        [[pointDefinitions]]
+        id = 71
+        reference = "reis-ticket"
+        name = { nob = "Reis-billett", eng = "Reis ticket" }
+        trigger = "LineConfirmed"
+        when = 'line.fareProducts.exists(p, p.type == "SINGLE") && line.userType == "ADULT"'
+        amount = '1'
+        expiry = { kind = "PERIOD_END" }
+        period = { kind = "ROLLING_FROM_FIRST", length = "P30D", key = '{"userType": line.userType}' }
+        cap = { amount = 10, per = "PERIOD" }
+        "#,
+    );
+    let member = story.enroll(program, "kari");
+
+    // When the member buys single adult tickets on 1, 10 January and 1 February 2026
+    for (order, day) in [
+        ("a", "2026-01-01"),
+        ("b", "2026-01-10"),
+        ("c", "2026-02-01"),
+    ] {
+        let at = format!("{day}T09:00:00Z");
+        story.buys(order, Some("kari"), &line(order, "1", "39.00"), &at);
+    }
+
+    // Then there are two periods: [1 Jan, 31 Jan) with two transactions of 1, both expiring 31 Jan at the first
+    // purchase's time of day; and one from 1 Feb
+    let of = |order: &str| {
+        let transaction = story.transactions(order).remove(0);
+        (transaction.point_period_id.unwrap(), transaction.expire_at)
+    };
+    assert_eq!(of("a"), of("b"));
+    assert_eq!(of("a").1, Some(time("2026-01-31T09:00:00Z")));
+    assert_ne!(of("a").0, of("c").0);
+    assert_eq!(of("c").1, Some(time("2026-03-03T09:00:00Z")));
+
+    // Status at 20 Jan: 2. At 31 Jan, one second later than the first purchase's time: 0.
+    assert_eq!(
+        story.status(member, "2026-01-20T00:00:00Z"),
+        Decimal::from(2)
+    );
+    assert_eq!(story.status(member, "2026-01-31T09:00:01Z"), Decimal::ZERO);
+}
+
+#[test]
 fn thirty_days_back() {
     // Given a definition whose points expire after P30D, and a member
     let mut story = Story::default();

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use farelog_events::event::{About, EventData, EventKind, NewEvent, OWN_SOURCE};
 use farelog_events::id::{
-    CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId,
+    CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId, id_from_position,
 };
 use farelog_events::log::Position;
 use farelog_events::registration::DeferredRegistration;
@@ -240,6 +240,10 @@ fn accept(
     for transaction in granted.iter_mut().flat_map(|g| &mut g.transactions) {
         transaction.id = None;
         transaction.created_at = None;
+        // A period that the registration would open has no id yet either.
+        transaction.point_period_id = transaction
+            .point_period_id
+            .filter(|id| Some(*id) < id_from_position(position, 0));
     }
     Ok(Registered {
         event: Some(event),

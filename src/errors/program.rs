@@ -28,7 +28,4 @@ codes! { PROGRAM_CODES;
     MAP_COMPREHENSION = "map-comprehension", None, "An expression goes through a map",
         "A comprehension over a map goes through it in random order, so its result could differ between rebuilds.",
         "Use a list, or look the key up directly.";
-    NOT_SUPPORTED_YET = "not-supported-yet", None, "This version can't do that",
-        "The document is right, but asks for something that this version of the server does not do.",
-        "Leave it out, or use a newer version.";
 }

@@ -173,7 +173,8 @@ pub async fn publish(
                     answer: is_new,
                 });
             }
-            check_publication(&catalog, &compiled).map_err(|refused| not_valid(&refused))?;
+            check_publication(&catalog, &compiled)
+                .map_err(|refused| not_valid(&refused, ""))?;
             let kind = EventKind::ProgramPublished;
             let about = About::Program(id);
             let event = own_event(kind, about, &compiled.program, moment, &correlation_id)?;
@@ -285,7 +286,6 @@ mod tests {
             Code::UnknownName,
             Code::WrongType,
             Code::MapComprehension,
-            Code::NotSupportedYet,
         ] {
             assert!(errors::find(code.as_str()).is_some(), "{code}");
         }

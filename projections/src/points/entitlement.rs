@@ -11,6 +11,9 @@ use farelog_events::order::OrderLine;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::account::Accounts;
+use super::cap::Cap;
+use super::period::PeriodTerms;
 use crate::member::{Member, MemberChange, Members};
 use crate::order::{LineState, OrderState, Trigger, TriggerKind};
 use crate::program::{
@@ -18,13 +21,16 @@ use crate::program::{
     PublishedProgram, RuleFault, TriggerScope,
 };
 
-/// What a fold of points looks up: programs and members, each as it stood at a position of the log.
+/// What a fold of points looks up: programs and members, each as it stood at a position of the log, and accounts as they
+/// stand before the event that is folded.
 #[derive(Clone, Copy)]
 pub struct World<'w> {
     /// Every version of every program.
     pub programs: &'w ProgramCatalog,
     /// Every member, with history.
     pub members: &'w dyn Members,
+    /// What members have of definitions with a period or a cap.
+    pub accounts: &'w dyn Accounts,
 }
 
 /// What at most one live transaction stands for. Its order is the order in which a step settles (domain, section 3,
@@ -50,8 +56,34 @@ pub struct Entitlement {
     pub amount: Decimal,
     /// From when.
     pub valid_from: DateTime<Utc>,
-    /// Until when.
+    /// Until when; where the terms say so, until the period's end instead.
     pub expire_at: Option<DateTime<Utc>>,
+    /// What it further depends on what the member had before; `None` for a definition without period and cap.
+    pub terms: Option<Box<Terms>>,
+}
+
+/// The period and cap of a definition that has one of them, for one line: plain data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Its periods.
+    pub period: Option<PeriodTerms>,
+    /// Whether its points end with their period.
+    pub ends_with_period: bool,
+    /// Its cap.
+    pub cap: Option<Cap>,
+}
+
+impl Terms {
+    fn of(definition: &CompiledDefinition, period: Option<PeriodTerms>) -> Option<Self> {
+        let cap = definition
+            .cap()
+            .map(|(amount, counter)| Cap { amount, counter });
+        (period.is_some() || cap.is_some()).then(|| Self {
+            period,
+            ends_with_period: definition.ends_with_period(),
+            cap,
+        })
+    }
 }
 
 /// Why a definition gives nothing for a line.
@@ -190,11 +222,16 @@ impl<'e> TriggeredLine<'e> {
         let valid_from = definition
             .valid_from(scope, trigger, member_scope)
             .map_err(Nothing::Fault)?;
+        let period = definition
+            .period(scope, trigger, member_scope)
+            .map_err(Nothing::Fault)?
+            .map(|(spans, key)| PeriodTerms { spans, key });
         Ok(Entitlement {
             member_id: member.id,
             amount,
             valid_from,
             expire_at: definition.expire_at(valid_from),
+            terms: Terms::of(definition, period).map(Box::new),
         })
     }
 

@@ -1,66 +1,20 @@
 //! The transaction ledger of one order: what counts, what should count, and the step from one to the other.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
-use farelog_events::id::{OrderId, TransactionId, id_from_position};
+use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId, TransactionId, id_from_position};
+use farelog_events::log::Position;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::entitlement::{Entitlement, Slot};
+use super::account::{AccountChanges, AccountsInStep, TallyOf};
+use super::chain::{Chain, Wish};
+use super::entitlement::{Entitlement, Slot, World};
+use super::offer::Offer;
 use super::transaction::{RegistrationKind, Transaction, TransactionMetadata};
 use crate::order::OrderEvent;
-
-/// A transaction, with what the function gave for it: what a later step compares with (domain, section 3, rule 6).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerRow {
-    /// The transaction.
-    pub transaction: Transaction,
-    /// `validFrom` as the function gave it; the transaction's own may be later.
-    function_valid_from: DateTime<Utc>,
-}
-
-/// The transactions of one slot, oldest first. Each replaces the one before; only the last can be live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chain {
-    /// What the transactions stand for.
-    pub slot: Slot,
-    rows: Vec<LedgerRow>,
-}
-
-impl Chain {
-    /// The transaction that is not cancelled, if there is one.
-    pub fn live(&self) -> Option<&Transaction> {
-        self.rows
-            .last()
-            .map(|row| &row.transaction)
-            .filter(|transaction| transaction.is_live())
-    }
-
-    /// All transactions, oldest first.
-    pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
-        self.rows.iter().map(|row| &row.transaction)
-    }
-
-    /// The latest `cancelledAt` in the chain: before it nothing that replaces may count.
-    fn latest_cancelled_at(&self) -> Option<DateTime<Utc>> {
-        self.transactions()
-            .filter_map(|transaction| transaction.cancelled_at)
-            .max()
-    }
-
-    /// Whether the live transaction is the one that should count: same member and amount, the same times as the function
-    /// gives them, and by registration or not. The last differs only when a registration was revoked, whose points are
-    /// cancelled then, whoever gets the line's points without it (domain, section 4).
-    fn agrees(&self, wanted: &Wanted) -> bool {
-        self.rows.last().is_some_and(|row| {
-            let transaction = &row.transaction;
-            transaction.is_live()
-                && transaction.member_id == wanted.entitlement.member_id
-                && transaction.amount == wanted.entitlement.amount
-                && row.function_valid_from == wanted.entitlement.valid_from
-                && transaction.expire_at == wanted.entitlement.expire_at
-                && transaction.metadata.registration == wanted.registration
-        })
-    }
-}
+use crate::program::{Counter, Tally};
 
 /// What should count in a slot.
 #[derive(Debug, Clone)]
@@ -81,6 +35,16 @@ pub struct Wanted {
     pub registration: RegistrationKind,
 }
 
+impl Wanted {
+    /// Whether a cap counts the order's own transactions.
+    fn counts_in_order(&self) -> bool {
+        let terms = self.entitlement.terms.as_ref();
+        terms
+            .and_then(|terms| terms.cap.as_ref())
+            .is_some_and(|cap| cap.counter == Counter::Order)
+    }
+}
+
 /// What a step did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -88,8 +52,10 @@ pub struct Settled {
     pub cancelled: Vec<Transaction>,
     /// Transactions that the step gave.
     pub given: Vec<Transaction>,
-    /// Slots that should count and do not yet, since one record can give only so many transactions
-    /// ([`farelog_events::id::EFFECTS_PER_RECORD_MAX`]). The order's next event settles them.
+    /// What it changed of members' accounts.
+    pub accounts: AccountChanges,
+    /// Slots that should count and do not yet, since one record can give only so many transactions and periods
+    /// ([`EFFECTS_PER_RECORD_MAX`]). The order's next event settles them.
     pub postponed: usize,
 }
 
@@ -109,7 +75,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The chains, sorted by slot.
+    /// The chains, sorted by slot. One whose points were cut to nothing has no transaction.
     pub fn chains(&self) -> &[Chain] {
         &self.chains
     }
@@ -127,78 +93,160 @@ impl Ledger {
         all
     }
 
+    /// What an entitlement would come out as, were it given at `now` and nothing else settled with it.
+    pub fn offer(
+        &self,
+        slot: &Slot,
+        entitlement: &Entitlement,
+        now: DateTime<Utc>,
+        world: World<'_>,
+    ) -> Offer {
+        let new = Chain::new(slot.clone());
+        let chain = self.chain(slot).unwrap_or(&new);
+        Offer::new(chain, entitlement, now, &self.accounts(world))
+    }
+
+    /// Members' accounts as they stand, with the sums of this order.
+    fn accounts<'w>(&self, world: World<'w>) -> AccountsInStep<'w> {
+        let mut of_order: BTreeMap<TallyOf, Decimal> = BTreeMap::new();
+        for live in self.chains.iter().filter_map(Chain::live) {
+            let sum = of_order.entry(tally_of(live, Tally::Order)).or_default();
+            *sum = sum.saturating_add(live.amount);
+        }
+        AccountsInStep::new(world.accounts, of_order)
+    }
+
     /// Brings the ledger to what is wanted, because of `cause`: cancels what should count no more, then gives what
-    /// does not count yet (domain, section 3, rule 6). `wanted` is sorted by slot, one entry each.
-    pub fn settle(&mut self, wanted: &[Wanted], cause: &OrderEvent) -> Settled {
+    /// does not count yet (domain, section 3, rules 6, 9 and 10). `wanted` is sorted by slot, one entry each.
+    pub fn settle(&mut self, wanted: &[Wanted], cause: &OrderEvent, world: World<'_>) -> Settled {
         debug_assert!(wanted.is_sorted_by(|a, b| a.slot < b.slot));
-        let mut settled = Settled::default();
+        let mut step = Step {
+            world,
+            cause,
+            accounts: if wanted.iter().any(Wanted::counts_in_order) {
+                self.accounts(world)
+            } else {
+                AccountsInStep::new(world.accounts, BTreeMap::new())
+            },
+            numbers: Numbers {
+                position: cause.position,
+                next: 0,
+            },
+            settled: Settled::default(),
+        };
         for chain in &mut self.chains {
-            let agrees = wanted
+            let wanted = wanted
                 .binary_search_by(|wanted| wanted.slot.cmp(&chain.slot))
-                .is_ok_and(|index| chain.agrees(&wanted[index]));
-            if agrees || chain.live().is_none() {
-                continue;
-            }
-            if let Some(row) = chain.rows.last_mut() {
-                row.transaction.cancelled_at = Some(cause.effective_time());
-                row.transaction.updated_at = Some(cause.recorded_at);
-                settled.cancelled.push(row.transaction.clone());
+                .ok()
+                .map(|index| Wish::of(&wanted[index]));
+            if chain.standing() != wanted.as_ref() {
+                step.leave(chain, wanted.is_some());
             }
         }
-        let mut number = 0;
         for wanted in wanted {
-            let index = match self
+            let found = self
                 .chains
-                .binary_search_by(|chain| chain.slot.cmp(&wanted.slot))
-            {
-                Ok(index) if self.chains[index].live().is_some() => continue,
+                .binary_search_by(|chain| chain.slot.cmp(&wanted.slot));
+            let index = match found {
                 Ok(index) => index,
                 Err(index) => {
-                    let slot = wanted.slot.clone();
-                    self.chains.insert(
-                        index,
-                        Chain {
-                            slot,
-                            rows: Vec::new(),
-                        },
-                    );
+                    self.chains.insert(index, Chain::new(wanted.slot.clone()));
                     index
                 }
             };
-            let id = id_from_position(cause.position, number).and_then(TransactionId::new);
-            let Some(id) = id else {
-                settled.postponed += 1;
-                continue;
-            };
-            number += 1;
-            let row = give(&self.chains[index], wanted, id, cause);
-            settled.given.push(row.transaction.clone());
-            self.chains[index].rows.push(row);
+            let chain = &mut self.chains[index];
+            let wish = Wish::of(wanted);
+            if chain.standing() != Some(&wish) {
+                step.settle(chain, wanted, wish);
+            }
         }
-        self.chains.retain(|chain| !chain.rows.is_empty());
-        settled
+        self.chains.retain(|chain| !chain.is_empty());
+        step.settled.accounts = step.accounts.into_changes();
+        step.settled
     }
 }
 
-fn give(chain: &Chain, wanted: &Wanted, id: TransactionId, cause: &OrderEvent) -> LedgerRow {
-    let entitlement = &wanted.entitlement;
-    let valid_from = chain
-        .latest_cancelled_at()
-        .map_or(entitlement.valid_from, |cancelled| {
-            cancelled.max(entitlement.valid_from)
-        });
-    LedgerRow {
-        transaction: Transaction {
-            id: Some(id),
+/// A step under way.
+struct Step<'s> {
+    world: World<'s>,
+    cause: &'s OrderEvent,
+    accounts: AccountsInStep<'s>,
+    numbers: Numbers,
+    settled: Settled,
+}
+
+impl Step<'_> {
+    /// What no longer stands as it was wanted is counted no more, before anything is given. Where nothing takes its place
+    /// it is cancelled.
+    fn leave(&mut self, chain: &mut Chain, is_replaced: bool) {
+        if let Some(live) = chain.live() {
+            self.count(chain, live, -live.amount);
+        }
+        if !is_replaced {
+            self.settled.cancelled.extend(chain.cancel(self.cause));
+        }
+    }
+
+    /// Gives what is wanted, within the room that there is. What comes out as it stands is left as it is.
+    fn settle(&mut self, chain: &mut Chain, wanted: &Wanted, wish: Wish) {
+        let member_id = wanted.entitlement.member_id;
+        let offer = Offer::new(
+            chain,
+            &wanted.entitlement,
+            self.cause.effective_time(),
+            &self.accounts,
+        );
+        let stands = wanted.entitlement.terms.is_some()
+            && chain.live().is_some_and(|live| {
+                live.member_id == member_id
+                    && live.amount == offer.amount
+                    && live.metadata.registration == wanted.registration
+            });
+        if stands {
+            if let Some(live) = chain.live() {
+                self.count(chain, live, live.amount);
+            }
+            chain.settle(wish, None);
+            return;
+        }
+        self.settled.cancelled.extend(chain.cancel(self.cause));
+        if offer.amount > Decimal::ZERO && !self.numbers.has_left(offer.effects()) {
+            self.settled.postponed += 1;
+            return;
+        }
+        if let Some(cut) = offer.cut {
+            chain.remember_cut(member_id, cut);
+        }
+        let given = (offer.amount > Decimal::ZERO)
+            .then(|| self.give(chain, wanted, &offer))
+            .flatten();
+        if let Some(given) = &given {
+            self.count(chain, given, given.amount);
+            self.settled.given.push(given.clone());
+        }
+        chain.settle(wish, given);
+    }
+
+    fn give(&mut self, chain: &Chain, wanted: &Wanted, offer: &Offer) -> Option<Transaction> {
+        let point_period_id = match &offer.opens {
+            None => offer.period_id,
+            Some((of, opening)) => {
+                let period = opening.with_id(self.numbers.take()?);
+                self.accounts.open(of.clone(), period);
+                Some(period.id)
+            }
+        };
+        Some(Transaction {
+            id: self.numbers.take().and_then(TransactionId::new),
             program_id: wanted.slot.program_id,
-            member_id: entitlement.member_id,
+            member_id: wanted.entitlement.member_id,
             point_definition_id: wanted.slot.point_definition_id,
             point_definition_reference: Some(wanted.point_definition_reference.clone()),
-            amount: entitlement.amount,
-            created_at: Some(cause.recorded_at),
-            valid_from,
-            point_period_id: None,
-            expire_at: entitlement.expire_at,
+            amount: offer.amount,
+            created_at: Some(self.cause.recorded_at),
+            valid_from: offer.valid_from,
+            point_period_id,
+            expire_at: offer.expire_at,
             cancelled_at: None,
             updated_at: None,
             metadata: TransactionMetadata {
@@ -208,9 +256,50 @@ fn give(chain: &Chain, wanted: &Wanted, id: TransactionId, cause: &OrderEvent) -
                 trigger_event_id: wanted.trigger_event_id.clone(),
                 program_version: wanted.program_version,
                 registration: wanted.registration,
-                replaces: chain.rows.last().and_then(|row| row.transaction.id),
+                replaces: chain.last_id(),
             },
-        },
-        function_valid_from: entitlement.valid_from,
+        })
+    }
+
+    /// Counts a transaction of a chain in every sum that a cap of its definition counts in.
+    fn count(&mut self, chain: &Chain, transaction: &Transaction, amount: Decimal) {
+        let first = chain.first_of(transaction.member_id).unwrap_or(transaction);
+        let counters = self
+            .world
+            .programs
+            .counters(chain.slot.program_id, chain.slot.point_definition_id);
+        let tallies: BTreeSet<Tally> = counters
+            .iter()
+            .filter_map(|counter| counter.tally(first.valid_from, first.point_period_id))
+            .collect();
+        for tally in tallies {
+            self.accounts.count(tally_of(transaction, tally), amount);
+        }
+    }
+}
+
+fn tally_of(transaction: &Transaction, tally: Tally) -> TallyOf {
+    TallyOf {
+        member_id: transaction.member_id,
+        point_definition_id: transaction.point_definition_id,
+        tally,
+    }
+}
+
+/// The numbers of one record's effects, which ids are made of.
+struct Numbers {
+    position: Position,
+    next: u32,
+}
+
+impl Numbers {
+    fn has_left(&self, wanted: u32) -> bool {
+        self.next + wanted <= EFFECTS_PER_RECORD_MAX
+    }
+
+    fn take(&mut self) -> Option<i64> {
+        let id = id_from_position(self.position, self.next)?;
+        self.next += 1;
+        Some(id)
     }
 }

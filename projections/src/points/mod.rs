@@ -4,8 +4,13 @@
 //! turns the difference between that and what counts into transactions; [`registration`] weighs a claim to a line after the fact. All of it
 //! is a pure function of an order's events, the programs and the members (domain, sections 3 and 4).
 
+pub mod account;
+pub mod cap;
+pub mod chain;
 pub mod entitlement;
 pub mod ledger;
+pub mod offer;
+pub mod period;
 pub mod registration;
 pub mod transaction;
 pub mod wants;

@@ -6,11 +6,13 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderLineId, PointDefinitionId, ProgramId};
 use farelog_events::log::Position;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::entitlement::{
     Entitlement, Nothing, Slot, StandIn, TriggeredLine, World, line_scope, would_match,
 };
+use super::offer::Offer;
 use super::transaction::RegistrationKind;
 use crate::document::OrderDocument;
 use crate::order::{LineState, OrderState, TriggerKind};
@@ -90,12 +92,13 @@ pub enum ReasonCode {
     RegisteredToAnother,
     NoDefinitionMatched,
     NotTriggered,
+    CapReached,
     Expired,
 }
 
 impl ReasonCode {
     /// Every code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OrderUnknown,
         Self::OrderLineUnknown,
         Self::CustomerNotMember,
@@ -109,6 +112,7 @@ impl ReasonCode {
         Self::RegisteredToAnother,
         Self::NoDefinitionMatched,
         Self::NotTriggered,
+        Self::CapReached,
         Self::Expired,
     ];
 
@@ -128,6 +132,7 @@ impl ReasonCode {
             Self::RegisteredToAnother => "registered-to-another",
             Self::NoDefinitionMatched => "no-definition-matched",
             Self::NotTriggered => "not-triggered",
+            Self::CapReached => "cap-reached",
             Self::Expired => "expired",
         }
     }
@@ -136,7 +141,11 @@ impl ReasonCode {
     fn is_final(self) -> bool {
         matches!(
             self,
-            Self::AlreadyEarned | Self::WindowClosed | Self::NotMemberAtTrigger | Self::Expired
+            Self::AlreadyEarned
+                | Self::WindowClosed
+                | Self::NotMemberAtTrigger
+                | Self::CapReached
+                | Self::Expired
         )
     }
 }
@@ -334,7 +343,8 @@ impl Weighing<'_, '_> {
         let mut add = |code, detail| reasons.push(Reason::of_definition(code, definition, detail));
         let trigger = self.triggered.trigger();
 
-        if let Some(member) = self.earned_without_registration(definition) {
+        let earned_by = self.earned_without_registration(definition);
+        if let Some(member) = earned_by {
             add(
                 ReasonCode::AlreadyEarned,
                 if member == self.claim.member_id {
@@ -362,7 +372,9 @@ impl Weighing<'_, '_> {
                 ),
             );
         }
-        if let Some(expire_at) = merits.expire_at
+        let left = self.triggered.after_refunds(definition, merits.amount);
+        let offer = self.offer(definition, merits, left.as_ref().ok());
+        if let Some(expire_at) = offer.expire_at
             && expire_at <= self.claim.requested_at
         {
             add(
@@ -370,14 +382,20 @@ impl Weighing<'_, '_> {
                 format!("the points would have expired at {expire_at}"),
             );
         }
-        if self.triggered.is_lost_to_the_end(definition) {
+        let is_lost = self.triggered.is_lost_to_the_end(definition);
+        if is_lost {
             add(
                 ReasonCode::LineCancelled,
                 "the line was cancelled or exchanged, and no points are kept for it".to_owned(),
             );
         }
-        match self.triggered.after_refunds(definition, merits.amount) {
-            Ok(_) => {}
+        match left {
+            // What was earned, or is lost anyway, would take no room.
+            Ok(_) if earned_by.is_some() || is_lost || offer.amount > Decimal::ZERO => {}
+            Ok(_) => add(
+                ReasonCode::CapReached,
+                "the program's cap leaves the customer no room for points of this line".to_owned(),
+            ),
             Err(Nothing::Refunded) => add(
                 ReasonCode::Refunded,
                 "the line was refunded, and no points are left for it".to_owned(),
@@ -390,15 +408,37 @@ impl Weighing<'_, '_> {
         reasons
     }
 
-    fn earned_without_registration(&self, definition: &CompiledDefinition) -> Option<MemberId> {
-        let slot = Slot {
+    fn slot(&self, definition: &CompiledDefinition) -> Slot {
+        Slot {
             program_id: self.claim.program_id,
             point_definition_id: definition.definition.id,
             order_line_id: self.claim.order_line_id.clone(),
             trigger: self.triggered.trigger().kind,
-        };
-        let live = self.document.ledger.chain(&slot)?.live()?;
+        }
+    }
+
+    fn earned_without_registration(&self, definition: &CompiledDefinition) -> Option<MemberId> {
+        let live = self.document.ledger.chain(&self.slot(definition))?.live()?;
         (live.metadata.registration == RegistrationKind::Automatic).then_some(live.member_id)
+    }
+
+    /// What the registration's step would give, after refunds where they leave anything.
+    fn offer(
+        &self,
+        definition: &CompiledDefinition,
+        merits: &Entitlement,
+        left: Option<&Decimal>,
+    ) -> Offer {
+        let entitlement = Entitlement {
+            amount: left.copied().unwrap_or(merits.amount),
+            ..merits.clone()
+        };
+        self.document.ledger.offer(
+            &self.slot(definition),
+            &entitlement,
+            self.claim.requested_at,
+            self.world,
+        )
     }
 
     fn was_member_at_trigger(&self) -> bool {

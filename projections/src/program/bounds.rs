@@ -41,6 +41,18 @@ impl Bounded {
             }),
         }
     }
+
+    /// The tree as the one argument of a function.
+    pub(super) fn within(self, function: &str) -> Self {
+        let id = self.tree.id;
+        Self {
+            tree: IdedExpr {
+                id,
+                expr: call(function, vec![self.tree]),
+            },
+            ..self
+        }
+    }
 }
 
 #[derive(Default)]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::ProgramId;
+use farelog_events::id::{PointDefinitionId, ProgramId};
 use farelog_events::log::Position;
 use farelog_events::member::Membership;
 use serde_json::Value;
 
+use super::counter::Counter;
 use super::document::{Preset, Program, Registration};
 use super::problem::ProgramRefused;
 use super::rules::CompiledProgram;
@@ -161,6 +162,21 @@ impl ProgramCatalog {
         self.versions
             .values()
             .filter_map(move |versions| standing(versions, position))
+    }
+
+    /// In what the caps of a definition count, in any version that was taken in so far; each once.
+    pub fn counters(&self, program: ProgramId, definition: PointDefinitionId) -> Vec<Counter> {
+        let mut counters = Vec::new();
+        let caps = self
+            .versions(program)
+            .iter()
+            .filter_map(|version| version.compiled.definition(definition)?.cap());
+        for (_, counter) in caps {
+            if !counters.contains(&counter) {
+                counters.push(counter);
+            }
+        }
+        counters
     }
 
     /// The latest version of a program.

@@ -5,15 +5,17 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::document::{PointDefinition, Program};
+use super::document::{Cap, CapScope, PeriodKind, PointDefinition, Program};
 use super::expiry::Expiry;
 use super::expression::{Expression, ExpressionProblem, Outcome};
 use super::fault;
 use super::names::ProgramScope;
+use super::period::PeriodSpans;
 use super::problem::{Location, ProblemCode, ProgramProblem, ProgramRefused};
-use super::rules::{AMOUNT_SCALE, CompiledDefinition};
+use super::rules::{AMOUNT_LIMIT, AMOUNT_SCALE, CompiledDefinition, unfit_key};
 use super::sample::Sample;
 use super::vocabulary::Vocabulary;
 
@@ -181,28 +183,80 @@ fn check_definition(
             ),
         ));
     }
-    let mut not_yet = |name: &str, sentence: &str| {
+    check_period(definition, &field, problems);
+    check_cap(definition, &field, problems);
+    if matches!(definition.expiry, Expiry::PeriodEnd) && definition.period.is_none() {
         problems.push(ProgramProblem::new(
-            field(name),
-            ProblemCode::NotSupportedYet,
-            sentence,
+            field("expiry.kind"),
+            ProblemCode::MissingField,
+            "points can't end with a period where there is none; add `period`, or use NEVER, DURATION or FIXED",
         ));
+    }
+}
+
+fn check_period(
+    definition: &PointDefinition,
+    field: &impl Fn(&str) -> String,
+    problems: &mut Vec<ProgramProblem>,
+) {
+    let Some(period) = &definition.period else {
+        return;
     };
-    if definition.period.is_some() {
-        not_yet(
-            "period",
-            "periods are not supported yet; leave `period` out, for example with an expiry of kind DURATION",
-        );
+    match (period.kind, period.length) {
+        (PeriodKind::RollingFromFirst, None) => problems.push(ProgramProblem::new(
+            field("period"),
+            ProblemCode::MissingField,
+            "a period of kind ROLLING_FROM_FIRST has a length; add one, for example length = \"P30D\"",
+        )),
+        (PeriodKind::CalendarMonth | PeriodKind::CalendarYear, Some(_)) => {
+            problems.push(ProgramProblem::new(
+                field("period.length"),
+                ProblemCode::InvalidValue,
+                "the calendar says how long a month or a year is; leave `length` out, or use ROLLING_FROM_FIRST",
+            ));
+        }
+        _ => {}
     }
-    if definition.cap.is_some() {
-        not_yet("cap", "caps are not supported yet; leave `cap` out");
+}
+
+fn check_cap(
+    definition: &PointDefinition,
+    field: &impl Fn(&str) -> String,
+    problems: &mut Vec<ProgramProblem>,
+) {
+    let Some(cap) = &definition.cap else {
+        return;
+    };
+    if cap_amount(cap).is_none() {
+        problems.push(ProgramProblem::new(
+            field("cap.amount"),
+            ProblemCode::InvalidValue,
+            format!(
+                "a cap is a number from 0 on, below {AMOUNT_LIMIT}, with at most {AMOUNT_SCALE} decimals, this is {}",
+                cap.amount
+            ),
+        ));
     }
-    if matches!(definition.expiry, Expiry::PeriodEnd) {
-        not_yet(
-            "expiry.kind",
-            "an expiry at the end of a period is not supported yet; use NEVER, DURATION or FIXED",
-        );
+    if cap.per == CapScope::Period && definition.period.is_none() {
+        problems.push(ProgramProblem::new(
+            field("cap.per"),
+            ProblemCode::MissingField,
+            "points can't be counted in a period where there is none; add `period`, or count per DAY, ORDER or MEMBER",
+        ));
     }
+}
+
+/// The number of points, exact; `None` for one that no number of points can be.
+fn cap_amount(cap: &Cap) -> Option<Decimal> {
+    let text = cap.amount.to_string();
+    let amount = Decimal::from_str_exact(&text)
+        .or_else(|_| Decimal::from_scientific(&text))
+        .ok()?
+        .normalize();
+    let fits = amount >= Decimal::ZERO
+        && amount < Decimal::from(AMOUNT_LIMIT)
+        && amount.scale() <= AMOUNT_SCALE;
+    fits.then_some(amount)
 }
 
 fn definitions(
@@ -251,6 +305,12 @@ impl Compiler<'_> {
         let customer = optional(&definition.customer, "customer", Wanted::Customer);
         let valid_from = optional(&definition.valid_from, "validFrom", Wanted::Time);
         let amount = optional(&Some(definition.amount.clone()), "amount", Wanted::Amount);
+        let period = definition.period.as_ref();
+        let period_key = optional(
+            &period.and_then(|period| period.key.clone()),
+            "period.key",
+            Wanted::Key,
+        );
         let amount = amount.filter(|_| self.problems.len() == before)?;
         Some(CompiledDefinition {
             definition: definition.clone(),
@@ -260,6 +320,9 @@ impl Compiler<'_> {
             amount,
             customer,
             valid_from,
+            period_spans: period.and_then(|period| PeriodSpans::new(period, zone)),
+            period_key,
+            cap_amount: definition.cap.as_ref().and_then(cap_amount),
         })
     }
 
@@ -277,6 +340,7 @@ impl Compiler<'_> {
             sees_member: !matches!(wanted, Wanted::Customer),
         };
         let expression = match Expression::read(source, &vocabulary) {
+            Ok(expression) if matches!(wanted, Wanted::Key) => expression.into_key(),
             Ok(expression) => expression,
             Err(found) => {
                 self.problems
@@ -330,6 +394,7 @@ enum Wanted {
     Amount,
     Customer,
     Time,
+    Key,
 }
 
 impl Wanted {
@@ -340,7 +405,8 @@ impl Wanted {
             (_, Outcome::Anything)
             | (Self::Bool, Outcome::Bool(_))
             | (Self::Customer, Outcome::Text(_) | Outcome::Null)
-            | (Self::Time, Outcome::Time(_)) => None,
+            | (Self::Time, Outcome::Time(_))
+            | (Self::Key, Outcome::Text(_)) => None,
             (Self::Amount, Outcome::Number(number)) => match number {
                 Some(number) if number.is_sign_negative() && is_constant && !number.is_zero() => {
                     Some((
@@ -372,6 +438,7 @@ impl Wanted {
             (Self::Time, Outcome::Text(_)) => wrong_type(
                 "`validFrom` must give a timestamp, this gives a string; write timestamp(…) around it",
             ),
+            (Self::Key, other) => wrong_type(&unfit_key(other)),
             (Self::Time, other) => wrong_type(&format!(
                 "`validFrom` must give a timestamp, this gives {}",
                 other.type_name()

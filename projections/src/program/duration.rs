@@ -64,7 +64,7 @@ impl CalendarDuration {
     /// A local time that a clock change skips moves forward, of two equal ones the earlier counts; the 31st becomes the
     /// last day of a shorter month. Beyond the year 9999 it is the last moment of that year.
     pub fn after(&self, start: DateTime<Utc>, zone: &TimeZone) -> DateTime<Utc> {
-        let Ok(start) = Timestamp::new(start.timestamp(), subsecond_nanos(start)) else {
+        let Some(start) = to_timestamp(start) else {
             return if start.timestamp() < 0 {
                 start
             } else {
@@ -80,12 +80,14 @@ impl CalendarDuration {
     }
 }
 
-/// A leap second counts as the second before it, as everywhere else in UTC timestamps.
-fn subsecond_nanos(time: DateTime<Utc>) -> i32 {
-    i32::try_from(time.timestamp_subsec_nanos().min(999_999_999)).unwrap_or(0)
+/// The moment in the calendar's library; `None` outside of the years -9999 to 9999. A leap second counts as the second
+/// before it, as everywhere else in UTC timestamps.
+pub(super) fn to_timestamp(time: DateTime<Utc>) -> Option<Timestamp> {
+    let nanos = time.timestamp_subsec_nanos().min(999_999_999);
+    Timestamp::new(time.timestamp(), i32::try_from(nanos).ok()?).ok()
 }
 
-fn to_chrono(timestamp: Timestamp) -> Option<DateTime<Utc>> {
+pub(super) fn to_chrono(timestamp: Timestamp) -> Option<DateTime<Utc>> {
     // The whole seconds round towards the past for times before 1970, so that the rest is never negative.
     let nanos = timestamp.as_nanosecond();
     let second = i64::try_from(nanos.div_euclid(1_000_000_000)).ok()?;
@@ -93,7 +95,8 @@ fn to_chrono(timestamp: Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(second, rest)
 }
 
-fn last_moment() -> DateTime<Utc> {
+/// The last moment that has a date.
+pub(super) fn last_moment() -> DateTime<Utc> {
     to_chrono(Timestamp::MAX).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 

@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 
 use super::bounds::Bounded;
 use super::fault;
+use super::key;
 use super::meter;
 use super::names::Names;
 use super::pattern::{self, Pattern};
@@ -182,6 +183,14 @@ impl Expression {
         })
     }
 
+    /// The expression for the same value as the key of periods: a text that is the same for equal values.
+    pub(super) fn into_key(self) -> Self {
+        Self {
+            bounded: self.bounded.within(key::KEY),
+            ..self
+        }
+    }
+
     /// Whether it sees none of the names, so that it always gives the same.
     pub(super) fn is_constant(&self) -> bool {
         self.is_constant
@@ -221,13 +230,19 @@ impl VariableResolver for Variables<'_> {
 fn root<'v>() -> &'static Context<'static, 'v> {
     static ROOT: LazyLock<Context<'static, 'static>> = LazyLock::new(|| {
         let mut env = Env::default().with_optional_support(false).with_stdlib();
-        if let Err(error) = meter::declare(&mut env).and_then(|()| pattern::declare(&mut env)) {
+        if let Err(error) = declare(&mut env) {
             // Names with an @ are ours alone; a clash would show in the first test.
             tracing::error!(%error, "functions of expressions could not be declared");
         }
         Context::with_env(Arc::new(env))
     });
     &ROOT
+}
+
+fn declare(env: &mut Env) -> Result<(), cel::DeclarationError> {
+    meter::declare(env)?;
+    pattern::declare(env)?;
+    key::declare(env)
 }
 
 fn place_of((line, column): (isize, isize)) -> Place {

@@ -137,6 +137,7 @@ pub(super) fn known_as(type_name: &str) -> &str {
         "null_type" => "null",
         "google.protobuf.Timestamp" => "timestamp",
         "google.protobuf.Duration" => "duration",
+        "bytes" => "byte string",
         Anything::TYPE_NAME => "value",
         Pattern::TYPE_NAME => "pattern",
         other => other,

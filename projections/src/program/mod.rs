@@ -13,15 +13,18 @@
 mod bounds;
 mod catalog;
 mod check;
+mod counter;
 mod document;
 mod duration;
 mod expiry;
 mod expression;
 mod fault;
 mod gate;
+mod key;
 mod meter;
 mod names;
 mod pattern;
+mod period;
 mod problem;
 mod rules;
 mod sample;
@@ -34,6 +37,7 @@ mod vocabulary;
 
 pub use catalog::{ProgramCatalog, PublishedProgram};
 pub use check::{POINT_DEFINITIONS_MAX, REFERENCE_CHARS_MAX, TABLE_KEYS_MAX, TABLES_MAX};
+pub use counter::{Counter, Tally};
 pub use document::{
     Cap, CapScope, LocalizedName, OnCancel, OnRefund, Period, PeriodKind, PointDefinition, Preset,
     Program, Registration, Reversal, Rounding, RoundingMode,
@@ -44,6 +48,8 @@ pub use expression::{COMPREHENSIONS_NESTED_MAX, EXPRESSION_CHARS_MAX, EXPRESSION
 pub use fault::RuleFault;
 pub use gate::{ProgramGate, check_publication};
 pub use meter::EVALUATION_STEPS_MAX;
+pub use key::PERIOD_KEY_BYTES_MAX;
+pub use period::{PeriodSpans, day_start};
 pub use problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 pub use rules::{AMOUNT_LIMIT, AMOUNT_SCALE, CompiledDefinition, CompiledProgram};
 pub use scope::{LineScope, MemberScope, TriggerScope};

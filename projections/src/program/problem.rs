@@ -28,8 +28,6 @@ pub enum ProblemCode {
     WrongType,
     /// A comprehension goes through a map, whose order is random.
     MapComprehension,
-    /// The document is right, but this version of farelog does not do what it asks for.
-    NotSupportedYet,
 }
 
 impl ProblemCode {
@@ -46,7 +44,6 @@ impl ProblemCode {
             Self::UnknownName => "unknown-name",
             Self::WrongType => "wrong-type",
             Self::MapComprehension => "map-comprehension",
-            Self::NotSupportedYet => "not-supported-yet",
         }
     }
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::CustomerId;
+use farelog_events::id::{CustomerId, PointDefinitionId};
 use jiff::tz::TimeZone;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::check;
+use super::counter::Counter;
 use super::document::{PointDefinition, Program};
 use super::expiry::Expiry;
 use super::expression::{Expression, Outcome};
 use super::fault::RuleFault;
+use super::key::PERIOD_KEY_BYTES_MAX;
 use super::names::{Names, ProgramScope};
+use super::period::PeriodSpans;
 use super::problem::ProgramRefused;
 use super::scope::{LineScope, MemberScope, TriggerScope};
 use super::source::ProgramSource;
@@ -79,6 +82,13 @@ impl CompiledProgram {
         self.definitions[start..end].iter()
     }
 
+    /// The definition with this id.
+    pub fn definition(&self, id: PointDefinitionId) -> Option<&CompiledDefinition> {
+        self.definitions
+            .iter()
+            .find(|definition| definition.definition.id == id)
+    }
+
     /// Every definition, by trigger and id.
     pub fn all_definitions(&self) -> &[CompiledDefinition] {
         &self.definitions
@@ -96,6 +106,9 @@ pub struct CompiledDefinition {
     pub(super) amount: Expression,
     pub(super) customer: Option<Expression>,
     pub(super) valid_from: Option<Expression>,
+    pub(super) period_spans: Option<PeriodSpans>,
+    pub(super) period_key: Option<Expression>,
+    pub(super) cap_amount: Option<Decimal>,
 }
 
 impl CompiledDefinition {
@@ -210,10 +223,51 @@ impl CompiledDefinition {
         }
     }
 
-    /// Until when points that count from `valid_from` do; `None`: for ever (domain, section 3, rule 8).
+    /// The periods of the line's points: how they lie in time, and the key that keeps them apart, as a text that is the
+    /// same for equal values. `None` for a definition without periods.
+    ///
+    /// # Errors
+    /// The key's expression failed, or gave what can't be a key: a value of another type, or one too long.
+    pub fn period(
+        &self,
+        line: &LineScope,
+        trigger: &TriggerScope,
+        member: Option<&MemberScope<'_>>,
+    ) -> Result<Option<(PeriodSpans, String)>, RuleFault> {
+        let Some(spans) = &self.period_spans else {
+            return Ok(None);
+        };
+        let key = match &self.period_key {
+            None => String::new(),
+            Some(expression) => match self.run(expression, line, trigger, member)? {
+                Outcome::Text(text) if text.len() <= PERIOD_KEY_BYTES_MAX => text,
+                Outcome::Text(text) => {
+                    return Err(RuleFault::error(format!(
+                        "period.key gave a value of {} bytes, and a key has at most {PERIOD_KEY_BYTES_MAX}",
+                        text.len()
+                    )));
+                }
+                other => return Err(RuleFault::error(unfit_key(&other))),
+            },
+        };
+        Ok(Some((spans.clone(), key)))
+    }
+
+    /// The most points that a member can have, and in what they are counted.
+    pub fn cap(&self) -> Option<(Decimal, Counter)> {
+        let cap = self.definition.cap.as_ref()?;
+        Some((self.cap_amount?, Counter::new(cap.per, &self.zone)))
+    }
+
+    /// Whether the points end with their period.
+    pub fn ends_with_period(&self) -> bool {
+        matches!(self.definition.expiry, Expiry::PeriodEnd)
+    }
+
+    /// Until when points that count from `valid_from` do; `None`: for ever, or until their period ends (domain,
+    /// section 3, rule 8).
     pub fn expire_at(&self, valid_from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.definition.expiry {
-            // Publication refuses an expiry at the end of a period.
             Expiry::Never | Expiry::PeriodEnd => None,
             Expiry::Duration { after } => Some(after.after(valid_from, &self.zone)),
             Expiry::Fixed { at } => Some(*at),
@@ -230,6 +284,14 @@ impl CompiledDefinition {
         let names = Names::new(line, &self.program, *trigger, member.copied());
         Ok(expression.evaluate(&names)?)
     }
+}
+
+/// What is wrong with a value that can't be a key.
+pub(super) fn unfit_key(outcome: &Outcome) -> String {
+    format!(
+        "`period.key` must give a string, number, bool, timestamp or null, or a list or map of them, this gives {}",
+        outcome.type_name()
+    )
 }
 
 fn wrong_type(field: &str, outcome: &Outcome, wanted: &str) -> RuleFault {

@@ -157,6 +157,21 @@ impl Fields {
         }
     }
 
+    /// The fields by name; `None` where a key is no text.
+    pub(super) fn by_name(&self) -> Option<Vec<(&str, &dyn Val)>> {
+        if let Content::Object(fields) = &self.0.content {
+            let fields = fields.iter().map(|(name, value)| (*name, value.as_ref()));
+            return Some(fields.collect());
+        }
+        self.entries()?
+            .iter()
+            .map(|(key, value)| match key {
+                Key::Text(name) => Some((&**name, value.as_ref())),
+                Key::Bool(_) | Key::Number(_) => None,
+            })
+            .collect()
+    }
+
     /// The names of a known object's fields.
     #[cfg(test)]
     pub(super) fn names(&self) -> Vec<&'static str> {

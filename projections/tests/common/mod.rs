@@ -17,7 +17,9 @@ use farelog_projections::document::OrderDocument;
 use farelog_projections::member::{Identity, Member, MemberChangeKind, Members};
 use farelog_projections::order::OrderEvent;
 use farelog_projections::points::Transaction;
+use farelog_projections::points::account::{AccountChanges, Accounts, TallyOf};
 use farelog_projections::points::entitlement::World;
+use farelog_projections::points::period::{Period, PeriodsOf};
 use farelog_projections::program::{Program, ProgramCatalog};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -35,11 +37,38 @@ impl Members for MemberBook {
     }
 }
 
+/// Accounts in memory, as they stand after the last step.
+#[derive(Default, Clone)]
+pub struct AccountBook {
+    pub periods: BTreeMap<PeriodsOf, Vec<Period>>,
+    pub tallies: BTreeMap<TallyOf, Decimal>,
+}
+
+impl AccountBook {
+    fn take_in(&mut self, changes: AccountChanges) {
+        for (of, opened) in changes.opened {
+            self.periods.entry(of).or_default().extend(opened);
+        }
+        self.tallies.extend(changes.tallies);
+    }
+}
+
+impl Accounts for AccountBook {
+    fn periods(&self, of: &PeriodsOf) -> Vec<Period> {
+        self.periods.get(of).cloned().unwrap_or_default()
+    }
+
+    fn tally(&self, of: &TallyOf) -> Decimal {
+        self.tallies.get(of).copied().unwrap_or_default()
+    }
+}
+
 #[derive(Default, Clone)]
 pub struct Story {
     pub position: u64,
     pub catalog: ProgramCatalog,
     pub members: MemberBook,
+    pub accounts: AccountBook,
     pub orders: BTreeMap<OrderId, OrderDocument>,
 }
 
@@ -90,6 +119,8 @@ impl Story {
         self.position += 1;
         let at = time("2025-01-01T00:00:00Z");
         assert!(self.catalog.publish(id, self.position, at, &json));
+        let published = self.catalog.current(id).expect("published");
+        assert_eq!(published.inert, None);
         id
     }
 
@@ -140,11 +171,14 @@ impl Story {
         let world = World {
             programs: &self.catalog,
             members: &self.members,
+            accounts: &self.accounts,
         };
-        self.orders
+        let effects = self
+            .orders
             .entry(order.clone())
             .or_insert_with(|| OrderDocument::new(order))
             .apply(&event, world);
+        self.accounts.take_in(effects.settled.accounts);
     }
 
     pub fn tell_all(&mut self, history: &[Told]) {

@@ -57,42 +57,74 @@ fn limits_are_told_with_what_to_do() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_and_says_so() {
+fn a_period_and_a_cap_are_checked_with_their_place() {
+    const UNFIT: &str = "`period.key` must give a string, number, bool, timestamp or null, or a list or map of them";
+    let with_key = |key: &str| {
+        format!(
+            "amount = '1'\nperiod = {{ kind = \"CALENDAR_YEAR\", key = '{key}' }}"
+        )
+    };
     assert_refusals(&[
         (
-            "amount = '1'\nperiod = { kind = \"ROLLING_FROM_FIRST\", length = \"P30D\", key = '1' }",
+            "amount = '1'\nperiod = { kind = \"ROLLING_FROM_FIRST\" }",
             &[
-                "pointDefinitions[0].period: periods are not supported yet; leave `period` out, for example with an expiry of kind DURATION (line 11, column 10)",
+                "pointDefinitions[0].period: a period of kind ROLLING_FROM_FIRST has a length; add one, for example length = \"P30D\" (line 11, column 10)",
             ],
         ),
         (
-            "amount = '1'\ncap = { amount = 10, per = \"PERIOD\" }",
+            "amount = '1'\nperiod = { kind = \"CALENDAR_MONTH\", length = \"P30D\" }",
             &[
-                "pointDefinitions[0].cap: caps are not supported yet; leave `cap` out (line 11, column 7)",
+                "pointDefinitions[0].period.length: the calendar says how long a month or a year is; leave `length` out, or use ROLLING_FROM_FIRST (line 11, column 46)",
+            ],
+        ),
+        (
+            "amount = '1'\nperiod = { kind = \"ROLLING_FROM_FIRST\", length = \"P0D\" }",
+            &[
+                "pointDefinitions[0].period.length: a duration must be longer than zero (line 11, column 50)",
             ],
         ),
         (
             "amount = '1'\nexpiry = { kind = \"PERIOD_END\" }",
             &[
-                "pointDefinitions[0].expiry.kind: an expiry at the end of a period is not supported yet; use NEVER, DURATION or FIXED (line 11, column 19)",
+                "pointDefinitions[0].expiry.kind: points can't end with a period where there is none; add `period`, or use NEVER, DURATION or FIXED (line 11, column 19)",
             ],
         ),
+        (
+            "amount = '1'\ncap = { amount = 10, per = \"PERIOD\" }",
+            &[
+                "pointDefinitions[0].cap.per: points can't be counted in a period where there is none; add `period`, or count per DAY, ORDER or MEMBER (line 11, column 28)",
+            ],
+        ),
+        (
+            "amount = '1'\ncap = { amount = -1, per = \"DAY\" }",
+            &[
+                "pointDefinitions[0].cap.amount: a cap is a number from 0 on, below 1000000000000, with at most 9 decimals, this is -1 (line 11, column 18)",
+            ],
+        ),
+        (
+            &with_key("line.usertype"),
+            &[
+                "pointDefinitions[0].period.key: line has no field `usertype`; it has orderId, orderVersion, orderLineId, orderLineVersion, fareProducts, price, userType, customerId, travellers, validity, travel, distributionDetails, extra (line 11, column 47)",
+            ],
+        ),
+        (
+            &with_key("b\"x\""),
+            &[&format!(
+                "pointDefinitions[0].period.key: {UNFIT}, this gives a byte string (line 11, column 42)"
+            )],
+        ),
     ]);
-    let refused = CompiledProgram::from_toml(&program(
-        "",
-        "amount = '1'\ncap = { amount = 10, per = \"DAY\" }",
-        "",
-    ));
-    let problem = refused.unwrap_err().problems.remove(0);
-    assert_eq!(problem.code, ProblemCode::NotSupportedYet);
-    assert_eq!(
-        serde_json::to_value(&problem).unwrap(),
-        serde_json::json!({
-            "field": "pointDefinitions[0].cap",
-            "message": "caps are not supported yet; leave `cap` out (line 11, column 7)",
-            "code": "not-supported-yet",
-        })
-    );
+    for right in [
+        "\"all\"",
+        "line.userType",
+        "[line.userType, trigger.time]",
+        "{\"userType\": line.userType, \"pos\": null}",
+        "line.travellers",
+        "member.metadata",
+        "1.5",
+    ] {
+        assert_refusals(&[(&with_key(right), &[])]);
+    }
 }
 
 #[test]

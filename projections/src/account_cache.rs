@@ -1,0 +1,114 @@
+//! Members' accounts over the store: those that a batch has changed, before what is stored.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+use rust_decimal::Decimal;
+
+use crate::points::account::{AccountChanges, Accounts, TallyOf};
+use crate::points::period::{Period, PeriodsOf};
+use crate::store::{self, ProjectionError, Store};
+
+/// Lists of periods, and as many sums, that stay decoded in memory between batches.
+const CACHED_MAX: usize = 16_384;
+
+/// Periods and sums of members.
+pub struct AccountCache<'s> {
+    store: &'s Store,
+    periods: RefCell<HashMap<PeriodsOf, Vec<Period>>>,
+    tallies: RefCell<HashMap<TallyOf, Decimal>>,
+    changed_periods: HashSet<PeriodsOf>,
+    changed_tallies: HashSet<TallyOf>,
+    /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
+    failure: RefCell<Option<ProjectionError>>,
+}
+
+impl<'s> AccountCache<'s> {
+    /// A view of what is stored.
+    pub fn new(store: &'s Store) -> Self {
+        Self {
+            store,
+            periods: RefCell::default(),
+            tallies: RefCell::default(),
+            changed_periods: HashSet::new(),
+            changed_tallies: HashSet::new(),
+            failure: RefCell::default(),
+        }
+    }
+
+    /// Fails if any look-up since the last call did: what was folded with it must not be used.
+    pub fn check(&self) -> Result<(), ProjectionError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Takes in what a step changed.
+    pub fn take_in(&mut self, changes: &AccountChanges) {
+        for (of, opened) in &changes.opened {
+            let mut periods = self.periods(of);
+            periods.extend(opened);
+            self.periods.get_mut().insert(of.clone(), periods);
+            self.changed_periods.insert(of.clone());
+        }
+        for (of, sum) in &changes.tallies {
+            self.tallies.get_mut().insert(*of, *sum);
+            self.changed_tallies.insert(*of);
+        }
+    }
+
+    /// Adds all that changed since the last call to a batch.
+    pub fn write(&mut self, batch: &mut sled::Batch) -> Result<(), ProjectionError> {
+        let periods = self.periods.get_mut();
+        for of in self.changed_periods.drain() {
+            if let Some(periods) = periods.get(&of) {
+                batch.insert(store::periods_key(&of), store::encode(periods)?);
+            }
+        }
+        let tallies = self.tallies.get_mut();
+        for of in self.changed_tallies.drain() {
+            if let (Some(key), Some(sum)) = (store::tally_key(&of), tallies.get(&of)) {
+                batch.insert(key, store::encode(sum)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds what is kept in memory. Called when what changed is written.
+    pub fn forget_old(&mut self) {
+        if self.periods.get_mut().len() >= CACHED_MAX {
+            self.periods.get_mut().clear();
+        }
+        if self.tallies.get_mut().len() >= CACHED_MAX {
+            self.tallies.get_mut().clear();
+        }
+    }
+
+    fn read<T: serde::de::DeserializeOwned + Default>(&self, key: &[u8], what: &str) -> T {
+        match self.store.read(key, what) {
+            Ok(value) => value.unwrap_or_default(),
+            Err(error) => {
+                self.failure.borrow_mut().get_or_insert(error);
+                T::default()
+            }
+        }
+    }
+}
+
+impl Accounts for AccountCache<'_> {
+    fn periods(&self, of: &PeriodsOf) -> Vec<Period> {
+        if let Some(known) = self.periods.borrow().get(of) {
+            return known.clone();
+        }
+        let stored: Vec<Period> = self.read(&store::periods_key(of), "periods");
+        self.periods.borrow_mut().insert(of.clone(), stored.clone());
+        stored
+    }
+
+    fn tally(&self, of: &TallyOf) -> Decimal {
+        if let Some(known) = self.tallies.borrow().get(of) {
+            return *known;
+        }
+        let stored = store::tally_key(of).map_or(Decimal::ZERO, |key| self.read(&key, "points"));
+        self.tallies.borrow_mut().insert(*of, stored);
+        stored
+    }
+}

@@ -1,0 +1,93 @@
+//! What a member has of a definition: the periods that were opened, and the sums that caps count. Unlike everything else
+//! that points depend on it is no function of one order's events (domain, section 3, rule 7).
+
+use std::collections::BTreeMap;
+
+use farelog_events::id::{MemberId, PointDefinitionId};
+use rust_decimal::Decimal;
+
+use super::period::{Period, PeriodsOf};
+use crate::program::Tally;
+
+/// Which sum of a member's transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TallyOf {
+    /// The member.
+    pub member_id: MemberId,
+    /// The definition, in whatever version.
+    pub point_definition_id: PointDefinitionId,
+    /// Of what.
+    pub tally: Tally,
+}
+
+/// Look-up of what members have, for a fold: as it stands before the event that is folded.
+pub trait Accounts {
+    /// The periods that were opened, in the order in which they were.
+    fn periods(&self, of: &PeriodsOf) -> Vec<Period>;
+
+    /// The sum of the transactions that are not cancelled. Never asked for an order's: that is in the order.
+    fn tally(&self, of: &TallyOf) -> Decimal;
+}
+
+/// What a step changed of members' accounts: to be there in the look-ups of the next event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountChanges {
+    /// Periods that were opened, in the order in which they were.
+    pub opened: BTreeMap<PeriodsOf, Vec<Period>>,
+    /// Sums as they stand after the step.
+    pub tallies: BTreeMap<TallyOf, Decimal>,
+}
+
+/// The accounts as a step sees them: what was looked up, and on top what it changed.
+pub struct AccountsInStep<'a> {
+    accounts: &'a dyn Accounts,
+    /// What the step changed, sums of the order at hand among it.
+    changes: AccountChanges,
+}
+
+impl<'a> AccountsInStep<'a> {
+    /// Nothing is changed yet. `of_order` are the sums of the order at hand.
+    pub fn new(accounts: &'a dyn Accounts, of_order: BTreeMap<TallyOf, Decimal>) -> Self {
+        Self {
+            accounts,
+            changes: AccountChanges {
+                opened: BTreeMap::new(),
+                tallies: of_order,
+            },
+        }
+    }
+
+    /// The periods that were opened, in the order in which they were.
+    pub fn periods(&self, of: &PeriodsOf) -> impl Iterator<Item = Period> {
+        let opened_now = self.changes.opened.get(of).into_iter().flatten().copied();
+        self.accounts.periods(of).into_iter().chain(opened_now)
+    }
+
+    /// Opens a period.
+    pub fn open(&mut self, of: PeriodsOf, period: Period) {
+        self.changes.opened.entry(of).or_default().push(period);
+    }
+
+    /// The sum of the transactions that are not cancelled.
+    pub fn tally(&self, of: &TallyOf) -> Decimal {
+        match self.changes.tallies.get(of) {
+            Some(sum) => *sum,
+            None if of.tally == Tally::Order => Decimal::ZERO,
+            None => self.accounts.tally(of),
+        }
+    }
+
+    /// Counts points, or with a negative number counts them no more.
+    pub fn count(&mut self, of: TallyOf, amount: Decimal) {
+        let sum = self.tally(&of).saturating_add(amount).normalize();
+        self.changes.tallies.insert(of, sum);
+    }
+
+    /// What is to be kept: all that was changed but sums of the order, which the order has.
+    pub fn into_changes(mut self) -> AccountChanges {
+        self.changes
+            .tallies
+            .retain(|of, _| of.tally != Tally::Order);
+        self.changes
+    }
+}

@@ -1,0 +1,56 @@
+//! What a cap counts in, ready to be looked up.
+
+use chrono::{DateTime, Utc};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::document::CapScope;
+use super::period::day_start;
+
+/// What a cap counts a member's points in (domain, section 3, rule 10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counter {
+    /// Their period.
+    Period,
+    /// The day of their `validFrom`, in a time zone.
+    Day(TimeZone),
+    /// Their order.
+    Order,
+    /// All of them.
+    Member,
+}
+
+/// One of the sums that a counter keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Tally {
+    /// Of the period with this id.
+    Period(i64),
+    /// Of the day that began then.
+    Day(DateTime<Utc>),
+    /// Of the order at hand.
+    Order,
+    /// Of all.
+    Member,
+}
+
+impl Counter {
+    pub(super) fn new(per: CapScope, zone: &TimeZone) -> Self {
+        match per {
+            CapScope::Period => Self::Period,
+            CapScope::Day => Self::Day(zone.clone()),
+            CapScope::Order => Self::Order,
+            CapScope::Member => Self::Member,
+        }
+    }
+
+    /// The sum that points belong to which count from `valid_from` on, in this period. `None` for a counter of periods
+    /// where they have none.
+    pub fn tally(&self, valid_from: DateTime<Utc>, period_id: Option<i64>) -> Option<Tally> {
+        match self {
+            Self::Period => period_id.map(Tally::Period),
+            Self::Day(zone) => Some(Tally::Day(day_start(valid_from, zone))),
+            Self::Order => Some(Tally::Order),
+            Self::Member => Some(Tally::Member),
+        }
+    }
+}
