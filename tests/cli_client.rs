@@ -406,3 +406,55 @@ fn a_retry_is_of_one_dead_letter_or_all() {
     let help = stdout(&output);
     assert!(help.contains("retry [OPTIONS] <NUMBER>|--all"), "{help}");
 }
+
+const STATUS: &str = r#"{"customerId":"7","customerIds":["8","7"],"statusAt":"2026-01-20T00:00:00Z","programs":[
+  {"programId":11,"programReference":"krone","programName":"Krone","counting":54.100000001,"pending":0,
+   "memberships":[{"memberId":8192,"status":"ACTIVE"},{"memberId":4096,"status":"WITHDRAWN"}],
+   "pointDefinitions":[{"pointDefinitionId":111,"pointDefinitionReference":"krone-bought","counting":54.100000001,
+     "pending":3,"nextExpiry":{"expireAt":"2026-01-31T08:00:00Z","amount":2.5}}]}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_status_is_asked_for_a_time_and_shown_by_definition() {
+    let server = Stub::answering(200, &[], STATUS).await;
+    let output = server
+        .run(&[
+            "member",
+            "status",
+            "--customer",
+            "7",
+            "--program",
+            "11",
+            "--at",
+            "2026-01-20T01:00:00+01:00",
+        ])
+        .await;
+
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let shown = stdout(&output);
+    for part in [
+        "krone-bought",
+        "54.100000001",
+        "2026-01-31 08:00:00 +00:00",
+        "2.5",
+        "8192 active, 4096 withdrawn",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(stderr(&output).contains("merged customers: 8, 7"));
+    let [request] = server.received().try_into().unwrap();
+    assert_eq!(request.line, "POST /personalisation/v1/customers/status");
+    assert_eq!(
+        request.body,
+        r#"{"customerId":"7","programId":"11","statusAt":"2026-01-20T00:00:00Z"}"#
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_is_none_is_a_usage_error() {
+    let server = Stub::answering(200, &[], STATUS).await;
+    let output = server
+        .run(&["member", "status", "--customer", "7", "--at", "tomorrow"])
+        .await;
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(server.received().is_empty());
+}

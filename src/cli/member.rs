@@ -1,5 +1,7 @@
 //! `farelog member`: members of a program.
 
+mod status;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +13,7 @@ use super::client::{Client, PageArgs, Paged, ServerArgs};
 use super::exit::Failure;
 use super::output::{self, Output};
 use super::transaction::{self, TransactionView};
+use status::StatusArgs;
 
 /// What to do with members.
 #[derive(Debug, clap::Subcommand)]
@@ -61,6 +64,16 @@ pub enum MemberCommand {
         order: Option<String>,
         #[command(flatten)]
         page: PageArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Shows what a customer has at a time: what counts, what is pending, what expires next
+    #[command(
+        after_help = "Examples:\n  farelog member status --customer 2000001\n  farelog member status --customer 2000001 --program points-per-krone --at 2026-03-01T00:00:00+01:00"
+    )]
+    Status {
+        #[command(flatten)]
+        status: StatusArgs,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -170,6 +183,7 @@ pub async fn run(command: MemberCommand) -> Result<(), Failure> {
             page,
             server,
         } => transactions(&who, order.as_deref(), &page, &server).await,
+        MemberCommand::Status { status, server } => status::run(status, &server).await,
         MemberCommand::List {
             program,
             customer,
