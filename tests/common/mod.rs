@@ -146,7 +146,38 @@ impl Server {
         self.spawn_as(command);
     }
 
-    fn spawn_as(&mut self, mut command: Command) {
+    /// Starts farelog on a disk that fails: which call on which part of the data directory, and how, as `tests/power-cut`
+    /// has it.
+    /// Says whether it came to listen.
+    pub fn spawn_on_failing_disk(&mut self, part: &str, fault: &str) -> bool {
+        let command = self.command_on_failing_disk(part, fault);
+        self.listens_as(command)
+    }
+
+    /// The command for that.
+    pub fn command_on_failing_disk(&self, part: &str, fault: &str) -> Command {
+        fs::create_dir_all(self.data_dir()).unwrap();
+        let library = std::env::current_exe()
+            .unwrap()
+            .with_file_name("libfarelog_power_cut.so");
+        assert!(library.exists(), "{} was not built", library.display());
+        let directory = fs::canonicalize(self.directory.path()).unwrap();
+        let mut command = self.command();
+        command
+            .env("LD_PRELOAD", library)
+            .env("POWER_CUT_ROOT", directory.join("data"))
+            .env("POWER_CUT_JOURNAL", directory.join("journal"))
+            .env("POWER_CUT_FAULT_ON", part)
+            .env("POWER_CUT_FAULT", fault);
+        command
+    }
+
+    fn spawn_as(&mut self, command: Command) {
+        assert!(self.listens_as(command), "{}", self.stderr());
+    }
+
+    /// Starts a command, and waits until it listens or has ended; says whether it listens.
+    fn listens_as(&mut self, mut command: Command) -> bool {
         let address = self.data_dir().join("http.addr");
         let _ = fs::remove_file(&address);
         let stderr = File::options()
@@ -154,16 +185,18 @@ impl Server {
             .append(true)
             .open(self.directory.path().join("stderr"))
             .unwrap();
-        let mut child = command.stderr(stderr).spawn().unwrap();
+        let child = command.stderr(stderr).spawn().unwrap();
+        let child = self.process.insert(child);
         let started = Instant::now();
         while !address.exists() {
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}: {}", self.stderr());
-            assert!(started.elapsed() < PATIENCE, "{}", self.stderr());
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(started.elapsed() < PATIENCE, "it does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.process = Some(child);
         self.base = format!("http://{}", fs::read_to_string(address).unwrap().trim());
+        true
     }
 
     /// Starts farelog, which must not run, and has it go on with the stream that there is.

@@ -15,6 +15,8 @@ use crate::system::{self, Inode};
 pub(crate) struct Recorder {
     root: Vec<u8>,
     witness: Vec<u8>,
+    /// The part of the directory in which calls can fail; `None` for all of it.
+    fault_on: Option<Vec<u8>>,
     journal: c_int,
     ignored: Option<Ignored>,
     /// Held over each call and its entry, so that the journal has them in the order in which they happened.
@@ -37,9 +39,15 @@ struct State {
 
 #[derive(Debug, Clone)]
 enum Known {
-    File(u64),
+    File {
+        number: u64,
+        can_fail: bool,
+    },
     /// With its path in the directory.
-    Directory(Vec<u8>),
+    Directory {
+        path: Vec<u8>,
+        can_fail: bool,
+    },
     Witness,
 }
 
@@ -63,6 +71,7 @@ impl Recorder {
         Some(Self {
             root,
             witness: variable("POWER_CUT_WITNESS").unwrap_or_default(),
+            fault_on: variable("POWER_CUT_FAULT_ON"),
             journal,
             ignored: match variable("POWER_CUT_IGNORE").as_deref() {
                 Some(b"fdatasync") => Some(Ignored::Data),
@@ -90,21 +99,24 @@ impl Recorder {
         if path.to_bytes() == self.witness {
             state.known.insert(inode, Known::Witness);
         } else if let Some(relative) = self.relative(path) {
+            let can_fail = self.can_fail(relative);
             if is_directory {
-                let known = Known::Directory(relative.to_owned());
+                let path = relative.to_owned();
+                let known = Known::Directory { path, can_fail };
                 state.known.insert(inode, known);
             } else {
                 // The number of a removed file's inode may be given to another.
-                if is_new || !matches!(state.known.get(&inode), Some(Known::File(_))) {
+                if is_new || !matches!(state.known.get(&inode), Some(Known::File { .. })) {
                     state.files += 1;
-                    let file = state.files;
-                    state.known.insert(inode, Known::File(file));
-                    self.write_down(b'O', file, 0, relative);
+                    let number = state.files;
+                    let known = Known::File { number, can_fail };
+                    state.known.insert(inode, known);
+                    self.write_down(b'O', number, 0, relative);
                 }
                 if flags & libc::O_TRUNC != 0
-                    && let Some(Known::File(file)) = state.known.get(&inode)
+                    && let Some(Known::File { number, .. }) = state.known.get(&inode)
                 {
-                    self.write_down(b'T', *file, 0, &[]);
+                    self.write_down(b'T', *number, 0, &[]);
                 }
             }
         }
@@ -118,8 +130,8 @@ impl Recorder {
         };
         let mut state = self.state();
         match state.known(fd) {
-            Some(Known::File(file)) => {
-                let allowed = match self.allow(&mut state, Call::Write, bytes.len()) {
+            Some(Known::File { number, can_fail }) => {
+                let allowed = match self.allow(&mut state, can_fail, Call::Write, bytes.len()) {
                     Ok(allowed) => &bytes[..allowed],
                     Err(error) => return system::failure(error),
                 };
@@ -129,7 +141,7 @@ impl Recorder {
                         Some(offset) => u64::try_from(offset).unwrap_or_default(),
                         None => system::place(fd).saturating_sub(written as u64),
                     };
-                    self.write_down(b'W', file, place, &allowed[..written]);
+                    self.write_down(b'W', number, place, &allowed[..written]);
                 }
                 result
             }
@@ -140,7 +152,7 @@ impl Recorder {
                 }
                 result
             }
-            Some(Known::Directory(_)) | None => {
+            Some(Known::Directory { .. }) | None => {
                 drop(state);
                 write(bytes)
             }
@@ -151,10 +163,10 @@ impl Recorder {
         let state = self.state();
         let result = system::set_len(fd, length);
         if result == 0
-            && let Some(Known::File(file)) = state.known(fd)
+            && let Some(Known::File { number, .. }) = state.known(fd)
         {
             let length = u64::try_from(length).unwrap_or_default();
-            self.write_down(b'T', file, length, &[]);
+            self.write_down(b'T', number, length, &[]);
         }
         result
     }
@@ -172,18 +184,18 @@ impl Recorder {
         };
         let is_ignored = match self.ignored {
             Some(Ignored::Data) => data_only,
-            Some(Ignored::Directories) => matches!(known, Known::Directory(_)),
+            Some(Ignored::Directories) => matches!(known, Known::Directory { .. }),
             None => false,
         };
         if is_ignored {
             return 0;
         }
-        let allowed = self.allow(&mut state, Call::Sync, 0);
+        let allowed = self.allow(&mut state, known.can_fail(), Call::Sync, 0);
         match (known, allowed) {
-            (Known::File(file), Ok(_)) => self.write_down(b'S', file, 0, &[]),
-            (Known::File(file), Err(_)) => self.write_down(b'F', file, 0, &[]),
-            (Known::Directory(path), Ok(_)) => self.write_down(b'D', 0, 0, &path),
-            (Known::Directory(_), Err(_)) | (Known::Witness, _) => {}
+            (Known::File { number, .. }, Ok(_)) => self.write_down(b'S', number, 0, &[]),
+            (Known::File { number, .. }, Err(_)) => self.write_down(b'F', number, 0, &[]),
+            (Known::Directory { path, .. }, Ok(_)) => self.write_down(b'D', 0, 0, &path),
+            (Known::Directory { .. }, Err(_)) | (Known::Witness, _) => {}
         }
         allowed.map_or_else(system::failure, |_| 0)
     }
@@ -191,7 +203,7 @@ impl Recorder {
     pub(crate) fn sync_range(&self, fd: c_int, offset: i64, bytes: i64, flags: c_uint) -> c_int {
         let mut state = self.state();
         let allowed = match state.known(fd) {
-            Some(Known::File(_)) => self.allow(&mut state, Call::Range, 0),
+            Some(Known::File { can_fail, .. }) => self.allow(&mut state, can_fail, Call::Range, 0),
             _ => Ok(0),
         };
         drop(state);
@@ -239,8 +251,14 @@ impl Recorder {
     }
 
     /// How much of a call may be done.
-    fn allow(&self, state: &mut State, call: Call, bytes: usize) -> Result<usize, c_int> {
-        let Some(fault) = &mut state.fault else {
+    fn allow(
+        &self,
+        state: &mut State,
+        can_fail: bool,
+        call: Call,
+        bytes: usize,
+    ) -> Result<usize, c_int> {
+        let Some(fault) = state.fault.as_mut().filter(|_| can_fail) else {
             return Ok(bytes);
         };
         let allowed = fault.allow(call, bytes);
@@ -248,6 +266,17 @@ impl Recorder {
             self.write_down(b'X', 0, 0, &[]);
         }
         allowed
+    }
+
+    /// Whether calls on what has this path in the directory can fail.
+    fn can_fail(&self, relative: &[u8]) -> bool {
+        match self.fault_on.as_deref() {
+            None => true,
+            Some(b".") => relative.is_empty(),
+            Some(part) => relative
+                .strip_prefix(part)
+                .is_some_and(|below| matches!(below, [] | [b'/', ..])),
+        }
     }
 
     /// The path below the directory, the empty one for itself.
@@ -272,6 +301,15 @@ impl Recorder {
         if system::write(self.journal, &entry) != isize::try_from(entry.len()).unwrap_or(-1) {
             // A journal with a hole would show what never was.
             std::process::abort();
+        }
+    }
+}
+
+impl Known {
+    fn can_fail(&self) -> bool {
+        match self {
+            Self::File { can_fail, .. } | Self::Directory { can_fail, .. } => *can_fail,
+            Self::Witness => true,
         }
     }
 }
