@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use farelog_events::log::{EventLog, StreamCheckpoint};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::broker::STREAM;
-use crate::figure::{Aim, Figure, Report, Unit, median, rate};
+use crate::figure::{Aim, Figure, Report, Unit, float, median, rate};
 use crate::fjall_log::FjallLog;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -32,7 +31,7 @@ const REQUESTS_AHEAD: usize = 2;
 
 /// What the log is kept on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+enum Store {
     /// sled, as in the product.
     Sled,
     /// fjall, for comparison.
@@ -41,46 +40,39 @@ pub enum Store {
 
 /// How an append went.
 #[derive(Debug, Clone, Copy)]
-pub struct Appended {
+struct Appended {
     /// How long it took until the last batch was durable.
-    pub took: Duration,
+    took: Duration,
     /// What the log takes on disk then.
-    pub disk_bytes: u64,
+    disk_bytes: u64,
 }
 
-/// Appends the sample's first messages to a new log in `directory`, `batch` of them at a time.
-///
-/// # Errors
-/// The log fails, or does not have what it was given.
-pub async fn through_the_log(
+/// Appends the sample's first messages to a new log, `batch` of them at a time.
+async fn through_the_log(
     store: Store,
-    directory: &Path,
-    day: &SampleDay,
+    plan: &Plan,
     messages: u64,
     batch: u64,
 ) -> anyhow::Result<Appended> {
-    match store {
+    let directory = plan.data_directory()?;
+    let took = match store {
         Store::Sled => {
-            let log = Arc::new(SledLog::open(directory)?);
-            let took = append(log, day, messages, batch).await?;
-            Ok(Appended {
-                took,
-                disk_bytes: disk_bytes(directory)?,
-            })
+            let log = Arc::new(SledLog::open(directory.path())?);
+            append(log, &plan.day, messages, batch).await?
         }
         Store::Fjall => {
-            let log = Arc::new(FjallLog::open(directory)?);
-            let mut took = append(log.clone(), day, messages, batch).await?;
+            let log = Arc::new(FjallLog::open(directory.path())?);
+            let took = append(log.clone(), &plan.day, messages, batch).await?;
             // What it put off is part of the price.
             let started = Instant::now();
             log.settle();
-            took += started.elapsed();
-            Ok(Appended {
-                took,
-                disk_bytes: disk_bytes(directory)?,
-            })
+            took + started.elapsed()
         }
-    }
+    };
+    Ok(Appended {
+        took,
+        disk_bytes: disk_bytes(directory.path())?,
+    })
 }
 
 async fn append(
@@ -142,17 +134,10 @@ async fn append(
 }
 
 /// Writes the bodies of the same messages to a file, with a sync for each batch.
-///
-/// # Errors
-/// The file can't be written.
-pub fn to_a_plain_file(
-    file: &Path,
-    day: &SampleDay,
-    messages: u64,
-    batch: u64,
-) -> anyhow::Result<Duration> {
-    let mut file = File::create(file)?;
-    let mut incoming = day.messages();
+fn to_a_plain_file(plan: &Plan, messages: u64, batch: u64) -> anyhow::Result<Duration> {
+    let directory = plan.data_directory()?;
+    let mut file = File::create(directory.path().join("plain"))?;
+    let mut incoming = plan.day.messages();
     let mut took = Duration::ZERO;
     for first in (0..messages).step_by(usize::try_from(batch)?) {
         let count = batch.min(messages - first);
@@ -198,6 +183,7 @@ fn published_at(sequence: u64) -> DateTime<Utc> {
 /// # Errors
 /// A store fails.
 pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let mut disk = Disk::default();
     for (batch, at_least) in [(4_096, 150_000.0), (256, 80_000.0)] {
         // All of them at the size that ingestion has under load; fewer where it is only compared.
         let events = if batch == 4_096 {
@@ -208,20 +194,14 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let (mut plain, mut sled, mut fjall) = (Vec::new(), Vec::new(), Vec::new());
         for run in 1..=plan.runs {
             eprintln!("append, {batch} at a time, run {run} of {}", plan.runs);
-            let directory = plan.data_directory()?;
-            let took = to_a_plain_file(&directory.path().join("plain"), &plan.day, events, batch)?;
-            plain.push(rate(events, took));
-            drop(directory);
-            let directory = plan.data_directory()?;
-            let appended =
-                through_the_log(Store::Sled, directory.path(), &plan.day, events, batch).await?;
+            plain.push(rate(events, to_a_plain_file(plan, events, batch)?));
+            let appended = through_the_log(Store::Sled, plan, events, batch).await?;
             sled.push(rate(events, appended.took));
-            drop(directory);
-            let directory = plan.data_directory()?;
+            disk.sled.push(float(appended.disk_bytes) / float(events));
             let events = plan.peer_events;
-            let appended =
-                through_the_log(Store::Fjall, directory.path(), &plan.day, events, batch).await?;
+            let appended = through_the_log(Store::Fjall, plan, events, batch).await?;
             fjall.push(rate(events, appended.took));
+            disk.fjall.push(float(appended.disk_bytes) / float(events));
         }
         let figure = |name: String, values: &[f64]| {
             Figure::new(
@@ -241,5 +221,20 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             &fjall,
         ));
     }
+    report.add(
+        Figure::new(
+            "the same log on fjall 3, on disk, an event",
+            Unit::Bytes,
+            median(&disk.fjall).unwrap_or_default(),
+        )
+        .beside("on sled", median(&disk.sled)),
+    );
     Ok(())
+}
+
+/// What an event takes on disk after an append, for each run.
+#[derive(Default)]
+struct Disk {
+    sled: Vec<f64>,
+    fjall: Vec<f64>,
 }

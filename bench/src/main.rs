@@ -7,33 +7,88 @@
 mod append;
 mod broker;
 mod deployment;
+mod disintegrate_peer;
 mod figure;
 mod fjall_log;
 mod fjall_record;
 mod http;
+mod latency;
 mod machine;
 mod plan;
+mod postgres;
 mod progress;
+mod query_load;
 mod rebuild;
+mod registration;
 mod sample_day;
 mod server;
 mod whole_way;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use deployment::Deployment;
 use figure::Report;
 use plan::{Arguments, Plan};
+use server::Server;
 
 /// As the product has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// What a run starts of this program as a process of its own.
+#[derive(Subcommand)]
+enum Part {
+    /// Serves a constant over HTTP until it is killed
+    #[command(hide = true)]
+    ConstantHandler {
+        /// Bytes of the body
+        body_bytes: usize,
+    },
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let plan = Plan::new(Arguments::parse())?;
+    let line = CommandLine::parse();
+    if let Some(Part::ConstantHandler { body_bytes }) = line.part {
+        return query_load::serve_a_constant(body_bytes).await;
+    }
+    let plan = Plan::new(line.arguments)?;
     let mut report = Report::default();
     machine::describe(&plan, &mut report)?;
     append::measure(&plan, &mut report).await?;
-    whole_way::measure(&plan, &mut report).await?;
+    let ingested = whole_way::measure(&plan, &mut report).await?;
+    on_a_running_server(&plan, ingested.deployment, &mut report).await?;
+    disintegrate_peer::measure(&plan, ingested.whole_way, &mut report).await;
     report.print();
     report.write(&plan.report)
+}
+
+/// What is measured on a server that has ingested all events and has nothing to do.
+async fn on_a_running_server(
+    plan: &Plan,
+    deployment: Deployment,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let server = Server::start(&deployment.place).await?;
+    server.ready().await?;
+    server.idle().await?;
+    query_load::measure(plan, &server, deployment.messages, report).await?;
+    registration::measure(plan, &server, deployment.messages, report).await?;
+    latency::measure(
+        plan,
+        &deployment.broker,
+        &server,
+        deployment.messages,
+        report,
+    )
+    .await?;
+    server.stop()
 }
