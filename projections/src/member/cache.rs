@@ -16,10 +16,12 @@ use crate::store::{self, ProjectionError, Store};
 /// Members, and as many customers' merges, that stay decoded in memory between batches.
 const CACHED_MAX: usize = 16_384;
 
+type KnownMembers = HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>;
+
 /// Members by program and customer, and merges by customer: those that a batch has changed, before what is stored.
 pub struct MemberCache<'s> {
     store: &'s Store,
-    members: RefCell<HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>>,
+    members: RefCell<KnownMembers>,
     identities: RefCell<HashMap<CustomerId, Option<Arc<Identity>>>>,
     /// Whether any customers were ever merged. Where none were, nobody is looked for.
     has_merges: Cell<bool>,
