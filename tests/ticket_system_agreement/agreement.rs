@@ -97,7 +97,9 @@ impl Sides {
         let asked = self.told.requests.get(&id).map_or(0, BTreeSet::len);
         let heard = there.map_or(0, |ticket| ticket.requests as usize);
         if asked != heard {
-            say(format!("was asked for {asked} times and heard of {heard} times"));
+            say(format!(
+                "was asked for {asked} times and heard of {heard} times"
+            ));
         }
         let voided = self.told.cancellations.get(&id).map_or(0, BTreeSet::len);
         let heard_void = usize::from(there.is_some_and(|ticket| ticket.cancellation_asked));
@@ -130,7 +132,10 @@ impl Sides {
             let live = live.filter(|ticket| ticket.is_live()).count();
             if !line.stands() {
                 if live > 0 {
-                    found.push(format!("line {} does not stand and has {live} tickets", line.id));
+                    found.push(format!(
+                        "line {} does not stand and has {live} tickets",
+                        line.id
+                    ));
                 }
                 continue;
             }
@@ -196,7 +201,9 @@ impl Sides {
         let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
         let groups = self.groups.values().flatten();
         for ticket in groups.flat_map(|group| group["ticketDistributions"].as_array().unwrap()) {
-            *statuses.entry(ticket["status"].as_str().unwrap()).or_default() += 1;
+            *statuses
+                .entry(ticket["status"].as_str().unwrap())
+                .or_default() += 1;
         }
         let requests: usize = self.told.requests.values().map(BTreeSet::len).sum();
         format!(
@@ -229,7 +236,13 @@ fn agree(status: &str, state: Option<TicketState>) -> bool {
 fn name(state: Option<TicketState>) -> String {
     state.map_or_else(
         || "unknown".to_owned(),
-        |state| serde_json::to_value(state).unwrap().as_str().unwrap().to_owned(),
+        |state| {
+            serde_json::to_value(state)
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned()
+        },
     )
 }
 

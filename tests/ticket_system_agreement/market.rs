@@ -44,8 +44,7 @@ pub struct Market {
 impl Market {
     pub async fn open(seed: u64, fault: Option<Fault>) -> Self {
         let server = Server::start().await;
-        let ticket_system =
-            TicketSystem::start(&server.data_dir(), server.nats.url(), seed, fault);
+        let ticket_system = TicketSystem::start(&server.data_dir(), server.nats.url(), seed, fault);
         Self {
             server,
             ticket_system,

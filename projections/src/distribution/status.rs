@@ -6,28 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// How far a ticket is on its way.
 ///
-/// | | [`Request`] | [`Withdraw`] | [`Added`] | [`AddedInUse`] | [`LineActivated`] | [`Failed`] | [`Cancelled`] | [`CancelledExternally`] |
-/// |---|---|---|---|---|---|---|---|---|
-/// | `GENERATED` | `REQUESTED` | `CANCELLED` | `DISTRIBUTED` | `ACTIVATED` | `ACTIVATED` | `FAILED` | `CANCELLED` | `CANCELLED_EXTERNALLY` |
-/// | `REQUESTED` | stays | `CANCELLED` | `DISTRIBUTED` | `ACTIVATED` | `ACTIVATED` | `FAILED` | `CANCELLED` | `CANCELLED_EXTERNALLY` |
-/// | `FAILED` | `REQUESTED` | `CANCELLED` | `DISTRIBUTED` | `ACTIVATED` | misfit | stays | `CANCELLED` | `CANCELLED_EXTERNALLY` |
-/// | `DISTRIBUTED` | stays | `CANCELLED` | stays | `ACTIVATED` | `ACTIVATED` | misfit | `CANCELLED` | `CANCELLED_EXTERNALLY` |
-/// | `ACTIVATED` | stays | `CANCELLED` | stays | stays | stays | misfit | `CANCELLED` | `CANCELLED_EXTERNALLY` |
-/// | `CANCELLED` | misfit | stays | misfit | misfit | misfit | misfit | stays | misfit |
-/// | `CANCELLED_EXTERNALLY` | misfit | stays | misfit | misfit | misfit | misfit | misfit | stays |
+/// What each status makes of each move is a table in `docs/ticket-systems.md`; a test holds it against
+/// [`after`](Self::after).
 ///
 /// A ticket system's events come late, twice and out of order, so the table asks how far a ticket got and not by
 /// which way: nothing leads back from a later status to an earlier one but a new request after a failure, and nothing
 /// leads out of the two cancelled ones.
-///
-/// [`Request`]: Move::Request
-/// [`Withdraw`]: Move::Withdraw
-/// [`Added`]: Move::Added
-/// [`AddedInUse`]: Move::AddedInUse
-/// [`LineActivated`]: Move::LineActivated
-/// [`Failed`]: Move::Failed
-/// [`Cancelled`]: Move::Cancelled
-/// [`CancelledExternally`]: Move::CancelledExternally
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
 )]
@@ -60,7 +44,7 @@ pub enum Move {
     Withdraw,
     /// The ticket system has it.
     Added,
-    /// The ticket system has it, and it is in use.
+    /// The ticket system has it, and it is in use. It says so when it makes the ticket, or later of a ticket that it names.
     AddedInUse,
     /// A ticket of its line was taken into use; the event does not say which.
     LineActivated,
@@ -128,7 +112,7 @@ impl DistributionStatus {
         matches!(self, Self::Requested | Self::Distributed | Self::Activated)
     }
 
-    /// Where a move leads from here: the table above.
+    /// Where a move leads from here.
     pub fn after(self, by: Move) -> Step {
         use DistributionStatus as S;
         match (self, by) {
@@ -194,6 +178,28 @@ mod tests {
             assert_eq!(DistributionStatus::from_name(status.as_str()), Some(status));
         }
         assert_eq!(DistributionStatus::from_name("generated"), None);
+    }
+
+    /// The page is what a ticket system is built by.
+    #[test]
+    fn the_page_says_where_every_move_leads_from_every_status() {
+        let page = include_str!("../../../docs/ticket-systems.md");
+        for status in DistributionStatus::ALL {
+            let begin = format!("| `{status}` | ");
+            let row = page.lines().find_map(|line| line.strip_prefix(&begin));
+            let row = row.unwrap_or_else(|| panic!("no row for {status}"));
+            let cells: Vec<&str> = row
+                .trim_end_matches(" |")
+                .split(" | ")
+                .map(|cell| cell.trim_matches('`'))
+                .collect();
+            let said = MOVES.map(|by| match status.after(by) {
+                Step::To(next) => next.as_str(),
+                Step::Stays => "stays",
+                Step::Misfit => "no",
+            });
+            assert_eq!(cells, said, "{status}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Duration, Utc};
 use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{OrderId, TicketDistributionId};
+use farelog_events::log::Position;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ pub struct History {
     pub events: Vec<OrderEvent>,
     pub groups: Groups,
     pub facts: Vec<DistributionFact>,
+    /// What the events came to, those that came to anything.
+    pub outcomes: Vec<(Position, Outcome)>,
 }
 
 impl History {
@@ -85,6 +88,9 @@ impl History {
         let state = OrderState::fold(&self.events);
         let outcome = apply(&mut self.groups, &state, &event);
         self.facts.extend(outcome.facts.iter().cloned());
+        if outcome != Outcome::default() {
+            self.outcomes.push((position, outcome.clone()));
+        }
         outcome
     }
 
@@ -144,6 +150,12 @@ impl History {
             "TicketActivated",
             json!({"orderId": ORDER, "orderLineId": LINE, "activatedAt": "2026-03-01T12:00:00Z"}),
         )
+    }
+
+    /// The ticket system says that the `n`th ticket of the order was taken into use.
+    pub fn ticket_activated(&mut self, n: usize) -> Outcome {
+        let at = json!({"activatedAt": "2026-03-01T12:00:00Z"});
+        self.ticket_system("TicketActivated", n, &at)
     }
 
     pub fn views(&self) -> Vec<TicketDistributionGroup> {

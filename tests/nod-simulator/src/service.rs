@@ -18,6 +18,9 @@ use crate::journal::{Entry, Journal};
 const MESSAGES_PER_BATCH_MAX: usize = 200;
 /// Most answers that are on their way at once.
 const ANSWERS_PER_BATCH_MAX: usize = 200;
+/// How long the broker holds a request for messages open. One without an end would wait for ever for an answer that got
+/// lost with its broker.
+const FETCH_EXPIRES: Duration = Duration::from_millis(40);
 /// How long it waits when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(10);
 /// How long it waits before it tries again what the broker would not do.
@@ -40,11 +43,7 @@ pub struct Source {
 ///
 /// # Errors
 /// A broker that can't be reached at the start, and a journal that can't be written.
-pub async fn serve(
-    source: &Source,
-    mut journal: Journal,
-    mut books: Books,
-) -> anyhow::Result<()> {
+pub async fn serve(source: &Source, mut journal: Journal, mut books: Books) -> anyhow::Result<()> {
     let client = async_nats::connect(&source.nats_url)
         .await
         .with_context(|| format!("the broker at {} can't be reached", source.nats_url))?;
@@ -81,10 +80,7 @@ fn broker<E: Into<anyhow::Error>>(what: &'static str) -> impl Fn(E) -> Trouble {
     move |error| Trouble::Broker(error.into().context(what))
 }
 
-async fn consumer(
-    jetstream: &jetstream::Context,
-    source: &Source,
-) -> anyhow::Result<PullConsumer> {
+async fn consumer(jetstream: &jetstream::Context, source: &Source) -> anyhow::Result<PullConsumer> {
     let stream = jetstream
         .get_stream(&source.stream)
         .await
@@ -129,6 +125,7 @@ async fn hear(
     let mut batch = consumer
         .fetch()
         .max_messages(MESSAGES_PER_BATCH_MAX)
+        .expires(FETCH_EXPIRES)
         .messages()
         .await
         .map_err(broker("messages can't be fetched"))?;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::distribution::decision::{Distribute, Reach};
 use crate::distribution::fold::apply;
 use crate::distribution::group::Groups;
+use crate::distribution::retell;
 use crate::distribution::status::DistributionStatus;
 use crate::distribution::testing::{History, LINE, line, line_cancelled, refund, round};
 use crate::order::OrderState;
@@ -14,9 +15,11 @@ use crate::order::OrderState;
 enum Happening {
     Ticket(&'static str, usize, Value),
     Activated,
+    TicketActivated(usize),
     Generate,
     Distribute(Reach),
     LineChanged(&'static [&'static str]),
+    ChangeDropped(&'static [&'static str]),
     LineCancelled,
     Refunded,
 }
@@ -32,11 +35,13 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => ticket("TicketDistributionCancelled", json!({})),
         1 => ticket("TicketDistributionCancelledExternally", json!({})),
         2 => Just(Happening::Activated),
+        2 => (0..3_usize).prop_map(Happening::TicketActivated),
         3 => Just(Happening::Generate),
         3 => Just(Happening::Distribute(Reach::All)),
         1 => Just(Happening::Distribute(Reach::FirstVersionNod)),
         2 => prop::sample::select(vec![&["A"][..], &["B"], &["A", "B"], &["B", "C"], &["A", "A"], &[]])
             .prop_map(Happening::LineChanged),
+        1 => prop::sample::select(vec![&["C"][..], &["A", "B", "C"], &[]]).prop_map(Happening::ChangeDropped),
         1 => Just(Happening::LineCancelled),
         1 => Just(Happening::Refunded),
     ]
@@ -52,6 +57,12 @@ fn happen(history: &mut History, happening: &Happening) {
         }
         Happening::Activated => {
             history.activated();
+        }
+        Happening::TicketActivated(n) => {
+            let tickets = history.statuses().len();
+            if tickets > 0 {
+                history.ticket_activated(n % tickets);
+            }
         }
         Happening::Generate => {
             history.generate();
@@ -73,6 +84,16 @@ fn happen(history: &mut History, happening: &Happening) {
             let version = u32::try_from(history.events.len()).unwrap();
             history.tell("OrderLineChanged", line(LINE, version, version, products));
             history.tell("OrderConfirmed", round(version));
+        }
+        Happening::ChangeDropped(products) => {
+            let groups = history.groups.clone();
+            let version = u32::try_from(history.events.len()).unwrap();
+            history.tell("OrderLineChanged", line(LINE, version, version, products));
+            history.tell("OrderReset", round(version));
+            assert_eq!(
+                history.groups, groups,
+                "a change that was dropped changed something"
+            );
         }
         Happening::LineCancelled => {
             history.tell("OrderLineCancelled", line_cancelled(LINE));
@@ -149,6 +170,7 @@ proptest! {
         prop_assert_eq!(tickets, ids.len());
         prop_assert!(history.views().len() <= 1, "a line has more than one group");
 
+        prop_assert_eq!(retell(&history.events), history.outcomes.clone());
         prop_assert_eq!(refold(&history), history.groups);
     }
 }

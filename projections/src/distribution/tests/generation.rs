@@ -4,7 +4,8 @@ use farelog_events::distribution::Language;
 use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrganisationId, id_from_position};
 use serde_json::{Value, json};
 
-use crate::distribution::decision::{self, DistributionRefusal, Generate};
+use crate::distribution::decision::{self, Distribute, DistributionRefusal, Generate};
+use crate::distribution::fact::DistributionFact;
 use crate::distribution::group::Groups;
 use crate::distribution::testing::{
     History, LINE, ORDER, created, line, line_cancelled, order, refund, round, with,
@@ -143,6 +144,37 @@ fn the_holder_is_named_by_the_details_else_by_the_line_else_the_owner() {
         Some("traveller".into())
     );
     assert_eq!(holder(json!({})), Some("owner".into()));
+}
+
+#[test]
+fn each_line_is_fulfilled_by_the_system_that_it_names() {
+    let methods = ["NOD", "ACCOUNT_BASED_TICKETING", "INTERNATIONAL", "BIFROST"];
+    let mut history = History::created();
+    for (number, method) in methods.iter().enumerate() {
+        let details = json!({"distributionDetails": {"fulfillmentMethod": method}});
+        let id = format!("L{number}");
+        history.tell(
+            "OrderLineAdded",
+            with(line(&id, 1, 1, &["Single"]), &details),
+        );
+    }
+    history.tell("OrderConfirmed", round(1));
+    history.generate();
+    history.distribute(Distribute::default());
+
+    let of_groups: Vec<_> = history
+        .views()
+        .iter()
+        .map(|group| group.fulfillment_method.as_str())
+        .collect();
+    assert_eq!(of_groups, methods);
+    let subjects: Vec<_> = history
+        .facts
+        .iter()
+        .map(DistributionFact::subject)
+        .collect();
+    let expected = methods.map(|method| format!("farelog.distributions.{method}.{ORDER}"));
+    assert_eq!(subjects, expected);
 }
 
 #[test]

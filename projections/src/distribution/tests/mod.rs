@@ -3,6 +3,7 @@
 mod any_history;
 mod cancellation;
 mod distribution;
+mod exchange;
 mod generation;
 mod regeneration;
 mod ticket_system;

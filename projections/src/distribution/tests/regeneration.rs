@@ -298,25 +298,38 @@ fn a_line_that_stands_again_as_it_was_gets_new_tickets() {
 }
 
 #[test]
-fn lines_that_are_added_or_exchanged_get_groups_beside_the_old() {
-    let mut history = History::distributed_with(&["Single"]);
-    let old = history.group();
-    history.tell("OrderCreated", created(2));
-    history.tell("OrderLineAdded", line("L2", 2, 1, &["Train"]));
-    history.tell(
-        "OrderLinesReplaced",
-        json!({"orderId": ORDER, "orderVersion": 2, "replacements": [
-            {"originalOrderLineIds": [LINE], "replacedByOrderLineIds": ["L2"]}]}),
-    );
-    history.tell("OrderConfirmed", round(2));
-    assert_eq!(history.statuses(), [DistributionStatus::Cancelled]);
+fn a_main_product_that_becomes_a_supplement_loses_its_ticket() {
+    let mut history = History::distributed_with(&["Single", "Bicycle"]);
+    let bicycle = history.ticket(1).id;
+    let products = json!({"fareProducts": [
+        {"id": "Single", "type": "SINGLE"}, {"id": "Bicycle", "type": "SUPPLEMENT", "main": false}]});
+    change_to(&mut history, with(line(LINE, 2, 2, &[]), &products));
+    history.generate();
+    assert_eq!(history.tickets(), ["Single REQUESTED", "Bicycle CANCELLED"]);
+    assert_eq!(history.cancellations_sent(), [bicycle]);
+}
 
-    assert!(history.generate());
-    assert_eq!(history.tickets(), ["Single CANCELLED", "Train GENERATED"]);
-    assert_eq!(history.views()[0].id, old.id);
-    assert_eq!(history.views()[1].order_version.get(), 2);
-    assert_eq!(
-        history.cancellations_sent(),
-        [old.ticket_distributions[0].id]
+#[test]
+fn a_ticket_that_is_sent_later_goes_to_the_new_holder_and_one_that_was_sent_is_not_sent_again() {
+    let holder =
+        |holder: &str| json!({"distributionDetails": {"distributionHolderCustomerId": holder}});
+    let mut history = History::distributed_with(&["Single"]);
+    change_to(
+        &mut history,
+        with(line(LINE, 2, 2, &["Single", "Zone"]), &holder("friend")),
     );
+    history.generate();
+    assert!(history.distribute(Distribute::default()));
+    let asked: Vec<_> = history
+        .facts
+        .iter()
+        .map(|fact| match fact {
+            DistributionFact::TicketRequested(fact) => {
+                let holder = fact.distribution_holder_customer_id.as_ref().unwrap();
+                format!("{} for {holder}", fact.fare_product_id)
+            }
+            DistributionFact::TicketCancelled(fact) => panic!("{fact:?}"),
+        })
+        .collect();
+    assert_eq!(asked, ["Single for owner", "Zone for friend"]);
 }

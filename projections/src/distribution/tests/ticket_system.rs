@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::distribution::Distribute;
 use crate::distribution::fold::{IgnoredReason, Outcome};
-use crate::distribution::status::Move;
+use crate::distribution::status::{DistributionStatus, Move, Step};
 use crate::distribution::summary::summary;
 use crate::distribution::testing::{
     History, LINE, ORDER, created, line, line_cancelled, order, round,
@@ -123,6 +123,124 @@ fn a_ticket_that_went_another_way_is_in_use_without_having_been_sent() {
     assert_eq!(history.activated().ignored, None);
     assert_eq!(history.tickets(), ["Single ACTIVATED"]);
     assert!(!history.distribute(Distribute::default()));
+}
+
+/// An order with one ticket that has come so far.
+fn at(status: DistributionStatus) -> History {
+    use DistributionStatus as S;
+    let mut history = match status {
+        S::Generated => History::generated_with(&["Single"]),
+        _ => History::distributed_with(&["Single"]),
+    };
+    let nothing = json!({});
+    match status {
+        S::Generated | S::Requested => {}
+        S::Distributed => drop(history.ticket_system("TicketDistributionAdded", 0, &nothing)),
+        S::Activated => drop(history.ticket_activated(0)),
+        S::Failed => drop(history.ticket_system("TicketDistributionFailed", 0, &nothing)),
+        S::Cancelled => drop(history.tell("OrderLineCancelled", line_cancelled(LINE))),
+        S::CancelledExternally => {
+            history.ticket_system("TicketDistributionCancelledExternally", 0, &nothing);
+        }
+    }
+    assert_eq!(history.statuses(), [status]);
+    history
+}
+
+#[test]
+fn every_event_does_to_every_status_what_the_table_says_and_is_kept_where_it_does_not_fit() {
+    let events = [
+        ("TicketDistributionAdded", json!({}), Move::Added),
+        (
+            "TicketDistributionAdded",
+            json!({"status": "ACTIVATED"}),
+            Move::AddedInUse,
+        ),
+        (
+            "TicketActivated",
+            json!({"activatedAt": "2026-03-01T12:00:00Z"}),
+            Move::AddedInUse,
+        ),
+        (
+            "TicketActivated",
+            json!({"activatedAt": "2026-03-01T12:00:00Z", "ticketDistributionId": null}),
+            Move::LineActivated,
+        ),
+        ("TicketDistributionFailed", json!({}), Move::Failed),
+        ("TicketDistributionCancelled", json!({}), Move::Cancelled),
+        (
+            "TicketDistributionCancelledExternally",
+            json!({}),
+            Move::CancelledExternally,
+        ),
+    ];
+    for status in DistributionStatus::ALL {
+        for (kind, data, by) in &events {
+            let mut history = at(status);
+            let outcome = history.ticket_system(kind, 0, data);
+            let (expected, fits) = match status.after(*by) {
+                Step::To(next) => (next, true),
+                Step::Stays => (status, true),
+                Step::Misfit => (status, false),
+            };
+            assert_eq!(
+                history.statuses(),
+                [expected],
+                "{status}, then {kind} {data}"
+            );
+            assert_eq!(outcome.facts, [], "{status}, then {kind} {data}");
+            match outcome.ignored {
+                None => assert!(fits, "{status}, then {kind} {data}"),
+                Some(ignored) => {
+                    assert!(!fits, "{status}, then {kind} {data}");
+                    assert_eq!(ignored.by, *by);
+                    assert_eq!(ignored.reason, IgnoredReason::StatusDoesNotFit);
+                    let named = *by != Move::LineActivated;
+                    assert_eq!(ignored.status, named.then_some(status));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_activation_that_names_its_ticket_is_of_that_one() {
+    let mut history = History::distributed_with(&["Single", "Zone"]);
+    assert_eq!(history.ticket_activated(1).ignored, None);
+    assert_eq!(history.tickets(), ["Single REQUESTED", "Zone ACTIVATED"]);
+
+    // The ticket that was superseded was in use, and the one in its place is not.
+    let mut history = History::distributed_with(&["Single"]);
+    history.tell("OrderCreated", created(2));
+    history.tell("OrderLineChanged", line(LINE, 2, 2, &["Train"]));
+    history.tell("OrderConfirmed", round(2));
+    history.generate();
+    history.distribute(Distribute::default());
+    let ignored = history.ticket_activated(0).ignored.unwrap();
+    assert_eq!(ignored.status, Some(DistributionStatus::Cancelled));
+    assert_eq!(history.tickets(), ["Single CANCELLED", "Train REQUESTED"]);
+
+    // No group has such a ticket.
+    let outcome = History::confirmed().tell(
+        "TicketActivated",
+        json!({"orderId": ORDER, "orderLineId": LINE, "ticketDistributionId": 7,
+            "activatedAt": "2026-03-01T12:00:00Z"}),
+    );
+    assert_eq!(
+        outcome.ignored.unwrap().reason,
+        IgnoredReason::UnknownTicket
+    );
+}
+
+#[test]
+fn a_ticket_that_is_in_use_though_it_was_never_sent_is_cancelled_there_once_it_is_known() {
+    let mut history = History::generated_with(&["Single"]);
+    history.tell("OrderLineCancelled", line_cancelled(LINE));
+    let outcome = history.ticket_activated(0);
+    assert_eq!(outcome.facts.len(), 1);
+    assert_eq!(outcome.facts[0].name(), "TicketCancelled");
+    assert_eq!(history.tickets(), ["Single CANCELLED"]);
+    assert_eq!(history.ticket_activated(0).facts, []);
 }
 
 #[test]
