@@ -67,6 +67,8 @@ pub(super) struct Reader {
     last_sequence: u64,
     /// How many messages the consumer had delivered by then, repeated deliveries included.
     deliveries: u64,
+    /// Whether it was said that messages were removed unread.
+    said_removed: bool,
     /// What ended the messages, while those before it are dealt with.
     failed: Option<BrokerError>,
 }
@@ -101,6 +103,7 @@ impl Reader {
             last_sequence: checkpoint.map_or(0, |checkpoint| checkpoint.sequence),
             deliveries: consumer.cached_info().delivered.consumer_sequence,
             consumer,
+            said_removed: false,
             failed: None,
         })
     }
@@ -183,8 +186,11 @@ impl Reader {
         }
     }
 
-    /// Decodes a batch; `None` where all of it was delivered before. Ends it before a gap that the session must not read
-    /// over.
+    /// Decodes a batch; `None` where all of it was delivered before.
+    ///
+    /// Where a sequence is missing the stream is asked where it begins. Behind the last message that was read: then its
+    /// limits, or someone, removed what comes next, and the batch ends there, and the session after it. Otherwise messages
+    /// were removed from among others; they are gone by now, and that is said.
     async fn decode(
         &mut self,
         batch: Vec<Message>,
@@ -192,10 +198,21 @@ impl Reader {
     ) -> Result<Option<Decoded>, BrokerError> {
         let mut raw = Vec::with_capacity(batch.len());
         let mut last = None;
+        let (mut begin, mut removed) = (None, 0);
         for message in batch {
-            if let Some(gap) = self.gap_before(&message).await? {
-                self.failed = Some(gap);
-                break;
+            let missing = self.missing_before(&message)?;
+            if missing > 0 {
+                // All of the batch was delivered before this, so one look tells of every gap in it.
+                let begin = match begin {
+                    Some(begin) => begin,
+                    None => *begin.insert(self.stream_begin().await?),
+                };
+                if begin > self.last_sequence + 1 {
+                    // The next session finds what the stream no longer has.
+                    self.failed = Some(BrokerError::StreamChanged);
+                    break;
+                }
+                removed += missing;
             }
             match self.place(&message)? {
                 Place::Next(published_at) => {
@@ -210,6 +227,9 @@ impl Reader {
                     }
                 }
             }
+        }
+        if removed > 0 {
+            self.note_removed(removed);
         }
         let (Some(message), Some(published_at)) = (last, raw.last().map(|raw| raw.published_at))
         else {
@@ -229,30 +249,36 @@ impl Reader {
         }))
     }
 
-    /// Looks at the stream where the message does not follow on the last one. Where the stream now begins behind the
-    /// last one, its limits or someone removed what was not read, and the session is to end with this: the next one
-    /// then finds what the stream no longer has. Messages that were removed from among others are gone by now, and
-    /// that is said.
-    async fn gap_before(&self, message: &Message) -> Result<Option<BrokerError>, BrokerError> {
+    /// How many sequences lie between the last message and this one. Messages had them that were removed unread.
+    fn missing_before(&self, message: &Message) -> Result<u64, BrokerError> {
         let sequence = info(message)?.stream_sequence;
-        let expected = self.last_sequence + 1;
-        if !self.follows || sequence <= expected {
-            return Ok(None);
-        }
+        Ok(if self.follows {
+            sequence.saturating_sub(self.last_sequence + 1)
+        } else {
+            0
+        })
+    }
+
+    /// Where the stream begins now.
+    async fn stream_begin(&self) -> Result<u64, BrokerError> {
         let info = self.source.get_info().await;
-        let first_sequence = info.map_err(BrokerError::StreamLook)?.state.first_sequence;
-        if first_sequence > expected {
-            return Ok(Some(BrokerError::StreamChanged));
-        }
-        let removed = sequence - expected;
+        Ok(info.map_err(BrokerError::StreamLook)?.state.first_sequence)
+    }
+
+    /// Says that messages were removed from among others. A stream with a limit for each subject does so all the time, so
+    /// it is said once a session.
+    fn note_removed(&mut self, removed: u64) {
         counter!("farelog_ingest_removed_unread_total").increment(removed);
-        tracing::warn!(
-            stream = %self.stream,
-            removed,
-            before = sequence,
-            "messages were removed from the stream before they were read; publish them again if they are wanted"
-        );
-        Ok(None)
+        if !self.said_removed {
+            self.said_removed = true;
+            tracing::warn!(
+                stream = %self.stream,
+                removed,
+                before = self.last_sequence,
+                "messages were removed from among others in the stream before they were read; publish them again if they \
+                 are wanted"
+            );
+        }
     }
 
     /// Counts a delivery, and says where its message stands.
