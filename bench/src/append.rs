@@ -191,16 +191,16 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         } else {
             plan.peer_events
         };
-        let (mut plain, mut sled, mut fjall) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut in_a_file, mut on_sled, mut on_fjall) = (Vec::new(), Vec::new(), Vec::new());
         for run in 1..=plan.runs {
             eprintln!("append, {batch} at a time, run {run} of {}", plan.runs);
-            plain.push(rate(events, to_a_plain_file(plan, events, batch)?));
+            in_a_file.push(rate(events, to_a_plain_file(plan, events, batch)?));
             let appended = through_the_log(Store::Sled, plan, events, batch).await?;
-            sled.push(rate(events, appended.took));
+            on_sled.push(rate(events, appended.took));
             disk.sled.push(float(appended.disk_bytes) / float(events));
             let events = plan.peer_events;
             let appended = through_the_log(Store::Fjall, plan, events, batch).await?;
-            fjall.push(rate(events, appended.took));
+            on_fjall.push(rate(events, appended.took));
             disk.fjall.push(float(appended.disk_bytes) / float(events));
         }
         let figure = |name: String, values: &[f64]| {
@@ -209,16 +209,16 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
                 Unit::EventsPerSecond,
                 median(values).unwrap_or_default(),
             )
-            .beside("plain file + fdatasync", median(&plain))
+            .beside("plain file + fdatasync", median(&in_a_file))
         };
         report.add(
-            figure(format!("durable append, batch {batch}"), &sled)
+            figure(format!("durable append, batch {batch}"), &on_sled)
                 .aim(Aim::AtLeast(at_least))
                 .aim(Aim::RatioAtLeast(0.26)),
         );
         report.add(figure(
             format!("the same log on fjall 3, batch {batch}"),
-            &fjall,
+            &on_fjall,
         ));
     }
     report.add(

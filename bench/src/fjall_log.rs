@@ -327,3 +327,68 @@ fn read_index_value(value: &[u8]) -> Vec<Candidate> {
     };
     entries.iter().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use farelog_events::event::NewEvent;
+    use farelog_events::log::{Entry, StreamCheckpoint};
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn batch(order: &str, ids: &[&str]) -> Batch {
+        let entries = ids.iter().map(|id| Entry {
+            event: NewEvent {
+                source: "/shop".into(),
+                id: (*id).into(),
+                event_type: "OrderConfirmed".into(),
+                time: DateTime::UNIX_EPOCH,
+                correlation_id: None,
+                about: About::Order(order.parse().unwrap()),
+                data: RawValue::from_string(format!(r#"{{"orderId":"{order}"}}"#)).unwrap(),
+            },
+            origin: None,
+        });
+        Batch {
+            entries: entries.collect(),
+            checkpoint: Some(StreamCheckpoint {
+                stream: "ORDERS".to_owned(),
+                stream_created_at: DateTime::UNIX_EPOCH,
+                sequence: 7,
+                published_at: DateTime::UNIX_EPOCH,
+            }),
+            recorded_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_was_appended_is_found_by_position_by_order_and_by_identity() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = FjallLog::open(directory.path()).unwrap();
+        let ids: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        log.append(batch("A", &ids)).unwrap();
+        log.append(batch("B", &["b"])).unwrap();
+        log.append(batch("A", &["again"])).unwrap();
+
+        assert_eq!(log.head().position, 42);
+        assert_eq!(log.head().checkpoint.unwrap().sequence, 7);
+        let positions: Vec<Position> = log
+            .read(1, 100)
+            .unwrap()
+            .iter()
+            .map(|r| r.position)
+            .collect();
+        assert_eq!(positions, (1..=42).collect::<Vec<_>>());
+        let order = About::Order("A".parse().unwrap());
+        assert_eq!(log.read_about(&order).unwrap().len(), 41);
+        assert_eq!(
+            log.find(&order, "/shop", "again")
+                .unwrap()
+                .unwrap()
+                .position,
+            42
+        );
+        assert!(log.find(&order, "/shop", "b").unwrap().is_none());
+    }
+}

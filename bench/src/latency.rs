@@ -102,8 +102,7 @@ pub async fn measure(
             );
             let load = Load::new(rate);
             let count = usize::try_from(load.events())?;
-            let skipped = usize::try_from(published)?;
-            let messages: Vec<Message> = plan.day.messages().skip(skipped).take(count).collect();
+            let messages: Vec<Message> = plan.day.messages_behind(published).take(count).collect();
             published += load.events();
 
             let elsewhere = messages.iter().map(|message| Message {
@@ -183,7 +182,7 @@ async fn observe(
     let mut times = Vec::with_capacity(events.len());
     for event in events {
         let due = load.due(event);
-        tokio::time::sleep_until((due - AHEAD).into()).await;
+        tokio::time::sleep_until(due.checked_sub(AHEAD).unwrap_or(due).into()).await;
         let sequence = before + event + 1;
         let path = format!(
             "/personalisation/v1/transactions?orderId=NOBODY&minStreamSequence={sequence}&timeoutMs=30000"
@@ -252,7 +251,7 @@ async fn publish(
                 let headers = header_map(&message.headers);
                 let publication =
                     jetstream.publish_with_headers(message.subject, headers, message.payload);
-                sent(event, runtime.block_on(async { publication.await })?);
+                sent(event, runtime.block_on(publication)?);
             }
             Ok::<_, anyhow::Error>(())
         })?;

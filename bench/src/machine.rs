@@ -4,17 +4,35 @@ use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
+use anyhow::ensure;
+
 use crate::broker;
 use crate::figure::Report;
 use crate::plan::Plan;
 
+/// What an event takes on disk at most while it is measured: in the stream, the log, the projections and the facts that
+/// are told of it.
+const EVENT_DISK_BYTES: u64 = 2_500;
+
 /// Notes what has to be known of the machine and the run to read its figures.
 ///
 /// # Errors
-/// There is no nats-server.
+/// There is no nats-server, or too little room on the disk.
 pub fn describe(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let cores = available_parallelism().map_or(0, usize::from);
-    let file_system = file_system(&plan.directory).unwrap_or_else(|| "unknown".to_owned());
+    let file_system = of_file_system("fstype", &plan.directory);
+    let file_system = file_system.as_deref().unwrap_or("unknown");
+    let needed = plan.events * EVENT_DISK_BYTES / 1024;
+    let free =
+        of_file_system("avail", &plan.directory).and_then(|kibibytes| kibibytes.parse().ok());
+    ensure!(
+        free.is_none_or(|free: u64| free >= needed),
+        "{} events need some {} MiB in {}, {} are free; free some, or name fewer events",
+        plan.events,
+        needed / 1024,
+        plan.directory.display(),
+        free.unwrap_or_default() / 1024
+    );
     let nats = broker::version()?;
     let messages = plan.day.messages().take(10_000);
     let (count, bytes) = messages.fold((0, 0), |(count, bytes), message| {
@@ -36,13 +54,15 @@ pub fn describe(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn file_system(directory: &Path) -> Option<String> {
+/// What `df` tells of the file system that a directory is on, sizes in KiB.
+fn of_file_system(column: &str, directory: &Path) -> Option<String> {
     let told = Command::new("df")
-        .arg("--output=fstype")
+        .arg("-k")
+        .arg(format!("--output={column}"))
         .arg(directory)
         .output()
         .ok()?;
     let told = String::from_utf8(told.stdout).ok()?;
     // Below a heading.
-    told.lines().nth(1).map(|name| name.trim().to_owned())
+    told.lines().nth(1).map(|value| value.trim().to_owned())
 }

@@ -14,6 +14,7 @@ mod fjall_record;
 mod http;
 mod latency;
 mod machine;
+mod names;
 mod plan;
 mod postgres;
 mod progress;
@@ -24,6 +25,7 @@ mod sample_day;
 mod server;
 mod whole_way;
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 use deployment::Deployment;
 use figure::Report;
@@ -54,19 +56,36 @@ enum Part {
     },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let line = CommandLine::parse();
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(run(CommandLine::parse()));
+    // After an interruption a rebuild may still be at work on files that are gone.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(line: CommandLine) -> anyhow::Result<()> {
     if let Some(Part::ConstantHandler { body_bytes }) = line.part {
         return query_load::serve_a_constant(body_bytes).await;
     }
     let plan = Plan::new(line.arguments)?;
+    // Dropping the measurement ends every process that it started and removes its files.
+    tokio::select! {
+        measured = measure(&plan) => measured,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            bail!("interrupted: nothing is reported");
+        }
+    }
+}
+
+async fn measure(plan: &Plan) -> anyhow::Result<()> {
     let mut report = Report::default();
-    machine::describe(&plan, &mut report)?;
-    append::measure(&plan, &mut report).await?;
-    let ingested = whole_way::measure(&plan, &mut report).await?;
-    on_a_running_server(&plan, ingested.deployment, &mut report).await?;
-    disintegrate_peer::measure(&plan, ingested.whole_way, &mut report).await;
+    machine::describe(plan, &mut report)?;
+    append::measure(plan, &mut report).await?;
+    let ingested = whole_way::measure(plan, &mut report).await?;
+    on_a_running_server(plan, ingested.deployment, &mut report).await?;
+    disintegrate_peer::measure(plan, ingested.whole_way, &mut report).await;
     report.print();
     report.write(&plan.report)
 }

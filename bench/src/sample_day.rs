@@ -3,20 +3,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use farelog_events::envelope;
-use regex::bytes::Regex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Days with customers of their own, who become members then. After these the first ones come again.
-const DAYS_OF_CUSTOMERS: u64 = 1_000;
+use crate::names::{DAYS_OF_CUSTOMERS, Day, Names, Pattern};
 
 /// A message to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +93,30 @@ impl SampleDay {
 
     /// All messages without an end, from the first: the programs, then day after day.
     pub fn messages(&self) -> impl Iterator<Item = Message> + Send + '_ {
-        let days = (0..).flat_map(|day| {
+        self.programs.iter().cloned().chain(self.days(0))
+    }
+
+    /// All messages behind the first ones, so many.
+    pub fn messages_behind(&self, skipped: u64) -> impl Iterator<Item = Message> + Send + '_ {
+        let days = self.whole_days(skipped);
+        let before: u64 = (0..days).map(|day| self.length(day)).sum();
+        let programs = self.programs.iter().cloned();
+        let (programs, rest) = match skipped.checked_sub(self.programs.len() as u64) {
+            Some(of_days) => (programs.skip(self.programs.len()), of_days - before),
+            None => (
+                programs.skip(usize::try_from(skipped).unwrap_or(usize::MAX)),
+                0,
+            ),
+        };
+        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+        programs.chain(self.days(days).skip(rest))
+    }
+
+    fn days(&self, first: u64) -> impl Iterator<Item = Message> + Send + '_ {
+        (first..).flat_map(|day| {
             let place = Day::number(day);
             self.templates(day).map(move |template| template.on(&place))
-        });
-        self.programs.iter().cloned().chain(days)
+        })
     }
 
     fn templates(&self, day: u64) -> impl Iterator<Item = &Template> {
@@ -112,17 +128,28 @@ impl SampleDay {
             .map(|(_, template)| template)
     }
 
+    /// How many messages a day has.
+    fn length(&self, day: u64) -> u64 {
+        let without = if day < DAYS_OF_CUSTOMERS {
+            0
+        } else {
+            self.members.len()
+        };
+        (self.messages.len() - without) as u64
+    }
+
     /// How many days are whole within the first messages, so many.
     pub fn whole_days(&self, messages: u64) -> u64 {
         let mut left = messages.saturating_sub(self.programs.len() as u64);
-        (0..)
-            .take_while(|&day| {
-                let length = self.templates(day).count() as u64;
-                let fits = length <= left;
-                left = left.saturating_sub(length);
-                fits
-            })
-            .count() as u64
+        let mut days = 0;
+        loop {
+            let length = self.length(days).max(1);
+            if length > left {
+                return days;
+            }
+            left -= length;
+            days += 1;
+        }
     }
 
     /// The lines of a day, with their orders.
@@ -141,75 +168,6 @@ impl SampleDay {
             .iter()
             .filter(move |(of, _)| *of == program)
             .map(move |(_, customer)| Template::text(customer, &self.names).text_on(&place))
-    }
-}
-
-/// What names of a day end with.
-struct Day {
-    order: String,
-    customer: String,
-}
-
-impl Day {
-    fn number(day: u64) -> Self {
-        Self {
-            order: format!("{day:05}"),
-            customer: format!("{:03}", day % DAYS_OF_CUSTOMERS),
-        }
-    }
-}
-
-/// The names in the sample that differ from day to day.
-struct Names {
-    orders: HashSet<Vec<u8>>,
-    customers: HashSet<Vec<u8>>,
-    any: Regex,
-}
-
-/// How a name is changed.
-#[derive(Debug, Clone, Copy)]
-enum Change {
-    /// The day's number is put behind it.
-    Order,
-    /// The number of the day's customers is put behind it.
-    Customer,
-    /// Its end is replaced by the day's number.
-    Event,
-}
-
-impl Names {
-    fn of(text: &str) -> anyhow::Result<Self> {
-        let found = |pattern: &str| -> anyhow::Result<HashSet<Vec<u8>>> {
-            let pattern = Regex::new(pattern)?;
-            let names = pattern.captures_iter(text.as_bytes());
-            Ok(names.map(|found| found[1].to_vec()).collect())
-        };
-        Ok(Self {
-            orders: found(r#"(?:orders\.|sale-|"orderId":")([A-Z0-9]{8})\b"#)?,
-            customers: found(r#""(?:customerId|mergedIntoCustomerId)":"([0-9]{7})""#)?,
-            any: Regex::new(
-                r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Z0-9]{8}|[0-9]{7})\b",
-            )?,
-        })
-    }
-
-    /// Where names stand in a text, and how each changes.
-    fn places(&self, text: &[u8]) -> Vec<(Range<usize>, Change)> {
-        let changes = self.any.find_iter(text).filter_map(|name| {
-            let change = match name.len() {
-                8 => self
-                    .orders
-                    .contains(name.as_bytes())
-                    .then_some(Change::Order),
-                7 => self
-                    .customers
-                    .contains(name.as_bytes())
-                    .then_some(Change::Customer),
-                _ => Some(Change::Event),
-            };
-            Some((name.range(), change?))
-        });
-        changes.collect()
     }
 }
 
@@ -248,50 +206,6 @@ impl Template {
                 .collect(),
             payload: self.payload.on(day).into(),
         }
-    }
-}
-
-/// A text with places for names: parts that stay, each followed by a change.
-struct Pattern {
-    parts: Vec<(Vec<u8>, Change)>,
-    rest: Vec<u8>,
-}
-
-impl Pattern {
-    fn new(text: &[u8], names: &Names) -> Self {
-        let mut parts = Vec::new();
-        let mut from = 0;
-        for (name, change) in names.places(text) {
-            let kept = match change {
-                Change::Order | Change::Customer => name.end,
-                // As many as a day's number has.
-                Change::Event => name.end - 5,
-            };
-            parts.push((text[from..kept].to_vec(), change));
-            from = name.end;
-        }
-        Self {
-            parts,
-            rest: text[from..].to_vec(),
-        }
-    }
-
-    fn on(&self, day: &Day) -> Vec<u8> {
-        let length: usize = self.parts.iter().map(|(part, _)| part.len() + 5).sum();
-        let mut text = Vec::with_capacity(length + self.rest.len());
-        for (part, change) in &self.parts {
-            text.extend_from_slice(part);
-            text.extend_from_slice(match change {
-                Change::Order | Change::Event => day.order.as_bytes(),
-                Change::Customer => day.customer.as_bytes(),
-            });
-        }
-        text.extend_from_slice(&self.rest);
-        text
-    }
-
-    fn text_on(&self, day: &Day) -> String {
-        String::from_utf8_lossy(&self.on(day)).into_owned()
     }
 }
 
@@ -369,5 +283,69 @@ fn json_of(value: toml::Value) -> Value {
             .map(|(name, value)| (name, json_of(value)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::bytes::Regex;
+
+    use super::*;
+
+    fn day() -> SampleDay {
+        SampleDay::load(Path::new("../samples")).unwrap()
+    }
+
+    #[test]
+    fn each_day_has_orders_customers_and_event_ids_of_its_own() {
+        let day = day();
+        let length = day.messages.len();
+        let messages: Vec<Message> = day
+            .messages()
+            .skip(day.programs.len())
+            .take(2 * length)
+            .collect();
+        let (first, second) = messages.split_at(length);
+        let orders = |messages: &[Message]| -> HashSet<String> {
+            messages
+                .iter()
+                .map(|message| message.subject.clone())
+                .collect()
+        };
+        assert!(orders(first).is_disjoint(&orders(second)));
+        let event_ids = Regex::new(r#""id":"([0-9a-f-]{36})""#).unwrap();
+        let ids = |messages: &[Message]| -> HashSet<Vec<u8>> {
+            let found = messages
+                .iter()
+                .flat_map(|message| event_ids.captures_iter(&message.payload));
+            found.map(|id| id[1].to_vec()).collect()
+        };
+        assert!(!ids(first).is_empty());
+        assert!(ids(first).is_disjoint(&ids(second)));
+    }
+
+    #[test]
+    fn what_is_behind_some_messages_is_what_comes_after_them() {
+        let day = day();
+        for skipped in [0, 3, 4, 1_900, 5_000] {
+            let place = usize::try_from(skipped).unwrap();
+            let next: Vec<Message> = day.messages_behind(skipped).take(5).collect();
+            assert_eq!(next, day.messages().skip(place).take(5).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_day_is_whole_when_its_last_message_is_there() {
+        let day = day();
+        let length = (day.programs.len() + day.messages.len()) as u64;
+        assert_eq!(day.whole_days(length - 1), 0);
+        assert_eq!(day.whole_days(length), 1);
+    }
+
+    #[test]
+    fn members_enrol_once() {
+        let day = day();
+        let later: Vec<&Template> = day.templates(DAYS_OF_CUSTOMERS).collect();
+        assert_eq!(later.len(), day.messages.len() - day.members.len());
     }
 }

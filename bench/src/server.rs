@@ -19,7 +19,7 @@ const ADDRESS_FILE: &str = "http.addr";
 /// How often is looked whether it has started.
 const START_INTERVAL: Duration = Duration::from_millis(2);
 /// How long it may take to start, with a rebuild of ten million events.
-const START_MAX: Duration = Duration::from_mins(20);
+const START_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// A running server, killed when this is dropped.
 pub struct Server {
