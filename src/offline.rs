@@ -9,6 +9,7 @@ use std::thread;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use farelog_events::ingest::IngestStatus;
 use reqwest::Url;
 use tokio::sync::watch;
@@ -82,6 +83,22 @@ impl Offline {
         headers: HeaderMap,
         body: String,
     ) -> Result<(StatusCode, HeaderMap, String), Failure> {
+        let response = self.respond(method, url, headers, body).await?;
+        let (head, body) = response.into_parts();
+        Ok((head.status, head.headers, text_of(body).await?))
+    }
+
+    /// The same, with the answer's body still to come.
+    ///
+    /// # Errors
+    /// The request can't be made.
+    pub async fn respond(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Response, Failure> {
         let Some((router, _)) = &self.parts else {
             return Err(Failure::Failed("the files were closed".to_owned()));
         };
@@ -93,14 +110,10 @@ impl Offline {
         *request.method_mut() = method;
         *request.uri_mut() = target.parse().map_err(failed)?;
         *request.headers_mut() = headers;
-        let response = match router.clone().call(request).await {
-            Ok(response) => response,
+        match router.clone().call(request).await {
+            Ok(response) => Ok(response),
             Err(never) => match never {},
-        };
-        let (head, body) = response.into_parts();
-        let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(failed)?;
-        let text = String::from_utf8(bytes.into()).map_err(failed)?;
-        Ok((head.status, head.headers, text))
+        }
     }
 
     /// Ends the threads and waits until they have, with the projections flushed.
@@ -137,6 +150,15 @@ impl Drop for Offline {
         });
         drop(closing.join());
     }
+}
+
+/// A whole body as text.
+///
+/// # Errors
+/// It broke off, is too long to be held, or is no text.
+pub async fn text_of(body: Body) -> Result<String, Failure> {
+    let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(failed)?;
+    String::from_utf8(bytes.into()).map_err(failed)
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

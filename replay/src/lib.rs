@@ -5,5 +5,6 @@
 //! Decisions are pure: they read projections that are as far as the log, get the time as data, and give the event
 //! that records them.
 
+pub mod claims;
 pub mod registration;
 pub mod simulation;

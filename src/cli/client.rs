@@ -1,5 +1,7 @@
 //! The client: it asks a running server, or the same handlers in this process on the files of a stopped one.
 
+mod work;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::exit::Failure;
-use super::output::Output;
+use super::output::{Output, OutputForm};
 use super::problem::{CallError, Problem};
 use crate::offline::Offline;
 
@@ -24,8 +26,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 const CLIENT_NAME: &str = "farelog-cli";
 
 /// Which server to talk to, and how to show what it answers.
+///
+/// `O` is the forms in which a command shows its result.
 #[derive(Debug, Clone, clap::Args)]
-pub struct ServerArgs {
+pub struct ServerArgs<O: OutputForm = Output> {
     /// The server to talk to
     #[arg(
         long,
@@ -36,7 +40,7 @@ pub struct ServerArgs {
     pub server: Url,
     /// How to show the result
     #[arg(long, value_enum, default_value_t, env = "FARELOG_OUTPUT")]
-    pub output: Output,
+    pub output: O,
     /// Work on the files of a stopped server instead
     #[arg(long)]
     pub offline: bool,
@@ -90,7 +94,7 @@ impl Reply {
 
 impl Client {
     /// A client of the server, or of the files, that the arguments name.
-    pub fn new(args: &ServerArgs) -> Result<Self, Failure> {
+    pub fn new<O: OutputForm>(args: &ServerArgs<O>) -> Result<Self, Failure> {
         if args.server.scheme() != "http" || args.server.cannot_be_a_base() {
             return Err(Failure::Usage(format!(
                 "--server must be an http:// address, like http://127.0.0.1:8080, not {}",
@@ -169,15 +173,20 @@ impl Client {
 
     /// Asks a running server for an answer that is too long to be held, to be read as it comes.
     pub async fn download(&self, path: &[&str]) -> Result<Download<'_>, CallError> {
+        self.open_download(self.request(Method::GET, path, &[]))
+            .await
+    }
+
+    async fn open_download(&self, request: Request) -> Result<Download<'_>, CallError> {
         let Transport::Http(http) = &self.transport else {
             return Err(CallError::Failure(Failure::Failed(
                 "an answer is only streamed by a running server".to_owned(),
             )));
         };
-        let request = self.request(Method::GET, path, &[]);
         let response = http
-            .get(request.url)
+            .request(request.method, request.url)
             .headers(request.headers)
+            .body(request.body)
             // Each part of it has a limit instead.
             .timeout(Duration::MAX)
             .send();

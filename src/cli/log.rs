@@ -3,7 +3,7 @@
 mod export;
 mod files;
 mod import;
-mod progress;
+pub mod progress;
 mod stats;
 mod verify;
 

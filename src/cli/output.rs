@@ -19,6 +19,38 @@ pub enum Output {
     Json,
 }
 
+/// How a result is shown that is a list of rows, and can be read by a spreadsheet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RowsOutput {
+    /// For a person.
+    #[default]
+    Table,
+    /// For a program.
+    Json,
+    /// For a spreadsheet: comma-separated values, with a line of titles.
+    Csv,
+}
+
+/// The forms in which a command can show its result.
+pub trait OutputForm: clap::ValueEnum + Default + Send + Sync + 'static {}
+
+impl OutputForm for Output {}
+impl OutputForm for RowsOutput {}
+
+/// Comma-separated values of these rows, without the last line's end.
+pub fn csv<R: AsRef<[u8]>>(rows: impl IntoIterator<Item = Vec<R>>) -> Result<String, Failure> {
+    let failed = |error: &dyn Display| {
+        Failure::Failed(format!("the result could not be written as CSV: {error}"))
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    let text = String::from_utf8(bytes).map_err(|error| failed(&error))?;
+    Ok(text.trim_end().to_owned())
+}
+
 /// Writes a result to stdout. A reader that has seen enough and closed the pipe is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();

@@ -1,4 +1,8 @@
-//! `farelog replay`: what is decided by replaying the history of an order line.
+//! `farelog replay`: what is decided by replaying the history of an order line, or all of the log.
+
+mod rebuild;
+mod simulate;
+mod simulation;
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -24,6 +28,12 @@ pub enum ReplayCommand {
         after_help = "Example:\n  farelog replay revoke --program points-per-krone --order TRONDHM2 --line TRONDHM2-1"
     )]
     Revoke(RevokeArgs),
+    /// Shows what programs would have given, against what stands
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::SimulateArgs),
+    /// Makes the projections anew from the log
+    #[command(after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::RebuildArgs),
 }
 
 /// Which line, for whom.
@@ -88,6 +98,8 @@ pub async fn run(command: ReplayCommand) -> Result<(), Failure> {
     match command {
         ReplayCommand::Register(args) => register(&args).await,
         ReplayCommand::Revoke(args) => revoke(&args).await,
+        ReplayCommand::Simulate(args) => simulate::run(&args).await,
+        ReplayCommand::Rebuild(args) => rebuild::run(&args).await,
     }
 }
 

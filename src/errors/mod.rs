@@ -6,6 +6,7 @@
 mod dead_letter;
 mod distribution;
 mod field;
+mod operation;
 mod page;
 mod program;
 mod registration;
@@ -15,6 +16,7 @@ mod resource;
 pub use dead_letter::*;
 pub use distribution::*;
 pub use field::*;
+pub use operation::*;
 pub use page::{html, index_html};
 pub use program::*;
 pub use registration::*;
@@ -65,6 +67,7 @@ pub fn all() -> impl Iterator<Item = &'static ErrorCode> {
         REGISTRATION_CODES,
         DISTRIBUTION_CODES,
         PROGRAM_CODES,
+        OPERATION_CODES,
         DEAD_LETTER_CODES,
     ]
     .into_iter()

@@ -12,6 +12,7 @@
 mod body;
 mod broker;
 mod caller;
+mod claims;
 mod client_name;
 mod correlation;
 mod customer_view;
@@ -36,14 +37,17 @@ mod position;
 mod problem;
 mod programs;
 mod query;
+mod rebuild;
 mod registration;
 mod schema;
+mod simulations;
 mod source;
 mod state;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod transactions;
+mod work;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -138,6 +142,10 @@ fn operations() -> OpenApiRouter<Server> {
         .routes(routes!(dead_letters::discard))
         .routes(routes!(operate::log_stats))
         .routes(routes!(export::export))
+        .routes(routes!(simulations::run))
+        .routes(routes!(rebuild::run))
+        .routes(routes!(claims::plan))
+        .routes(routes!(claims::apply))
         .routes(routes!(registration::revoke))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

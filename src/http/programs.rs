@@ -149,7 +149,7 @@ pub async fn publish(
     let expected = Expected::of(request.headers())?;
     let media_type = media_type(request.headers());
     let bytes = body::read(request, &server).await?;
-    let compiled = compile(&media_type, &bytes)?;
+    let compiled = compile(&media_type, &bytes, "")?;
     if compiled.program.id != id {
         return Err(Problem::field(
             "id",
@@ -196,7 +196,9 @@ fn is_same(current: &PublishedProgram, compiled: &CompiledProgram) -> bool {
     current.inert.is_none() && current.compiled.program == compiled.program
 }
 
-fn compile(media_type: &str, bytes: &[u8]) -> Result<CompiledProgram, Problem> {
+/// Compiles a document. `place` is where in the request it stands: before the fields that a refusal names; empty for the
+/// whole body.
+pub fn compile(media_type: &str, bytes: &[u8], place: &str) -> Result<CompiledProgram, Problem> {
     let is_toml = TOML_TYPES.contains(&media_type);
     if !is_toml && !is_json(media_type) {
         return Err(Problem::new(
@@ -213,18 +215,20 @@ fn compile(media_type: &str, bytes: &[u8]) -> Result<CompiledProgram, Problem> {
     };
     source
         .and_then(|source| source.compile())
-        .map_err(|refused| not_valid(&refused))
+        .map_err(|refused| not_valid(&refused, place))
 }
 
-fn not_valid(refused: &ProgramRefused) -> Problem {
+/// The problem of a document that stands at a place in the request.
+pub fn not_valid(refused: &ProgramRefused, place: &str) -> Problem {
     let errors: Vec<FieldProblem> = refused
         .problems
         .iter()
         .map(|problem| {
-            let field = if problem.field.is_empty() {
-                "body"
-            } else {
-                &problem.field
+            let field = match (place, problem.field.as_str()) {
+                ("", "") => "body".to_owned(),
+                ("", field) => field.to_owned(),
+                (place, "") => place.to_owned(),
+                (place, field) => format!("{place}.{field}"),
             };
             let code = errors::find(problem.code.as_str()).unwrap_or(&errors::INVALID_VALUE);
             FieldProblem::new(field, code, problem.message())
@@ -293,10 +297,10 @@ mod tests {
 
     #[test]
     fn a_program_is_refused_with_every_place_that_is_wrong() {
-        let problem = compile("application/toml", b"id = 7\nreference =").unwrap_err();
+        let problem = compile("application/toml", b"id = 7\nreference =", "").unwrap_err();
         assert_eq!(problem.code(), &errors::PROGRAM_REFUSED);
         assert_eq!(problem.errors()[0].code, &errors::SYNTAX);
-        let problem = compile("text/plain", b"").unwrap_err();
+        let problem = compile("text/plain", b"", "").unwrap_err();
         assert_eq!(problem.code(), &errors::MEDIA_TYPE_UNSUPPORTED);
     }
 }

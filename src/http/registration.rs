@@ -203,7 +203,8 @@ pub async fn revoke(
     Ok(answered(transactions))
 }
 
-fn context(moment: &Moment, correlation_id: &CorrelationId) -> DecisionContext {
+/// What a decision of replay is made with.
+pub fn context(moment: &Moment, correlation_id: &CorrelationId) -> DecisionContext {
     DecisionContext {
         head: moment.head.position,
         now: moment.now,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use farelog_events::log::EventLog;
 use farelog_projections::Projections;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 
 use super::health::Health;
 use super::problem::Problem;
@@ -20,6 +21,7 @@ struct Parts {
     health: Health,
     metrics: PrometheusHandle,
     public_url: String,
+    long_work: Arc<Semaphore>,
 }
 
 impl Server {
@@ -36,6 +38,7 @@ impl Server {
             health,
             metrics,
             public_url: public_url.trim_end_matches('/').to_owned(),
+            long_work: Arc::new(Semaphore::new(1)),
         }))
     }
 
@@ -52,6 +55,11 @@ impl Server {
     /// The projections.
     pub fn projections(&self) -> &Projections {
         self.0.engine.projections()
+    }
+
+    /// The one place for long work.
+    pub fn long_work(&self) -> &Arc<Semaphore> {
+        &self.0.long_work
     }
 
     /// How the server is.

@@ -9,7 +9,7 @@ impl Records {
     /// A bar whose length is not known yet.
     pub fn new(doing: &'static str) -> Self {
         let bar = ProgressBar::no_length().with_message(doing);
-        let template = "{msg} {wide_bar} {human_pos}/{human_len} records ({eta} left)";
+        let template = "{msg} {wide_bar} {human_pos}/{human_len} records ({per_sec}, {eta} left)";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
