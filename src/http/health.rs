@@ -100,7 +100,11 @@ impl Health {
     }
 
     fn broker(&self) -> Option<BrokerView> {
-        self.broker.as_ref()?.borrow().as_ref().map(BrokerView::from)
+        self.broker
+            .as_ref()?
+            .borrow()
+            .as_ref()
+            .map(BrokerView::from)
     }
 
     fn has_caught_up(&self, projected: Position) -> bool {
@@ -323,6 +327,15 @@ pub async fn metrics(
     Ok((content_type, server.metrics().render()).into_response())
 }
 
+/// What is waited for and why, with a full stop; a reason may end with a question.
+fn sentence(what: &str, why: &str) -> String {
+    match why {
+        "" => format!("{what}."),
+        why if why.ends_with('?') => format!("{what}: {why}"),
+        why => format!("{what}: {why}."),
+    }
+}
+
 fn readiness(server: &Server) -> Readiness {
     let head = server.log().head();
     let position = server.projections().position();
@@ -338,19 +351,15 @@ fn readiness(server: &Server) -> Readiness {
     }
     let detail = ingestion.detail.as_deref();
     if ingestion.state == IngestionState::Stopped {
-        waiting_for.push(format!(
-            "Ingestion has stopped: {}.",
-            detail.unwrap_or_default()
+        waiting_for.push(sentence(
+            "Ingestion has stopped",
+            detail.unwrap_or_default(),
         ));
     }
     if head.checkpoint.is_none() && ingestion.state == IngestionState::Connecting {
         // The stream may not be there yet, and who publishes on the word of this answer would be turned away.
-        waiting_for.push(match detail {
-            Some(detail) => {
-                format!("Ingestion has not reached NATS for the first time: {detail}.")
-            }
-            None => "Ingestion has not reached NATS for the first time.".to_owned(),
-        });
+        let what = "Ingestion has not reached its stream for the first time";
+        waiting_for.push(sentence(what, detail.unwrap_or_default()));
     }
     Readiness {
         ready: waiting_for.is_empty(),

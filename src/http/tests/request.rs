@@ -239,8 +239,19 @@ async fn a_new_server_is_not_ready_before_its_stream_is_there() {
     let waiting = answer.json["waitingFor"][0].as_str().unwrap();
     assert_eq!(
         waiting,
-        "Ingestion has not reached NATS for the first time."
+        "Ingestion has not reached its stream for the first time."
     );
+    for (why, ends) in [
+        ("NATS can't be reached", "time: NATS can't be reached."),
+        ("is JetStream enabled?", "time: is JetStream enabled?"),
+    ] {
+        site.ingestion
+            .send_modify(|status| status.waits_for = Some(why.to_owned()));
+        let answer = site.get("/health/ready").await;
+        let waiting = answer.json["waitingFor"][0].as_str().unwrap();
+        assert!(waiting.ends_with(ends), "{waiting}");
+        assert_eq!(answer.json["ingestion"]["detail"], why);
+    }
 
     // A log that was fed before has a stream: its server answers while the broker is away.
     site.ingestion
