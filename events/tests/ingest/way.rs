@@ -1,5 +1,11 @@
 //! A way to the broker that can be bad: a proxy between the client and the server.
 
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "tests of two crates use it, each a part of it"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

@@ -67,12 +67,16 @@ impl Broker {
         self.spawn(&port);
     }
 
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
     /// A client that comes back when the server does.
     pub async fn client(&self) -> async_nats::Client {
         async_nats::ConnectOptions::new()
             .retry_on_initial_connect()
             .reconnect_delay_callback(|_| Duration::from_millis(20))
-            .connect(format!("127.0.0.1:{}", self.port))
+            .connect(self.url())
             .await
             .unwrap()
     }

@@ -6,3 +6,5 @@ mod broker;
 mod outage;
 mod recovery;
 mod stage;
+#[path = "../../../events/tests/ingest/way.rs"]
+mod way;

@@ -60,6 +60,21 @@ async fn a_broker_that_is_killed_while_it_takes_facts_gets_the_rest_when_it_is_b
     stage.stream_has_all_from(1).await;
 }
 
+/// What was on it is lost, facts and acknowledgements alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
+    let mut stage = Stage::without_outbox();
+    stage.go_by_a_way().await;
+    stage.start().await;
+    for pause_ms in [1, 2, 4, 8, 12, 16, 24, 40] {
+        stage.record(400);
+        sleep(Duration::from_millis(pause_ms)).await;
+        stage.cut_the_way();
+    }
+    stage.all_is_sent().await;
+    stage.stream_has_all_from(1).await;
+}
+
 /// Facts are on their way when it stops; it takes them when it goes on, though nobody waits for its word any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_hangs_while_it_takes_facts_is_sent_nothing_twice() {

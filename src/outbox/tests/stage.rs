@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::broker::Broker;
+use super::way::Way;
 use crate::outbox::continuity::OutboxBreak;
 use crate::outbox::message::FactId;
 use crate::outbox::{Outbox, OutboxOptions, OutboxState, OutboxStatus, STREAM_DEFAULT};
@@ -30,6 +31,8 @@ pub struct Stage {
     projections: Option<Projections>,
     outbox: Option<Running>,
     others: Vec<Running>,
+    /// The way that the outbox goes to the broker; the straight one where there is none.
+    way: Option<Way>,
     directory: TempDir,
 }
 
@@ -57,6 +60,7 @@ impl Stage {
             projections: None,
             outbox: None,
             others: Vec::new(),
+            way: None,
             directory,
         }
     }
@@ -145,7 +149,10 @@ impl Stage {
     }
 
     async fn run(&mut self, data_dir: &Path, options: OutboxOptions) -> Running {
-        let client = self.broker.client().await;
+        let client = match &self.way {
+            Some(way) => way.client().await,
+            None => self.broker.client().await,
+        };
         let log = Arc::clone(&self.log) as Arc<dyn EventLog>;
         let outbox = Outbox::open(data_dir, client, log, self.projections(), options).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -154,6 +161,16 @@ impl Stage {
             task: tokio::spawn(outbox.run(async { stopped.await.unwrap_or_default() })),
             stop,
         }
+    }
+
+    /// Has outboxes that are started from now on go a way that can be cut.
+    pub async fn go_by_a_way(&mut self) {
+        self.way = Some(Way::to(&self.broker.url()).await);
+    }
+
+    /// Cuts that way, with whatever is on it.
+    pub fn cut_the_way(&self) {
+        self.way.as_ref().unwrap().cut();
     }
 
     /// Ends the outbox as a server that is told to end does.
