@@ -218,6 +218,8 @@ impl Projections {
             reason = "a gauge is a double; positions stay exact up to 2^53"
         )]
         metrics::gauge!("farelog_projections_position").set(projector.position() as f64);
+        metrics::counter!("farelog_ticket_events_ignored_total")
+            .absolute(projector.counters().ticket_events_ignored);
         self.inner.progress.advance(projector.position());
         Ok(true)
     }

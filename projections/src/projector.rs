@@ -76,6 +76,11 @@ impl<'s> Projector<'s> {
         self.checkpoint.position
     }
 
+    /// What the records that are in have come to, in figures.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// The programs, with every version that is in.
     pub fn catalog(&self) -> &Arc<ProgramCatalog> {
         &self.catalog
@@ -211,6 +216,7 @@ impl<'s> Projector<'s> {
         self.counters.rule_errors += effects.rule_errors as u64;
         self.counters.transactions_cancelled += effects.settled.cancelled.len() as u64;
         self.counters.transactions_given += effects.settled.given.len() as u64;
+        self.counters.ticket_events_ignored += u64::from(effects.distribution.ignored.is_some());
         if effects.settled.postponed > 0 {
             tracing::warn!(
                 %kind,

@@ -137,6 +137,8 @@ pub struct Counters {
     pub transactions_cancelled: u64,
     /// Expressions that gave no usable value, and refunds that could not be counted; each once per slot.
     pub rule_errors: u64,
+    /// Events of ticket systems that did not fit and were not followed.
+    pub ticket_events_ignored: u64,
     /// Dead letters, in whatever state.
     pub dead_letters: u64,
     /// Dead letters that were neither retried nor discarded.
