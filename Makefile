@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench bench-large lint fuzz torture samples tools
+.PHONY: help run demo test bench bench-large lint fuzz torture agreement samples tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ fuzz: ## Feeds made-up input to what reads input, FUZZ_SECONDS (60) for each tar
 torture: ## Kills the log and cuts its power, ROUNDS=10000 times each, by chance; SEED=… goes through a run again
 	FARELOG_TORTURE_ROUNDS=$(or $(ROUNDS),10000) FARELOG_TORTURE_SEED=$${SEED:-$$(date +%s)} \
 		cargo test --locked -p farelog-events --test log_guarantees what_was_acknowledged_survives
+
+agreement: tools ## Runs ORDERS=3000 orders through farelog and a ticket system, both killed now and then, until they agree; SEED=… goes through a run again
+	FARELOG_AGREEMENT_ORDERS=$(or $(ORDERS),3000) FARELOG_AGREEMENT_SEED=$${SEED:-$$(date +%s)} \
+		cargo test --locked -p farelog --test ticket_system_agreement -- --nocapture both_sides_agree
 
 samples: tools ## Checks that the committed sample day is what its generator makes
 	python3 samples/generate.py --check
