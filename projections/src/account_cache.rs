@@ -3,8 +3,11 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
+use farelog_events::id::{MemberId, PointDefinitionId};
 use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
 
+use crate::points::Transaction;
 use crate::points::account::{AccountChanges, Accounts, TallyOf};
 use crate::points::period::{Period, PeriodsOf};
 use crate::store::{self, ProjectionError, Store};
@@ -12,11 +15,12 @@ use crate::store::{self, ProjectionError, Store};
 /// Lists of periods, and as many sums, that stay decoded in memory between batches.
 const CACHED_MAX: usize = 16_384;
 
-/// Periods and sums of members.
+/// Periods and sums of members. Their transactions are seen as the last batch left them, so a batch ends with each
+/// publication of a program: nothing that a new cap is to count is in it, then, when it is first counted.
 pub struct AccountCache<'s> {
     store: &'s Store,
     periods: RefCell<HashMap<PeriodsOf, Vec<Period>>>,
-    tallies: RefCell<HashMap<TallyOf, Decimal>>,
+    tallies: RefCell<HashMap<TallyOf, Option<Decimal>>>,
     changed_periods: HashSet<PeriodsOf>,
     changed_tallies: HashSet<TallyOf>,
     /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
@@ -50,7 +54,7 @@ impl<'s> AccountCache<'s> {
             self.changed_periods.insert(of.clone());
         }
         for (of, sum) in &changes.tallies {
-            self.tallies.get_mut().insert(*of, *sum);
+            self.tallies.get_mut().insert(*of, Some(*sum));
             self.changed_tallies.insert(*of);
         }
     }
@@ -65,7 +69,7 @@ impl<'s> AccountCache<'s> {
         }
         let tallies = self.tallies.get_mut();
         for of in self.changed_tallies.drain() {
-            if let (Some(key), Some(sum)) = (store::tally_key(&of), tallies.get(&of)) {
+            if let (Some(key), Some(Some(sum))) = (store::tally_key(&of), tallies.get(&of)) {
                 batch.insert(key, store::encode(sum)?);
             }
         }
@@ -82,14 +86,15 @@ impl<'s> AccountCache<'s> {
         }
     }
 
-    fn read<T: serde::de::DeserializeOwned + Default>(&self, key: &[u8], what: &str) -> T {
-        match self.store.read(key, what) {
-            Ok(value) => value.unwrap_or_default(),
-            Err(error) => {
-                self.failure.borrow_mut().get_or_insert(error);
-                T::default()
-            }
-        }
+    fn read<T: DeserializeOwned>(&self, key: &[u8], what: &str) -> Option<T> {
+        self.store.read(key, what).unwrap_or_else(|error| {
+            self.fail(error);
+            None
+        })
+    }
+
+    fn fail(&self, error: ProjectionError) {
+        self.failure.borrow_mut().get_or_insert(error);
     }
 }
 
@@ -98,17 +103,35 @@ impl Accounts for AccountCache<'_> {
         if let Some(known) = self.periods.borrow().get(of) {
             return known.clone();
         }
-        let stored: Vec<Period> = self.read(&store::periods_key(of), "periods");
+        let stored: Vec<Period> = self
+            .read(&store::periods_key(of), "periods")
+            .unwrap_or_default();
         self.periods.borrow_mut().insert(of.clone(), stored.clone());
         stored
     }
 
-    fn tally(&self, of: &TallyOf) -> Decimal {
+    fn tally(&self, of: &TallyOf) -> Option<Decimal> {
         if let Some(known) = self.tallies.borrow().get(of) {
             return *known;
         }
-        let stored = store::tally_key(of).map_or(Decimal::ZERO, |key| self.read(&key, "points"));
+        let stored = store::tally_key(of).and_then(|key| self.read(&key, "points"));
         self.tallies.borrow_mut().insert(*of, stored);
         stored
+    }
+
+    fn transactions(&self, member: MemberId, definition: PointDefinitionId) -> Vec<Transaction> {
+        let prefix = store::transactions_prefix(member);
+        let all: Result<Vec<_>, _> = self.store.scan::<Transaction>(&prefix).collect();
+        match all {
+            Ok(all) => all
+                .into_iter()
+                .map(|(_, transaction)| transaction)
+                .filter(|transaction| transaction.point_definition_id == definition)
+                .collect(),
+            Err(error) => {
+                self.fail(error);
+                Vec::new()
+            }
+        }
     }
 }

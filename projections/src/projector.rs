@@ -49,6 +49,8 @@ struct Changes {
     customers: HashMap<(ProgramId, MemberId), CustomerId>,
     dead_letters: BTreeMap<Position, DeadLetterSummary>,
     values: sled::Batch,
+    /// Whether a program was published: accounts ask for a batch of what came before.
+    has_publication: bool,
 }
 
 impl<'s> Projector<'s> {
@@ -86,7 +88,8 @@ impl<'s> Projector<'s> {
         &self.catalog
     }
 
-    /// Folds records that follow on the last one, and writes all that they change, with the checkpoint, in one batch.
+    /// Folds records that follow on the last one, and writes all that they change, with the checkpoint, in one batch, or
+    /// several where programs are published.
     /// Records that are in already are passed over.
     pub fn project<'r>(
         &mut self,
@@ -99,9 +102,10 @@ impl<'s> Projector<'s> {
             }
             self.take_in(record, &mut changes)?;
             self.checkpoint.position = record.position;
+            if changes.has_publication {
+                self.write(std::mem::take(&mut changes))?;
+            }
         }
-        self.members.check()?;
-        self.accounts.check()?;
         self.write(changes)?;
         self.forget_old();
         Ok(())
@@ -249,6 +253,7 @@ impl<'s> Projector<'s> {
                 document: record.data.clone(),
             };
             put(changes, store::program_key(id, record.position), &version)?;
+            changes.has_publication = true;
         }
         Ok(())
     }
@@ -297,6 +302,8 @@ impl<'s> Projector<'s> {
     }
 
     fn write(&mut self, mut changes: Changes) -> Result<(), ProjectionError> {
+        self.members.check()?;
+        self.accounts.check()?;
         for order_id in &changes.orders {
             if let Some(document) = self.orders.get(order_id) {
                 let value = store::encode_order(document)?;

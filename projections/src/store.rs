@@ -14,7 +14,7 @@
 //! | `k` program id | how many members the program has |
 //! | `t` member id, validFrom descending, transaction id descending | a transaction |
 //! | `q` member id, definition id, key | the member's periods, in the order in which they were opened |
-//! | `u` member id, definition id, `d` day, `m`, or `p` period id | the sum of the member's points there, for a cap |
+//! | `u` member id, definition id, `p` period id, `d` day, or `m` | the sum of the member's points there, for a cap |
 //! | `d` position | a dead letter, without its bytes |
 //! | `x` position, number | a fact for other systems, [`crate::outbox::Fact`] |
 //! | `f` | the place of the last fact that is no longer kept |
@@ -461,18 +461,20 @@ pub fn periods_key(of: &PeriodsOf) -> Vec<u8> {
 
 /// Key of a sum of a member's points; `None` for an order's, which the order has.
 pub fn tally_key(of: &TallyOf) -> Option<Vec<u8>> {
-    let (kind, of_what) = match of.tally {
-        Tally::Period(id) => (b"p", id),
-        Tally::Day(start) => (b"d", start.timestamp()),
-        Tally::Member => (b"m", 0),
+    let of_what = match of.tally {
+        Tally::Period(id) => [b"p".as_slice(), &number(id)].concat(),
+        Tally::Day { from, to } => {
+            let [from, to] = [from, to].map(|time| time.timestamp().to_be_bytes());
+            [b"d".as_slice(), &from, &to].concat()
+        }
+        Tally::Member => b"m".to_vec(),
         Tally::Order => return None,
     };
     let key = [
         b"u".as_slice(),
         &number(of.member_id.get()),
         &number(of.point_definition_id.get()),
-        kind,
-        &number(of_what),
+        &of_what,
     ];
     Some(key.concat())
 }

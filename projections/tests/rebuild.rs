@@ -24,10 +24,24 @@ const EVERYTHING: Page = Page {
     per_page: 1_000,
 };
 
+/// A program of one plain definition, and of others with periods and caps that differ from version to version.
 fn program(amount: u32) -> Value {
+    let scope = ["PERIOD", "DAY", "ORDER", "MEMBER"][amount as usize % 4];
+    let kind = ["CALENDAR_MONTH", "CALENDAR_YEAR"][amount as usize % 2];
+    let mut capped = json!({
+        "id": 13, "reference": "capped", "trigger": "LineConfirmed", "amount": "4",
+        "period": {"kind": kind}
+    });
+    if amount != 1 {
+        capped["cap"] = json!({"amount": 3 * amount, "per": scope});
+    }
     json!({
-        "id": 1, "reference": "p", "name": "P", "pointDefinitions": [
-            {"id": 11, "reference": "d", "name": {"eng": "D"}, "trigger": "LineConfirmed", "amount": amount.to_string()}
+        "id": 1, "reference": "p", "name": "P", "timezone": "Europe/Oslo", "pointDefinitions": [
+            {"id": 11, "reference": "d", "name": {"eng": "D"}, "trigger": "LineConfirmed", "amount": amount.to_string()},
+            {"id": 12, "reference": "rolling", "trigger": "LineConfirmed", "amount": "2",
+                "period": {"kind": "ROLLING_FROM_FIRST", "length": "PT20M", "key": "line.orderLineId"},
+                "expiry": {"kind": "PERIOD_END"}, "cap": {"amount": 5, "per": "PERIOD"}},
+            capped
         ]
     })
 }
@@ -57,6 +71,12 @@ fn event() -> impl Strategy<Value = (EventKind, Value)> {
             }))
         }),
         5 => order().prop_map(|order| (K::OrderConfirmed, json!({"orderId": order, "orderVersion": 1}))),
+        2 => (order(), 1..3_u32, 1..20_u32).prop_map(|(order, line, kroner)| {
+            (K::OrderLineRefunded, json!({
+                "orderId": order, "orderVersion": 1, "orderLineId": format!("l{line}"), "orderLineVersion": 1,
+                "refund": {"amount": format!("{kroner}.00"), "currency": "NOK"}
+            }))
+        }),
         1 => order().prop_map(|order| (K::OrderCancelled, json!({"orderId": order, "orderVersion": 1}))),
         2 => order().prop_map(|order| (K::TicketDistributionGroupsGenerated, json!({
             "orderId": order, "orderVersion": 1, "createdByDci": "ENT:DistributionChannel:App", "language": "nob"

@@ -3,15 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use farelog_events::id::{MemberId, PointDefinitionId};
+use farelog_events::id::{MemberId, PointDefinitionId, ProgramId};
 use rust_decimal::Decimal;
 
+use super::entitlement::World;
 use super::period::{Period, PeriodsOf};
-use crate::program::Tally;
+use super::transaction::Transaction;
+use crate::program::{ProgramCatalog, Tally};
 
 /// Which sum of a member's transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TallyOf {
+    /// The program.
+    pub program_id: ProgramId,
     /// The member.
     pub member_id: MemberId,
     /// The definition, in whatever version.
@@ -25,8 +29,12 @@ pub trait Accounts {
     /// The periods that were opened, in the order in which they were.
     fn periods(&self, of: &PeriodsOf) -> Vec<Period>;
 
-    /// The sum of the transactions that are not cancelled. Never asked for an order's: that is in the order.
-    fn tally(&self, of: &TallyOf) -> Decimal;
+    /// The sum of the transactions that are not cancelled, as the last step that counted in it left it; `None` where none
+    /// has. Never asked for an order's: that is in the order.
+    fn tally(&self, of: &TallyOf) -> Option<Decimal>;
+
+    /// All transactions of a member by a definition. Asked for where a cap came later than the definition.
+    fn transactions(&self, member: MemberId, definition: PointDefinitionId) -> Vec<Transaction>;
 }
 
 /// What a step changed of members' accounts: to be there in the look-ups of the next event.
@@ -40,6 +48,7 @@ pub struct AccountChanges {
 
 /// The accounts as a step sees them: what was looked up, and on top what it changed.
 pub struct AccountsInStep<'a> {
+    programs: &'a ProgramCatalog,
     accounts: &'a dyn Accounts,
     /// What the step changed, sums of the order at hand among it.
     changes: AccountChanges,
@@ -47,9 +56,10 @@ pub struct AccountsInStep<'a> {
 
 impl<'a> AccountsInStep<'a> {
     /// Nothing is changed yet. `of_order` are the sums of the order at hand.
-    pub fn new(accounts: &'a dyn Accounts, of_order: BTreeMap<TallyOf, Decimal>) -> Self {
+    pub fn new(world: World<'a>, of_order: BTreeMap<TallyOf, Decimal>) -> Self {
         Self {
-            accounts,
+            programs: world.programs,
+            accounts: world.accounts,
             changes: AccountChanges {
                 opened: BTreeMap::new(),
                 tallies: of_order,
@@ -70,11 +80,45 @@ impl<'a> AccountsInStep<'a> {
 
     /// The sum of the transactions that are not cancelled.
     pub fn tally(&self, of: &TallyOf) -> Decimal {
-        match self.changes.tallies.get(of) {
-            Some(sum) => *sum,
-            None if of.tally == Tally::Order => Decimal::ZERO,
-            None => self.accounts.tally(of),
+        if let Some(sum) = self.changes.tallies.get(of) {
+            return *sum;
         }
+        if of.tally == Tally::Order {
+            return Decimal::ZERO;
+        }
+        let counted = self.accounts.tally(of);
+        counted.unwrap_or_else(|| self.never_counted(of))
+    }
+
+    /// A sum that no step has counted in: zero, but for points that were given before there was a cap to count them for.
+    fn never_counted(&self, of: &TallyOf) -> Decimal {
+        let counters = self
+            .programs
+            .counters(of.program_id, of.point_definition_id);
+        if !counters.came_late {
+            return Decimal::ZERO;
+        }
+        let mut by_chain: BTreeMap<_, Vec<Transaction>> = BTreeMap::new();
+        for transaction in self
+            .accounts
+            .transactions(of.member_id, of.point_definition_id)
+        {
+            let metadata = &transaction.metadata;
+            let chain = (
+                metadata.order_id.clone(),
+                metadata.order_line_id.clone(),
+                metadata.trigger,
+            );
+            by_chain.entry(chain).or_default().push(transaction);
+        }
+        let counted = by_chain.values().filter_map(|chain| {
+            let first = chain.iter().min_by_key(|transaction| transaction.id)?;
+            let live = chain.iter().find(|transaction| transaction.is_live())?;
+            of.tally
+                .covers(first.valid_from, first.point_period_id)
+                .then_some(live.amount)
+        });
+        counted.fold(Decimal::ZERO, Decimal::saturating_add)
     }
 
     /// Counts points, or with a negative number counts them no more.

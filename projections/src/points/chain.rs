@@ -108,12 +108,15 @@ impl Chain {
             .map(|cut| cut.amount)
     }
 
-    /// The latest `cancelledAt`, where a step that happens at `now` replaces what is live: before it nothing that
-    /// replaces may count.
-    pub(super) fn latest_cancelled_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The latest `cancelledAt`, with what is live cancelled at `replaced_at`, if at all: before it nothing that replaces
+    /// may count.
+    pub(super) fn latest_cancelled_at(
+        &self,
+        replaced_at: Option<DateTime<Utc>>,
+    ) -> Option<DateTime<Utc>> {
         self.transactions
             .iter()
-            .map(|transaction| transaction.cancelled_at.unwrap_or(now))
+            .filter_map(|transaction| transaction.cancelled_at.or(replaced_at))
             .max()
     }
 

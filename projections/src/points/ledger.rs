@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId, TransactionId, id_from_position};
 use farelog_events::log::Position;
 use rust_decimal::Decimal;
@@ -93,17 +92,11 @@ impl Ledger {
         all
     }
 
-    /// What an entitlement would come out as, were it given at `now` and nothing else settled with it.
-    pub fn offer(
-        &self,
-        slot: &Slot,
-        entitlement: &Entitlement,
-        now: DateTime<Utc>,
-        world: World<'_>,
-    ) -> Offer {
+    /// What an entitlement would come out as, were it given beside what is live and nothing else settled with it.
+    pub fn offer(&self, slot: &Slot, entitlement: &Entitlement, world: World<'_>) -> Offer {
         let new = Chain::new(slot.clone());
         let chain = self.chain(slot).unwrap_or(&new);
-        Offer::new(chain, entitlement, now, &self.accounts(world))
+        Offer::new(chain, entitlement, None, &self.accounts(world))
     }
 
     /// Members' accounts as they stand, with the sums of this order.
@@ -113,7 +106,7 @@ impl Ledger {
             let sum = of_order.entry(tally_of(live, Tally::Order)).or_default();
             *sum = sum.saturating_add(live.amount);
         }
-        AccountsInStep::new(world.accounts, of_order)
+        AccountsInStep::new(world, of_order)
     }
 
     /// Brings the ledger to what is wanted, because of `cause`: cancels what should count no more, then gives what
@@ -126,7 +119,7 @@ impl Ledger {
             accounts: if wanted.iter().any(Wanted::counts_in_order) {
                 self.accounts(world)
             } else {
-                AccountsInStep::new(world.accounts, BTreeMap::new())
+                AccountsInStep::new(world, BTreeMap::new())
             },
             numbers: Numbers {
                 position: cause.position,
@@ -193,7 +186,7 @@ impl Step<'_> {
         let offer = Offer::new(
             chain,
             &wanted.entitlement,
-            self.cause.effective_time(),
+            Some(self.cause.effective_time()),
             &self.accounts,
         );
         let stands = wanted.entitlement.terms.is_some()
@@ -269,6 +262,7 @@ impl Step<'_> {
             .programs
             .counters(chain.slot.program_id, chain.slot.point_definition_id);
         let tallies: BTreeSet<Tally> = counters
+            .all
             .iter()
             .filter_map(|counter| counter.tally(first.valid_from, first.point_period_id))
             .collect();
@@ -280,6 +274,7 @@ impl Step<'_> {
 
 fn tally_of(transaction: &Transaction, tally: Tally) -> TallyOf {
     TallyOf {
+        program_id: transaction.program_id,
         member_id: transaction.member_id,
         point_definition_id: transaction.point_definition_id,
         tally,

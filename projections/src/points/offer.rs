@@ -27,7 +27,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What an entitlement comes out as in its chain, given at `now`, with the accounts as they are.
+    /// What an entitlement comes out as in its chain, with the accounts as they are. What is live there is replaced at
+    /// `replaced_at`; `None` where it would stay.
     ///
     /// A member's first transaction in the chain decides on period, expiry and the day that it is counted on; what replaces
     /// it stays in them. An amount that was cut then is not passed any more, since room that is freed later goes to later
@@ -35,11 +36,11 @@ impl Offer {
     pub fn new(
         chain: &Chain,
         entitlement: &Entitlement,
-        now: DateTime<Utc>,
+        replaced_at: Option<DateTime<Utc>>,
         accounts: &AccountsInStep<'_>,
     ) -> Self {
         let valid_from = chain
-            .latest_cancelled_at(now)
+            .latest_cancelled_at(replaced_at)
             .map_or(entitlement.valid_from, |cancelled| {
                 cancelled.max(entitlement.valid_from)
             });
@@ -93,6 +94,7 @@ impl Offer {
                 .tally(counted_from, self.period_id)
                 .map_or(Decimal::ZERO, |tally| {
                     accounts.tally(&TallyOf {
+                        program_id: chain.slot.program_id,
                         member_id,
                         point_definition_id,
                         tally,

@@ -433,12 +433,8 @@ impl Weighing<'_, '_> {
             amount: left.copied().unwrap_or(merits.amount),
             ..merits.clone()
         };
-        self.document.ledger.offer(
-            &self.slot(definition),
-            &entitlement,
-            self.claim.requested_at,
-            self.world,
-        )
+        let ledger = &self.document.ledger;
+        ledger.offer(&self.slot(definition), &entitlement, self.world)
     }
 
     fn was_member_at_trigger(&self) -> bool {

@@ -49,6 +49,16 @@ struct TriedOut {
     reference: Option<String>,
 }
 
+/// In what the caps of a definition count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Each once.
+    pub all: Vec<Counter>,
+    /// Whether one came with a later version than the definition, so that points may have been given before it counted.
+    pub came_late: bool,
+    has_versions: bool,
+}
+
 impl ProgramCatalog {
     /// A catalog for a trial: it takes in publications of these programs only.
     pub fn of_programs(programs: impl IntoIterator<Item = ProgramId>) -> Self {
@@ -164,17 +174,20 @@ impl ProgramCatalog {
             .filter_map(move |versions| standing(versions, position))
     }
 
-    /// In what the caps of a definition count, in any version that was taken in so far; each once.
-    pub fn counters(&self, program: ProgramId, definition: PointDefinitionId) -> Vec<Counter> {
-        let mut counters = Vec::new();
-        let caps = self
-            .versions(program)
-            .iter()
-            .filter_map(|version| version.compiled.definition(definition)?.cap());
-        for (_, counter) in caps {
-            if !counters.contains(&counter) {
-                counters.push(counter);
-            }
+    /// In what the caps of a definition count, in any version that was taken in so far.
+    pub fn counters(&self, program: ProgramId, definition: PointDefinitionId) -> Counters {
+        let mut counters = Counters::default();
+        for version in self.versions(program) {
+            let Some(definition) = version.compiled.definition(definition) else {
+                continue;
+            };
+            let counter = definition.cap().map(|(_, counter)| counter);
+            let is_new = counter
+                .as_ref()
+                .is_some_and(|counter| !counters.all.contains(counter));
+            counters.came_late |= is_new && counters.has_versions;
+            counters.has_versions = true;
+            counters.all.extend(counter.filter(|_| is_new));
         }
         counters
     }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::document::CapScope;
-use super::period::day_start;
+use super::period::day_of;
 
 /// What a cap counts a member's points in (domain, section 3, rule 10).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,13 @@ pub enum Counter {
 pub enum Tally {
     /// Of the period with this id.
     Period(i64),
-    /// Of the day that began then.
-    Day(DateTime<Utc>),
+    /// Of a day.
+    Day {
+        /// Its first moment.
+        from: DateTime<Utc>,
+        /// The first moment of the next.
+        to: DateTime<Utc>,
+    },
     /// Of the order at hand.
     Order,
     /// Of all.
@@ -48,9 +53,23 @@ impl Counter {
     pub fn tally(&self, valid_from: DateTime<Utc>, period_id: Option<i64>) -> Option<Tally> {
         match self {
             Self::Period => period_id.map(Tally::Period),
-            Self::Day(zone) => Some(Tally::Day(day_start(valid_from, zone))),
+            Self::Day(zone) => {
+                let (from, to) = day_of(valid_from, zone);
+                Some(Tally::Day { from, to })
+            }
             Self::Order => Some(Tally::Order),
             Self::Member => Some(Tally::Member),
+        }
+    }
+}
+
+impl Tally {
+    /// Whether points that count from `valid_from` on, in this period, belong to it.
+    pub fn covers(&self, valid_from: DateTime<Utc>, period_id: Option<i64>) -> bool {
+        match self {
+            Self::Period(id) => period_id == Some(*id),
+            Self::Day { from, to } => (*from..*to).contains(&valid_from),
+            Self::Order | Self::Member => true,
         }
     }
 }

@@ -35,7 +35,7 @@ mod toml_text;
 mod value;
 mod vocabulary;
 
-pub use catalog::{ProgramCatalog, PublishedProgram};
+pub use catalog::{Counters, ProgramCatalog, PublishedProgram};
 pub use check::{POINT_DEFINITIONS_MAX, REFERENCE_CHARS_MAX, TABLE_KEYS_MAX, TABLES_MAX};
 pub use counter::{Counter, Tally};
 pub use document::{
@@ -49,7 +49,7 @@ pub use fault::RuleFault;
 pub use gate::{ProgramGate, check_publication};
 pub use meter::EVALUATION_STEPS_MAX;
 pub use key::PERIOD_KEY_BYTES_MAX;
-pub use period::{PeriodSpans, day_start};
+pub use period::{PeriodSpans, day_of};
 pub use problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 pub use rules::{AMOUNT_LIMIT, AMOUNT_SCALE, CompiledDefinition, CompiledProgram};
 pub use scope::{LineScope, MemberScope, TriggerScope};

@@ -71,11 +71,14 @@ impl PeriodSpans {
     }
 }
 
-/// When the day of `time` began in a time zone.
-pub fn day_start(time: DateTime<Utc>, zone: &TimeZone) -> DateTime<Utc> {
-    to_timestamp(time)
-        .and_then(|timestamp| midnight(timestamp.to_zoned(zone.clone()).date(), zone))
-        .unwrap_or(time)
+/// The day of `time` in a time zone: its first moment, and that of the next day.
+pub fn day_of(time: DateTime<Utc>, zone: &TimeZone) -> (DateTime<Utc>, DateTime<Utc>) {
+    let bounds = || {
+        let date = to_timestamp(time)?.to_zoned(zone.clone()).date();
+        let next = date.tomorrow().ok().and_then(|next| midnight(next, zone));
+        Some((midnight(date, zone)?, next.unwrap_or_else(last_moment)))
+    };
+    bounds().unwrap_or((time, last_moment()))
 }
 
 /// The first moment of a day; of one whose midnight a clock change skips, the moment after.
@@ -156,18 +159,18 @@ mod tests {
 
     #[test]
     fn a_day_begins_at_local_midnight_or_right_after_where_a_clock_change_skips_it() {
-        let start = |time: &str, zone: &str| {
-            day_start(time.parse().unwrap(), &TimeZone::get(zone).unwrap())
-                .to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        let day = |time: &str, zone: &str| {
+            let (from, to) = day_of(time.parse().unwrap(), &TimeZone::get(zone).unwrap());
+            [from, to].map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
         };
         assert_eq!(
-            start("2026-03-29T21:59:59Z", "Europe/Oslo"),
-            "2026-03-28T23:00:00Z"
+            day("2026-03-29T21:59:59Z", "Europe/Oslo"),
+            ["2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"]
         );
         // Chile goes from 00:00 to 01:00 on 6 September 2026.
         assert_eq!(
-            start("2026-09-06T12:00:00Z", "America/Santiago"),
-            "2026-09-06T04:00:00Z"
+            day("2026-09-06T12:00:00Z", "America/Santiago"),
+            ["2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"]
         );
     }
 }

@@ -6,19 +6,24 @@
 #![allow(dead_code, missing_docs, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up is to fail")]
 
+pub mod history;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use farelog_events::event::{EventKind, decode};
-use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, id_from_position};
+use farelog_events::id::{
+    CustomerId, MemberId, OrderId, PointDefinitionId, ProgramId, TransactionId, id_from_position,
+};
 use farelog_events::member::Membership;
 use farelog_projections::document::OrderDocument;
 use farelog_projections::member::{Identity, Member, MemberChangeKind, Members};
 use farelog_projections::order::OrderEvent;
 use farelog_projections::points::Transaction;
-use farelog_projections::points::account::{AccountChanges, Accounts, TallyOf};
+use farelog_projections::points::account::{Accounts, TallyOf};
 use farelog_projections::points::entitlement::World;
+use farelog_projections::points::ledger::Settled;
 use farelog_projections::points::period::{Period, PeriodsOf};
 use farelog_projections::program::{Program, ProgramCatalog};
 use rust_decimal::Decimal;
@@ -42,14 +47,18 @@ impl Members for MemberBook {
 pub struct AccountBook {
     pub periods: BTreeMap<PeriodsOf, Vec<Period>>,
     pub tallies: BTreeMap<TallyOf, Decimal>,
+    pub transactions: BTreeMap<Option<TransactionId>, Transaction>,
 }
 
 impl AccountBook {
-    fn take_in(&mut self, changes: AccountChanges) {
-        for (of, opened) in changes.opened {
+    fn take_in(&mut self, settled: Settled) {
+        for (of, opened) in settled.accounts.opened {
             self.periods.entry(of).or_default().extend(opened);
         }
-        self.tallies.extend(changes.tallies);
+        self.tallies.extend(settled.accounts.tallies);
+        for transaction in settled.cancelled.into_iter().chain(settled.given) {
+            self.transactions.insert(transaction.id, transaction);
+        }
     }
 }
 
@@ -58,8 +67,15 @@ impl Accounts for AccountBook {
         self.periods.get(of).cloned().unwrap_or_default()
     }
 
-    fn tally(&self, of: &TallyOf) -> Decimal {
-        self.tallies.get(of).copied().unwrap_or_default()
+    fn tally(&self, of: &TallyOf) -> Option<Decimal> {
+        self.tallies.get(of).copied()
+    }
+
+    fn transactions(&self, member: MemberId, definition: PointDefinitionId) -> Vec<Transaction> {
+        let all = self.transactions.values();
+        all.filter(|it| it.member_id == member && it.point_definition_id == definition)
+            .cloned()
+            .collect()
     }
 }
 
@@ -178,7 +194,7 @@ impl Story {
             .entry(order.clone())
             .or_insert_with(|| OrderDocument::new(order))
             .apply(&event, world);
-        self.accounts.take_in(effects.settled.accounts);
+        self.accounts.take_in(effects.settled);
     }
 
     pub fn tell_all(&mut self, history: &[Told]) {

@@ -1,0 +1,225 @@
+//! What holds of periods and caps after every event of any history (domain, section 3, rules 6, 7, 9 and 10).
+
+use std::collections::BTreeMap;
+
+use farelog_events::event::EventKind;
+use farelog_events::id::{MemberId, OrderId, PointDefinitionId};
+use farelog_projections::points::chain::Chain;
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+
+use crate::common::history::history;
+use crate::common::{Story, Told};
+
+/// One definition for each scope of a cap, with another trigger, period and reversal.
+const PROGRAM: &str = r#"
+    id = 1
+    reference = "all"
+    name = "All caps"
+    timezone = "Europe/Oslo"
+    [[pointDefinitions]]
+    id = 11
+    reference = "per-period"
+    trigger = "LineConfirmed"
+    amount = 'double(line.price.amount) / 10.0'
+    period = { kind = "ROLLING_FROM_FIRST", length = "PT4M", key = '{"line": line.orderLineId}' }
+    expiry = { kind = "PERIOD_END" }
+    cap = { amount = 40, per = "PERIOD" }
+    [[pointDefinitions]]
+    id = 12
+    reference = "per-day"
+    trigger = "LineActivated"
+    amount = 'double(line.price.amount) / 10.0'
+    validFrom = 'trigger.time + duration(line.orderLineId == "L1" ? "0h" : "24h")'
+    reversal = { onCancel = "KEEP", onRefund = "PROPORTIONAL" }
+    cap = { amount = 40, per = "DAY" }
+    [[pointDefinitions]]
+    id = 13
+    reference = "per-order"
+    trigger = "PaymentCaptured"
+    amount = 'double(line.price.amount) / 10.0'
+    period = { kind = "CALENDAR_MONTH" }
+    cap = { amount = 40, per = "ORDER" }
+    [[pointDefinitions]]
+    id = 14
+    reference = "per-member"
+    trigger = "LineConfirmed"
+    amount = 'double(line.price.amount) / 10.0'
+    expiry = { kind = "DURATION", after = "PT3M" }
+    cap = { amount = 40.5, per = "MEMBER" }
+    "#;
+
+fn cap_of(definition: PointDefinitionId) -> Decimal {
+    match definition.get() {
+        14 => Decimal::new(405, 1),
+        _ => Decimal::from(40),
+    }
+}
+
+fn stage() -> Story {
+    let mut story = Story::default();
+    let program = story.program(PROGRAM);
+    story.enroll(program, "kari");
+    story.enroll(program, "ola");
+    story
+}
+
+/// The history as one of this order; where `only` is given, of this customer alone.
+fn of_order(history: Vec<Told>, order: &str, only: Option<&str>) -> Vec<Told> {
+    history
+        .into_iter()
+        .map(|mut told| {
+            told.id = format!("{order}-{}", told.id);
+            told.data["orderId"] = order.into();
+            if let (Some(only), Some("kari" | "ola")) = (only, told.data["customerId"].as_str()) {
+                told.data["customerId"] = only.into();
+            }
+            told
+        })
+        .collect()
+}
+
+/// Histories of three orders, told in any order.
+fn histories() -> impl Strategy<Value = Vec<Told>> {
+    [history(), history(), history()]
+        .prop_map(|histories| {
+            let mut all = Vec::new();
+            for (history, order) in histories.into_iter().zip(["o1", "o2", "o3"]) {
+                all.extend(of_order(history, order, None));
+            }
+            all
+        })
+        .prop_shuffle()
+}
+
+/// What is counted together: member, definition, and the period, day or order.
+type Scope = (MemberId, PointDefinitionId, String);
+
+fn live_by_scope(story: &Story) -> BTreeMap<Scope, Decimal> {
+    let mut sums = BTreeMap::new();
+    for (order, chain) in chains(story) {
+        let Some(live) = chain.live() else { continue };
+        let mut rows = chain.transactions().iter();
+        let first = rows.find(|it| it.member_id == live.member_id).unwrap();
+        let scope = match chain.slot.point_definition_id.get() {
+            11 => live.point_period_id.unwrap().to_string(),
+            12 => (first.valid_from + chrono::TimeDelta::hours(1))
+                .date_naive()
+                .to_string(),
+            13 => order.to_string(),
+            _ => String::new(),
+        };
+        let key = (live.member_id, chain.slot.point_definition_id, scope);
+        *sums.entry(key).or_insert(Decimal::ZERO) += live.amount;
+    }
+    sums
+}
+
+fn chains(story: &Story) -> impl Iterator<Item = (&OrderId, &Chain)> {
+    story
+        .orders
+        .iter()
+        .flat_map(|(id, order)| order.ledger.chains().iter().map(move |chain| (id, chain)))
+}
+
+/// A chain's rows, without ids: those are made of places in the log.
+fn rows(story: &Story) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (order, chain) in chains(story) {
+        for row in chain.transactions() {
+            let period = story
+                .accounts
+                .periods
+                .values()
+                .flatten()
+                .find(|period| Some(period.id) == row.point_period_id)
+                .map(|period| (period.from, period.to));
+            rows.push(format!(
+                "{order} {:?} {} {} {} {:?} {:?} {period:?}",
+                chain.slot,
+                row.member_id,
+                row.amount,
+                row.valid_from,
+                row.expire_at,
+                row.cancelled_at
+            ));
+        }
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn no_cap_is_passed_at_any_step_and_no_two_of_a_chain_count(histories in histories()) {
+        let mut story = stage();
+        for told in &histories {
+            story.tell(told);
+            for ((member, definition, scope), sum) in live_by_scope(&story) {
+                prop_assert!(sum > Decimal::ZERO);
+                prop_assert!(sum <= cap_of(definition), "{member} {definition} {scope}: {sum}");
+            }
+        }
+        for (_, chain) in chains(&story) {
+            for (index, row) in chain.transactions().iter().enumerate() {
+                prop_assert!(row.amount > Decimal::ZERO);
+                for later in &chain.transactions()[index + 1..] {
+                    prop_assert!(later.valid_from >= row.cancelled_at.unwrap());
+                    if later.member_id == row.member_id {
+                        prop_assert_eq!(later.point_period_id, row.point_period_id);
+                        prop_assert_eq!(later.expire_at, row.expire_at);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_sums_that_are_kept_are_those_of_what_is_live(histories in histories()) {
+        let mut story = stage();
+        story.tell_all(&histories);
+        let kept: Decimal = story.accounts.tallies.values().copied().sum();
+        let live: Decimal = live_by_scope(&story)
+            .into_iter()
+            .filter(|((_, definition, _), _)| definition.get() != 13)
+            .map(|(_, sum)| sum)
+            .sum();
+        prop_assert_eq!(kept, live);
+    }
+
+    #[test]
+    fn other_members_orders_in_between_change_nothing(
+        (of_kari, of_ola, mixed) in (history(), history()).prop_flat_map(|(one, other)| {
+            let one = of_order(one, "o1", Some("kari"));
+            let other = of_order(other, "o2", Some("ola"));
+            let turns: Vec<bool> = one.iter().map(|_| true).chain(other.iter().map(|_| false)).collect();
+            (Just(one), Just(other), Just(turns).prop_shuffle())
+        })
+    ) {
+        let mut apart = stage();
+        apart.tell_all(&of_kari);
+        apart.tell_all(&of_ola);
+        let mut together = stage();
+        let (mut of_kari, mut of_ola) = (of_kari.iter(), of_ola.iter());
+        for is_karis in mixed {
+            let next = if is_karis { of_kari.next() } else { of_ola.next() };
+            together.tell(next.unwrap());
+        }
+        prop_assert_eq!(rows(&apart), rows(&together));
+    }
+
+    #[test]
+    fn an_event_that_changes_nothing_wanted_changes_no_points(histories in histories()) {
+        let mut story = stage();
+        story.tell_all(&histories);
+        let before = rows(&story);
+        for order in ["o1", "o2", "o3"] {
+            let id = format!("{order}-again");
+            let data = serde_json::json!({"orderId": order, "orderVersion": 9});
+            let time = crate::common::time("2026-02-01T00:00:00Z");
+            story.tell(&Told { kind: EventKind::OrderReset, time, id, data });
+        }
+        prop_assert_eq!(before, rows(&story));
+    }
+}
