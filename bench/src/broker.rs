@@ -121,7 +121,7 @@ impl Broker {
                     .publish_with_headers(subject, headers, payload)
                     .await?,
             );
-            progress.step(1);
+            progress.step();
         }
         for acknowledgement in waiting {
             published.last_sequence = acknowledgement.await?.sequence;
@@ -134,7 +134,7 @@ impl Broker {
     ///
     /// # Errors
     /// The broker fails.
-    pub async fn consume(&self, messages: u64) -> anyhow::Result<Duration> {
+    pub async fn consume(&self, messages: u64, mut progress: Progress) -> anyhow::Result<Duration> {
         let config = pull::Config {
             ack_policy: AckPolicy::All,
             max_ack_pending: ACK_PENDING_MAX,
@@ -152,6 +152,7 @@ impl Broker {
             let message = incoming.next().await.context("the consumer ended")??;
             if number % BATCH_MESSAGES == 0 || number == messages {
                 message.ack().await.map_err(|error| anyhow!(error))?;
+                progress.reach(number);
             }
         }
         Ok(started.elapsed())

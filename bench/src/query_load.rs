@@ -21,8 +21,12 @@ use crate::plan::Plan;
 use crate::server::Server;
 
 const PATH: &str = "/personalisation/v1/transactions";
-/// Orders that are asked for, spread over the log.
-const ORDERS: u64 = 2_000;
+/// Orders that are asked for, from all over the log: more than are likely to be at hand.
+const ORDERS: u64 = 20_000;
+/// Each how many of them one is asked for before, for the size of its answer.
+const SIZED: usize = 10;
+/// A prime, so that going through orders by it goes through all of them, in no order.
+const STRIDE: u64 = 7_919;
 const CONNECTIONS: [u64; 2] = [1, 64];
 const WARM_UP: Duration = Duration::from_millis(500);
 const DURATION: Duration = Duration::from_secs(3);
@@ -92,7 +96,7 @@ fn orders(plan: &Plan, messages: u64) -> impl Iterator<Item = String> {
     let lines = plan.day.lines(0).count() as u64;
     let wanted = ORDERS.min(days * lines);
     (0..wanted).filter_map(move |number| {
-        let place = number * days * lines / wanted;
+        let place = number * STRIDE % wanted * (days * lines) / wanted;
         let index = usize::try_from(place % lines).ok()?;
         plan.day
             .lines(place / lines)
@@ -103,11 +107,12 @@ fn orders(plan: &Plan, messages: u64) -> impl Iterator<Item = String> {
 
 async fn mean_body_bytes(address: SocketAddr, paths: &[String]) -> anyhow::Result<usize> {
     let mut connection = Connection::open(address).await?;
-    let mut bytes = 0;
-    for path in paths {
+    let (mut answers, mut bytes) = (0, 0);
+    for path in paths.iter().step_by(SIZED) {
         bytes += connection.get(path).await?.body.len();
+        answers += 1;
     }
-    Ok(bytes / paths.len().max(1))
+    Ok(bytes / answers.max(1))
 }
 
 /// How a server answered.

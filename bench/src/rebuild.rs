@@ -1,6 +1,8 @@
 //! All projections made anew from a log, and beside it the log only read.
 
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -8,8 +10,12 @@ use farelog_events::log::EventLog;
 use farelog_events::log::sled_log::SledLog;
 use farelog_projections::Projections;
 
+use crate::progress::Progress;
+
 /// Records of one read, as the projections take them.
 const READ_RECORDS: usize = 4_096;
+/// How often is looked how far a rebuild is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How a rebuild went.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +47,7 @@ pub fn rebuild(data_dir: &Path) -> anyhow::Result<Rebuilt> {
     std::fs::remove_dir_all(&directory)?;
     let started = Instant::now();
     let projections = Projections::open(&directory, &log)?;
-    projections.catch_up(&log)?;
+    watched(&projections, head, || projections.catch_up(&log))?;
     let took = started.elapsed();
     ensure!(
         projections.position() == head,
@@ -52,5 +58,21 @@ pub fn rebuild(data_dir: &Path) -> anyhow::Result<Rebuilt> {
         records: head,
         took,
         reading,
+    })
+}
+
+/// Says now and then how far the projections are while they are brought forward.
+fn watched<T>(projections: &Projections, head: u64, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (ended, end) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let mut progress = Progress::new("rebuilt", head);
+            while end.recv_timeout(PROGRESS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                progress.reach(projections.position());
+            }
+        });
+        let done = work();
+        drop(ended);
+        done
     })
 }

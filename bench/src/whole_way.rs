@@ -66,9 +66,9 @@ async fn run(plan: &Plan, measured: &mut Measured, number: u64) -> anyhow::Resul
         ..
     } = &deployment;
     let per_event = |bytes: u64| float(bytes) / float(*messages);
-    measured
-        .consumer
-        .push(rate(*messages, broker.consume(*messages).await?));
+    let progress = Progress::new("consumed", *messages);
+    let consumed = broker.consume(*messages, progress).await?;
+    measured.consumer.push(rate(*messages, consumed));
     measured.json_bytes.push(per_event(published.json_bytes));
 
     // The clock runs from the start of the process: opening the log and connecting are part of it.
