@@ -132,3 +132,44 @@ async fn a_broker_that_hangs_is_named_too_and_queries_and_commands_go_on() {
     );
     assert_eq!(server.get(&points).await.json[0]["amount"], 5);
 }
+
+/// A copy that was started beside its original: to the broker the two are one consumer.
+#[tokio::test]
+async fn two_servers_on_copies_of_one_directory_both_get_everything_and_tell_it_once() {
+    let mut server = Server::start().await;
+    server.publish_program(11, PER_TEN).await;
+    server.enrol(11, "C1").await;
+    server.terminate();
+    assert!(server.ended().await.success());
+    let mut copy = server.copied();
+    server.restart().await;
+    copy.restart().await;
+    let mut sequence = 0;
+    for number in 1..=6 {
+        // The last comes alone, when both have come to rest.
+        let pause = if number == 6 { 2_500 } else { 50 };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let events = sale(&format!("O{number}"), Some("C1"), "50.00");
+        sequence = server.nats.publish(&events).await;
+    }
+    for server in [&server, &copy] {
+        let told = server
+            .until_ready_says(|ready| {
+                let position = &ready.json["log"]["position"];
+                ready.json["ingestion"]["lastSequence"] == sequence
+                    && ready.json["outbox"]["position"] == *position
+            })
+            .await;
+        // The program, the member, and three events of each order.
+        assert_eq!(told.json["log"]["position"], 20);
+        let points = server
+            .get("/personalisation/v1/transactions?orderId=O6")
+            .await;
+        assert_eq!(points.json[0]["amount"], 5);
+    }
+    let jetstream = server.nats.jetstream().await;
+    let mut told = jetstream.get_stream("FARELOG").await.unwrap();
+    assert_eq!(told.info().await.unwrap().state.messages, 6);
+    let said = server.stderr() + &copy.stderr();
+    assert!(said.contains("ingestion begins anew"), "{said}");
+}

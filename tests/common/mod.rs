@@ -8,7 +8,7 @@ pub mod nats;
 pub mod sale;
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,21 @@ impl Server {
             base: String::new(),
             directory,
         }
+    }
+
+    /// A server at the same broker, on a copy of this one's data directory. Neither runs.
+    pub fn copied(&self) -> Self {
+        assert!(self.process.is_none(), "it runs");
+        let copy = Self {
+            nats: self.nats.shared(),
+            process: None,
+            arguments: self.arguments.clone(),
+            http: self.http.clone(),
+            base: String::new(),
+            directory: tempfile::tempdir().unwrap(),
+        };
+        copy_directory(&self.data_dir(), &copy.data_dir());
+        copy
     }
 
     /// Where log and projections are.
@@ -305,6 +320,19 @@ impl Drop for Server {
         if let Some(mut child) = self.process.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
         }
     }
 }

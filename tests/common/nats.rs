@@ -33,6 +33,16 @@ impl Nats {
         nats
     }
 
+    /// The same broker, for another server; this one keeps it running.
+    pub fn shared(&self) -> Self {
+        Self {
+            process: None,
+            directory: self.directory.clone(),
+            url: self.url.clone(),
+            monitoring: self.monitoring.clone(),
+        }
+    }
+
     /// Where it is reached.
     pub fn url(&self) -> &str {
         &self.url
