@@ -15,7 +15,7 @@ use futures::{FutureExt, StreamExt};
 use metrics::counter;
 use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, unconstrained};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::broker::BrokerError;
 use super::stream::SourceStream;
@@ -162,15 +162,23 @@ impl Reader {
     /// Waits for a message. While there is none, the consumer is asked now and then how many it has delivered: one
     /// that went elsewhere would be missed only with the next, and there may be none for hours.
     async fn next_message(&mut self) -> Result<Message, BrokerError> {
+        let consumer = &self.consumer;
         let mut seen_ahead = false;
         loop {
-            match timeout(IDLE_LOOK_INTERVAL, self.messages.next()).await {
-                Ok(Some(message)) => return message.map_err(BrokerError::Pull),
-                Ok(None) => return Err(BrokerError::Ended),
-                Err(_) => {}
-            }
+            let look = async {
+                sleep(IDLE_LOOK_INTERVAL).await;
+                consumer.get_info().await
+            };
+            let info = tokio::select! {
+                // A message that is there waits for nothing.
+                biased;
+                message = self.messages.next() => {
+                    return message.ok_or(BrokerError::Ended)?.map_err(BrokerError::Pull);
+                }
+                info = look => info,
+            };
             // A request that fails says nothing; the heartbeat tells if the consumer is gone.
-            let Ok(info) = self.consumer.get_info().await else {
+            let Ok(info) = info else {
                 continue;
             };
             let delivered = info.delivered.consumer_sequence;
