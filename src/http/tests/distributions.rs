@@ -1,7 +1,7 @@
 //! Operations 3 to 7.
 
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Site, event, line, sale};
 
@@ -184,5 +184,197 @@ async fn the_deprecated_operations_handle_first_versions_on_nod_only() {
     assert_eq!(
         (answer.status, answer.code()),
         (422, "order-version-not-supported")
+    );
+}
+
+/// Two lines, `O1-1` and `O1-2`, confirmed and generated in the default language.
+async fn two_lines() -> Site {
+    let mut site = Site::open();
+    let mut events = sale("O1", Some("C1"), "39.00");
+    let mut second = line("O1", 1, 1, "39.00");
+    second["orderLineId"] = json!("O1-2");
+    events.insert(2, event("OrderLineAdded", 3, "O1", second));
+    events[3]["time"] = json!("2026-01-15T08:00:04Z");
+    site.arrive(&events).await;
+    let generated = site.act(&format!("{ORDER}/generate")).await;
+    assert_eq!(generated.json.as_array().unwrap().len(), 2);
+    assert_eq!(
+        generated.json[0]["ticketDistributions"][0]["language"],
+        "nob"
+    );
+    site
+}
+
+#[tokio::test]
+async fn lines_are_sent_as_they_are_asked_for_each_with_its_own_wishes() {
+    let site = two_lines().await;
+    let first = json!({ "orderLineIds": ["O1-1"], "deliverAfter": "2026-01-16T09:00:00+01:00",
+        "qrChecksumType": "SHA256" });
+    let headers = [
+        ("content-type", "application/json"),
+        ("Accepts-Language", "nno"),
+        ("Accept-Language", "en"),
+        ("Entur-Distribution-Channel", "ENT:DistributionChannel:Web"),
+    ];
+    let sent = site
+        .ask(Method::POST, DISTRIBUTE, &headers, &first.to_string())
+        .await;
+    let ticket = |answer: &Value, group: usize| answer[group]["ticketDistributions"][0].clone();
+    let one = ticket(&sent.json, 0);
+    assert_eq!(one["status"], "REQUESTED");
+    assert_eq!(one["language"], "nno");
+    assert_eq!(one["deliverAfter"], "2026-01-16T08:00:00Z");
+    assert_eq!(one["qrChecksumType"], "SHA256");
+    assert_eq!(one["mediaSerialNumberId"], Value::Null);
+    assert_eq!(
+        sent.json[0]["distributedByDCI"],
+        "ENT:DistributionChannel:Web"
+    );
+    assert_eq!(sent.json[0]["distributedByOrgId"], 1);
+    assert_eq!(ticket(&sent.json, 1)["status"], "GENERATED");
+    assert_eq!(sent.json[1]["distributedByDCI"], Value::Null);
+
+    // The rest, with other wishes: what was sent keeps its own.
+    let card = json!({ "travelCard": { "activate": true, "paymentMeansType": "T_CARD",
+        "mediaSerialNumberId": "M1" } });
+    let sent = site.post(DISTRIBUTE, &card).await;
+    assert_eq!(ticket(&sent.json, 0), one);
+    let other = ticket(&sent.json, 1);
+    assert_eq!(other["status"], "REQUESTED");
+    assert_eq!(other["mediaSerialNumberId"], "M1");
+    assert_eq!(other["language"], "nob");
+    assert_eq!(other["deliverAfter"], Value::Null);
+    let again = site.post(DISTRIBUTE, &first).await;
+    assert_eq!((again.status, &again.json), (200, &sent.json));
+    assert_eq!(
+        again.header("farelog-position"),
+        sent.header("farelog-position")
+    );
+}
+
+#[tokio::test]
+async fn what_failed_goes_out_again_and_only_that() {
+    let mut site = two_lines().await;
+    let sent = site.act(DISTRIBUTE).await;
+    let failed = json!({ "orderLineId": "O1-2", "reason": "no card",
+        "ticketDistributionId": sent.json[1]["ticketDistributions"][0]["id"] });
+    site.arrive(&[event("TicketDistributionFailed", 9, "O1", failed)])
+        .await;
+    let again = site.act(DISTRIBUTE).await;
+    assert_eq!(again.json[0], sent.json[0]);
+    assert_eq!(
+        again.json[1]["ticketDistributions"][0]["status"],
+        "REQUESTED"
+    );
+    let timeline = site.get("/v1/orders/O1/timeline").await;
+    let entries = timeline.json["entries"].as_array().unwrap().iter();
+    assert_eq!(entries.filter(|entry| entry["kind"] == "FACT").count(), 3);
+}
+
+#[tokio::test]
+async fn what_a_line_is_no_longer_or_has_not_yet_is_not_sent() {
+    let mut site = two_lines().await;
+    let mut third = line("O1", 2, 1, "39.00");
+    third["orderLineId"] = json!("O1-3");
+    let mut changed = line("O1", 2, 2, "39.00");
+    changed["fareProducts"][0]["id"] = json!("ENT:PreassignedFareProduct:Day");
+    site.arrive(&[
+        event("OrderLineAdded", 11, "O1", third),
+        event("OrderLineChanged", 12, "O1", changed),
+        event("OrderConfirmed", 13, "O1", json!({ "orderVersion": 2 })),
+    ])
+    .await;
+    for line in ["O1-1", "O1-3"] {
+        let answer = site
+            .post(DISTRIBUTE, &json!({ "orderLineIds": [line] }))
+            .await;
+        assert_eq!((answer.status, answer.code()), (409, "not-generated"));
+        assert!(answer.json["detail"].as_str().unwrap().contains(line));
+    }
+    let sent = site
+        .post(DISTRIBUTE, &json!({ "orderLineIds": ["O1-2"] }))
+        .await;
+    assert_eq!(sent.status, 200);
+    site.act(&format!("{ORDER}/generate")).await;
+    let sent = site.act(DISTRIBUTE).await;
+    let statuses: Vec<_> = sent
+        .json
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|group| group["ticketDistributions"].as_array().unwrap())
+        .map(|ticket| ticket["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        statuses,
+        ["CANCELLED", "REQUESTED", "REQUESTED", "REQUESTED"]
+    );
+}
+
+#[tokio::test]
+async fn wishes_have_limits_and_say_which_field_passes_them() {
+    let site = two_lines().await;
+    let long = "x".repeat(129);
+    let many: Vec<_> = (0..1_001).map(|number| format!("O1-{number}")).collect();
+    for (body, field, code) in [
+        (
+            json!({ "orderLineIds": many }),
+            "orderLineIds",
+            "out-of-range",
+        ),
+        (
+            json!({ "qrChecksumType": long }),
+            "qrChecksumType",
+            "out-of-range",
+        ),
+        (
+            json!({ "qrChecksumType": "" }),
+            "qrChecksumType",
+            "out-of-range",
+        ),
+        (
+            json!({ "deliverAfter": "soon" }),
+            "deliverAfter",
+            "malformed",
+        ),
+        (
+            json!({ "travelCard": { "mediaSerialNumberId": long } }),
+            "travelCard.mediaSerialNumberId",
+            "out-of-range",
+        ),
+        (
+            json!({ "travelCard": { "mediaSerialNumberId": "M1", "paymentMeansType": "" } }),
+            "travelCard.paymentMeansType",
+            "out-of-range",
+        ),
+        (
+            json!({ "travelCard": { "activate": true } }),
+            "travelCard.mediaSerialNumberId",
+            "missing",
+        ),
+    ] {
+        let answer = site.post(DISTRIBUTE, &body).await;
+        assert_eq!(
+            (answer.status, answer.wrong()),
+            (400, vec![(field, code)]),
+            "{body}"
+        );
+    }
+    let answer = site
+        .act(&format!("{DISTRIBUTE}?deliverAfter=2026-01-16T08:00:00Z"))
+        .await;
+    assert_eq!(answer.wrong(), [("deliverAfter", "unknown-field")]);
+    let qr_code = format!("{ORDER}/distribute/qr-code?qrChecksumType={long}");
+    let answer = site.act(&qr_code).await;
+    assert_eq!(answer.wrong(), [("qrChecksumType", "out-of-range")]);
+    // Nothing of that went out.
+    let sent = site.act(DISTRIBUTE).await;
+    assert_eq!(
+        sent.json[0]["ticketDistributions"][0]["status"],
+        "REQUESTED"
+    );
+    assert_eq!(
+        sent.json[0]["ticketDistributions"][0]["qrChecksumType"],
+        Value::Null
     );
 }

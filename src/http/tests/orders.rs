@@ -1,6 +1,6 @@
 //! Operation 15.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PER_TEN, Site, event, sale};
 
@@ -49,6 +49,81 @@ async fn a_timeline_tells_an_order_in_log_order() {
     assert_eq!(entries[0]["data"]["customerId"], "C1");
     assert_eq!(entries[0]["streamSequence"], 1);
     assert_eq!(entries[3]["transaction"]["amount"], 39);
+}
+
+/// The life of a ticket: what its system was told, what it said, and what of that was not followed.
+#[tokio::test]
+async fn a_timeline_tells_what_ticket_systems_were_told_and_what_they_said_that_did_not_fit() {
+    let mut site = Site::open();
+    site.arrive(&sale("O1", None, "39.00")).await;
+    let generated = site.act("/sales/v1/ticket-distributions/O1/generate").await;
+    let ticket = &generated.json[0]["ticketDistributions"][0]["id"];
+    site.act("/sales/v1/ticket-distribution-groups/O1/distribute")
+        .await;
+    let said =
+        |line: &str, ticket: Value| json!({ "orderLineId": line, "ticketDistributionId": ticket });
+    site.arrive(&[
+        event(
+            "TicketDistributionAdded",
+            20,
+            "O1",
+            said("O1-1", ticket.clone()),
+        ),
+        event(
+            "TicketDistributionFailed",
+            21,
+            "O1",
+            said("O1-1", ticket.clone()),
+        ),
+        event("TicketDistributionAdded", 22, "O1", said("O1-1", json!(7))),
+        event("OrderCancelled", 23, "O1", json!({ "orderVersion": 1 })),
+        event(
+            "TicketActivated",
+            24,
+            "O1",
+            json!({ "orderLineId": "O1-1", "activatedAt": "2026-01-15T09:00:00Z" }),
+        ),
+    ])
+    .await;
+
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    let entries = answer.json["entries"].as_array().unwrap();
+    let told: Vec<String> = entries[4..]
+        .iter()
+        .map(|entry| {
+            format!(
+                "{} {} {}",
+                entry["position"],
+                entry["kind"].as_str().unwrap(),
+                entry["summary"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "4 GROUP Ticket distribution group 16384 was generated for line O1-1 with 1 ticket.",
+            "5 EVENT 1 ticket distribution was handed to the ticket systems.",
+            "5 FACT NOD was asked for ticket distribution 16384: ENT:PreassignedFareProduct:AdultSingle.",
+            "6 EVENT The ticket system has ticket distribution 16384.",
+            "7 EVENT The ticket system could not make ticket distribution 16384. That was not followed: the ticket is \
+             DISTRIBUTED and stays so.",
+            "8 EVENT The ticket system has ticket distribution 7. That was not followed: line O1-1 has no such ticket.",
+            "9 EVENT The order was cancelled.",
+            "9 FACT NOD was told that ticket distribution 16384 is void: the order was cancelled.",
+            "10 EVENT A ticket of line O1-1 was taken into use. That was not followed: line O1-1 has no ticket that \
+             could be in use.",
+        ]
+    );
+    assert_eq!(entries[6]["fact"]["type"], "TicketRequested");
+    assert_eq!(entries[6]["fact"]["data"]["ticketDistributionId"], *ticket);
+    assert_eq!(
+        entries[8]["ignored"],
+        json!({ "orderLineId": "O1-1", "ticketDistributionId": ticket, "status": "DISTRIBUTED",
+            "by": "FAILED", "reason": "STATUS_DOES_NOT_FIT" })
+    );
+    let figures = site.get("/v1/operate/log/stats").await;
+    assert_eq!(figures.json["projections"]["ticketEventsIgnored"], 3);
 }
 
 /// One point was once told as "1 points".

@@ -41,9 +41,10 @@ pub fn of_record(record: &Record) -> String {
             format!("Version {} of the order was confirmed.", e.order_version)
         }
         EventData::OrderPartiallyConfirmed(e) => format!(
-            "{} of version {} of the order were confirmed.",
+            "{} of version {} of the order {} confirmed.",
             counted(e.order_line_ids.len(), "line"),
-            e.order_version
+            e.order_version,
+            was_or_were(e.order_line_ids.len())
         ),
         EventData::OrderReset(e) => format!(
             "What was not confirmed of version {} of the order was dropped.",
@@ -105,8 +106,9 @@ fn sentence_of_own(data: &EventData, record: &Record) -> String {
             e.order_version
         ),
         EventData::TicketDistributionRequested(e) => format!(
-            "{} were handed to the ticket systems.",
-            counted(e.ticket_distribution_ids.len(), "ticket distribution")
+            "{} {} handed to the ticket systems.",
+            counted(e.ticket_distribution_ids.len(), "ticket distribution"),
+            was_or_were(e.ticket_distribution_ids.len())
         ),
         EventData::DeferredRegistrationAccepted(e) => format!(
             "Line {} was registered to customer {} in program {}.",
@@ -144,6 +146,10 @@ pub fn counted(count: usize, noun: &str) -> String {
     } else {
         format!("{count} {noun}s")
     }
+}
+
+fn was_or_were(count: usize) -> &'static str {
+    if count == 1 { "was" } else { "were" }
 }
 
 /// What a ticket system was told.
