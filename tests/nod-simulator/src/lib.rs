@@ -23,3 +23,6 @@ pub mod journal;
 pub mod service;
 pub mod temper;
 pub mod ticket;
+
+#[cfg(test)]
+mod tests;
