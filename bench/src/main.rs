@@ -31,6 +31,7 @@ use deployment::Deployment;
 use figure::Report;
 use plan::{Arguments, Plan};
 use server::Server;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// As the product has it.
 #[global_allocator]
@@ -70,13 +71,13 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
     }
     let plan = Plan::new(line.arguments)?;
     // Dropping the measurement ends every process that it started and removes its files.
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
-        measured = measure(&plan) => measured,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            bail!("interrupted: nothing is reported");
-        }
+        measured = measure(&plan) => return measured,
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
     }
+    bail!("interrupted: nothing is reported")
 }
 
 async fn measure(plan: &Plan) -> anyhow::Result<()> {
