@@ -93,13 +93,13 @@ NATS_URL=$(content_of "$WORK/data/nats/url")
 echo "HTTP at $FARELOG_SERVER, NATS at $NATS_URL"
 curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors "$FARELOG_SERVER/health/ready" > /dev/null
 
-heading "2. Four loyalty programs, published from their documents"
+heading "2. Five loyalty programs, published from their documents"
 for program in samples/programs/*.toml; do
     run 0 program publish "$program"
     expect "published"
 done
 run 0 program list
-expect_times 4 "yes"
+expect_times 5 "yes"
 
 heading "3. A day of sales: members, orders, payments, refunds, repeats, and some broken messages"
 run 0 publish samples/day.ndjson
