@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up is to fail")]
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use farelog_events::event::{About, EventKind, NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
@@ -14,6 +16,8 @@ use farelog_events::log::{Batch, Entry, EventLog, Record};
 use farelog_projections::answer::Page;
 use farelog_projections::{Projections, TransactionFilter};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -218,6 +222,82 @@ proptest! {
         prop_assert_eq!(cut.position(), events.len() as u64);
         prop_assert_eq!(answers(&cut), expected);
     }
+}
+
+/// A history of so many events, the same each time.
+fn history(length: usize) -> Vec<(EventKind, Value)> {
+    let mut runner = TestRunner::deterministic();
+    let events = prop::collection::vec(event(), length);
+    let events = events.new_tree(&mut runner).unwrap().current();
+    std::iter::once((EventKind::ProgramPublished, program(3)))
+        .chain(events)
+        .collect()
+}
+
+/// The names of what is beside the projections, themselves included.
+fn beside(directory: &Path) -> Vec<String> {
+    std::fs::read_dir(directory.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_rebuild_while_records_come_in_gives_the_same_bytes_and_no_answer_goes_back() {
+    let events = history(900);
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("projections");
+    let log = Arc::new(MemoryLog::new());
+    let projections = Projections::open(&directory, &*log).unwrap();
+    let (sender, feed) = sync_channel(4);
+    let following = {
+        let (projections, log) = (projections.clone(), Arc::clone(&log));
+        thread::spawn(move || projections.run(&*log, &feed))
+    };
+    let feeding = {
+        let (events, log) = (events.clone(), Arc::clone(&log));
+        thread::spawn(move || {
+            for (number, event) in events.iter().enumerate() {
+                sender.send(Arc::from(append(&log, number, event))).unwrap();
+            }
+        })
+    };
+    let mut reached = 0;
+    while !feeding.is_finished() {
+        let position = projections
+            .rebuild(&*log, |_| ControlFlow::Continue(()))
+            .unwrap()
+            .unwrap();
+        let answer = projections.counters().unwrap();
+        assert!(position >= reached && answer.position >= position);
+        reached = answer.position;
+    }
+    feeding.join().unwrap();
+    following.join().unwrap().unwrap();
+    assert_eq!(projections.position(), events.len() as u64);
+
+    let whole = Projections::open(&home.path().join("whole"), &*log).unwrap();
+    whole.catch_up(&*log).unwrap();
+    assert_eq!(answers(&projections), answers(&whole));
+    drop((projections, whole));
+    let reopened = Projections::open(&directory, &*log).unwrap();
+    assert_eq!(reopened.position(), events.len() as u64);
+    drop(reopened);
+    assert_eq!(beside(&directory).len(), 2);
+}
+
+#[test]
+fn a_rebuild_that_is_broken_off_changes_nothing() {
+    let log = log_of(&history(40));
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("projections");
+    let projections = Projections::open(&directory, &log).unwrap();
+    projections.catch_up(&log).unwrap();
+    let before = answers(&projections);
+    let broken_off = projections.rebuild(&log, |_| ControlFlow::Break(()));
+    assert_eq!(broken_off.unwrap(), None);
+    assert_eq!(answers(&projections), before);
+    assert_eq!(beside(&directory), ["projections"]);
 }
 
 #[test]

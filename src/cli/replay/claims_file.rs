@@ -20,8 +20,8 @@ const MISTAKES_MAX: usize = 20;
 /// # Errors
 /// The lines that are wrong, with what is wrong with each.
 pub fn read_claims(path: &Path) -> Result<Vec<Claim>, Failure> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let mistakes = match parse_claims(file) {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let mistakes = match parse_claims(&bytes) {
         Ok(claims) => return Ok(claims),
         Err(mistakes) => mistakes,
     };
@@ -38,20 +38,24 @@ pub fn read_claims(path: &Path) -> Result<Vec<Claim>, Failure> {
 }
 
 /// The claims, or everything that is wrong.
-fn parse_claims(file: impl io::Read) -> Result<Vec<Claim>, Vec<String>> {
+fn parse_claims(file: &[u8]) -> Result<Vec<Claim>, Vec<String>> {
+    let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let mut lines = Lines::of(text);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(file);
-    let titles = reader.headers().map_err(|error| vec![mistake(&error)])?;
+        .from_reader(text);
+    let titles = reader
+        .headers()
+        .map_err(|error| vec![mistake(&error, &mut lines)])?;
     let places = places_of_columns(titles)?;
     let (mut claims, mut mistakes) = (Vec::new(), Vec::new());
     for record in reader.records() {
         match record {
-            Ok(record) => match claim(&record, places) {
+            Ok(record) => match claim(&record, lines.at(record.position()), places) {
                 Ok(claim) => claims.push(claim),
                 Err(mut wrong) => mistakes.append(&mut wrong),
             },
-            Err(error) => mistakes.push(mistake(&error)),
+            Err(error) => mistakes.push(mistake(&error, &mut lines)),
         }
         if claims.len() > CLAIMS_MAX {
             mistakes.push(format!(
@@ -98,8 +102,7 @@ fn places_of_columns(titles: &csv::StringRecord) -> Result<[usize; 4], Vec<Strin
     Err(mistakes)
 }
 
-fn claim(record: &csv::StringRecord, places: [usize; 4]) -> Result<Claim, Vec<String>> {
-    let line = record.position().map_or(0, csv::Position::line);
+fn claim(record: &csv::StringRecord, line: u64, places: [usize; 4]) -> Result<Claim, Vec<String>> {
     let mut mistakes = Vec::new();
     let [program, order, order_line, customer] =
         places.map(|place| record.get(place).unwrap_or_default());
@@ -132,8 +135,8 @@ fn claim(record: &csv::StringRecord, places: [usize; 4]) -> Result<Claim, Vec<St
     }
 }
 
-fn mistake(error: &csv::Error) -> String {
-    let line = error.position().map_or(1, csv::Position::line);
+fn mistake(error: &csv::Error, lines: &mut Lines<'_>) -> String {
+    let line = lines.at(error.position());
     match error.kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
@@ -141,6 +144,37 @@ fn mistake(error: &csv::Error) -> String {
         csv::ErrorKind::Utf8 { .. } => format!("line {line}: is no UTF-8"),
         csv::ErrorKind::Io(error) => format!("line {line}: can't be read: {error}"),
         _ => format!("line {line}: is not understood: {error}"),
+    }
+}
+
+/// The lines of a text, counted as a person does. The library counts none that is empty.
+struct Lines<'t> {
+    text: &'t [u8],
+    /// So far was counted.
+    byte: usize,
+    line: u64,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t [u8]) -> Self {
+        Self {
+            text,
+            byte: 0,
+            line: 1,
+        }
+    }
+
+    /// The line of a record, which does not lie before the one that was asked for last.
+    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.and_then(|position| usize::try_from(position.byte()).ok());
+        let start = start.unwrap_or(0);
+        while let Some(&byte) = self.text.get(self.byte)
+            && (self.byte < start || matches!(byte, b'\r' | b'\n'))
+        {
+            self.line += u64::from(byte == b'\n');
+            self.byte += 1;
+        }
+        self.line
     }
 }
 

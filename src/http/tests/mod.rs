@@ -14,6 +14,7 @@ mod operate;
 mod orders;
 mod programs;
 mod registration;
+mod replay;
 mod request;
 mod transactions;
 
