@@ -25,12 +25,15 @@ mod sample_day;
 mod server;
 mod whole_way;
 
+use std::process::ExitCode;
+
 use anyhow::bail;
 use clap::{Parser, Subcommand};
 use deployment::Deployment;
 use figure::Report;
 use plan::{Arguments, Plan};
 use server::Server;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// As the product has it.
@@ -57,12 +60,22 @@ enum Part {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let ended = runtime.block_on(run(CommandLine::parse()));
-    // After an interruption a rebuild may still be at work on files that are gone.
-    runtime.shutdown_background();
-    ended
+fn main() -> ExitCode {
+    let ended = Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(run(CommandLine::parse()));
+            // After an interruption a rebuild may still be at work on files that are gone.
+            runtime.shutdown_background();
+            ended
+        });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(line: CommandLine) -> anyhow::Result<()> {

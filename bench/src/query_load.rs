@@ -47,21 +47,18 @@ pub async fn measure(
     let body_bytes = mean_body_bytes(server.address(), &paths).await?;
     let constant = ConstantHandler::start(body_bytes)?;
     for connections in CONNECTIONS {
+        let name = match connections {
+            1 => "GET transactions, 1 connection".to_owned(),
+            many => format!("GET transactions, {many} connections"),
+        };
         let (mut ours, mut constants) = (Vec::new(), Vec::new());
         for run in 1..=plan.runs {
-            eprintln!(
-                "queries on {connections} connections, run {run} of {}",
-                plan.runs
-            );
+            eprintln!("{name}, run {run} of {}", plan.runs);
             ours.push(load(server.address(), &paths, connections).await?);
             constants.push(load(constant.address, &paths, connections).await?);
         }
         let middle = |runs: &[Answered], of: fn(&Answered) -> f64| {
             median(&runs.iter().map(of).collect::<Vec<_>>())
-        };
-        let name = match connections {
-            1 => "GET transactions, 1 connection".to_owned(),
-            many => format!("GET transactions, {many} connections"),
         };
         let requests = middle(&ours, |run| run.requests_per_second).unwrap_or_default();
         report.add(
