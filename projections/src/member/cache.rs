@@ -10,7 +10,7 @@ use farelog_events::member::{CustomersMerged, Membership};
 
 use super::identity::{Identity, Merge};
 use super::membership::{Member, MemberChangeKind};
-use super::people::Members;
+use super::people::{Members, MergeIgnored};
 use crate::store::{self, ProjectionError, Store};
 
 /// Members, and as many customers' merges, that stay decoded in memory between batches.
@@ -117,9 +117,16 @@ impl<'s> MemberCache<'s> {
     /// is left out, and so is one that holds already.
     pub fn merge(&mut self, merged: &CustomersMerged, place: Position) {
         let (customer, into) = (&merged.customer_id, &merged.merged_into_customer_id);
-        if !self.can_merge_at(customer, into, place) {
-            tracing::debug!(position = place, "a merge of customers changes nothing");
-            return;
+        match self.check_merge_at(customer, into, place) {
+            Ok(()) => {}
+            Err(why @ MergeIgnored::TooMany) => {
+                tracing::warn!(position = place, %why, "a merge of customers is left out");
+                return;
+            }
+            Err(why) => {
+                tracing::debug!(position = place, %why, "a merge of customers changes nothing");
+                return;
+            }
         }
         self.has_merges.set(true);
         let with = |customer_id: &CustomerId| Merge {

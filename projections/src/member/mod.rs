@@ -11,5 +11,5 @@ pub mod status;
 pub use cache::MemberCache;
 pub use identity::{Identity, Merge};
 pub use membership::{Member, MemberChange, MemberChangeKind};
-pub use people::{CUSTOMERS_OF_ONE_MAX, Members};
+pub use people::{CUSTOMERS_OF_ONE_MAX, Members, MergeIgnored};
 pub use query::{CustomerMemberships, TransactionFilter};

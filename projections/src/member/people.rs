@@ -4,12 +4,27 @@ use std::sync::Arc;
 
 use farelog_events::id::{CustomerId, ProgramId};
 use farelog_events::log::Position;
+use thiserror::Error;
 
 use super::identity::{Identity, Merge};
 use super::membership::Member;
 
 /// Most customers that merges can make one. A merge beyond it is left out, so that no look-up takes long.
 pub const CUSTOMERS_OF_ONE_MAX: usize = 64;
+
+/// Why a merge changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MergeIgnored {
+    /// The first customer is merged into the second already.
+    #[error("it holds already")]
+    Holds,
+    /// The second is merged into the first, or they are the same.
+    #[error("it would close a circle")]
+    Circle,
+    /// More than [`CUSTOMERS_OF_ONE_MAX`] would become one.
+    #[error("it would make more than {CUSTOMERS_OF_ONE_MAX} customers one")]
+    TooMany,
+}
 
 /// Members and merged customers, as they stood at any place of the log.
 ///
@@ -97,15 +112,21 @@ pub trait Members {
         customers
     }
 
-    /// Whether a merge of the first customer into the second changes anything at a place: not where it holds already, where
-    /// it would close a circle, or where more than [`CUSTOMERS_OF_ONE_MAX`] would become one.
-    fn can_merge_at(&self, customer: &CustomerId, into: &CustomerId, place: Position) -> bool {
-        let holds = self
-            .aliases_at(customer, place)
-            .get(1)
-            .is_some_and(|already| already == into);
-        if holds || self.aliases_at(into, place).contains(customer) {
-            return false;
+    /// Looks whether a merge of the first customer into the second changes anything at a place.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    fn check_merge_at(
+        &self,
+        customer: &CustomerId,
+        into: &CustomerId,
+        place: Position,
+    ) -> Result<(), MergeIgnored> {
+        if self.aliases_at(customer, place).get(1) == Some(into) {
+            return Err(MergeIgnored::Holds);
+        }
+        if self.aliases_at(into, place).contains(customer) {
+            return Err(MergeIgnored::Circle);
         }
         let mut customers = self.customers_at(into, place);
         for merged in self.merged_into_at(customer, place) {
@@ -113,6 +134,9 @@ pub trait Members {
                 customers.push(merged);
             }
         }
-        customers.len() <= CUSTOMERS_OF_ONE_MAX
+        if customers.len() > CUSTOMERS_OF_ONE_MAX {
+            return Err(MergeIgnored::TooMany);
+        }
+        Ok(())
     }
 }
