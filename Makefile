@@ -49,8 +49,9 @@ torture: ## Kills the log and cuts its power, ROUNDS=10000 times each, by chance
 	FARELOG_TORTURE_ROUNDS=$(or $(ROUNDS),10000) FARELOG_TORTURE_SEED=$${SEED:-$$(date +%s)} \
 		cargo test --locked -p farelog-events --test log_guarantees what_was_acknowledged_survives
 
-agreement: tools ## Runs ORDERS=3000 orders through farelog and a ticket system, both killed now and then, until they agree; SEED=… goes through a run again
-	FARELOG_AGREEMENT_ORDERS=$(or $(ORDERS),3000) FARELOG_AGREEMENT_SEED=$${SEED:-$$(date +%s)} \
+agreement: tools ## Runs ORDERS=2000 orders of STEPS=24 steps through farelog and a ticket system, both killed again and again, until they agree
+	FARELOG_AGREEMENT_ORDERS=$(or $(ORDERS),2000) FARELOG_AGREEMENT_STEPS=$(or $(STEPS),24) \
+		FARELOG_AGREEMENT_SEED=$${SEED:-$$(date +%s)} \
 		cargo test --locked -p farelog --test ticket_system_agreement -- --nocapture both_sides_agree
 
 samples: tools ## Checks that the committed sample day is what its generator makes

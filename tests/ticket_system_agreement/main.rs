@@ -2,7 +2,8 @@
 //! exchanged, refunded and cancelled; both sides are killed now and then, and their broker goes away once. In the end the
 //! two agree on every ticket.
 //!
-//! `FARELOG_AGREEMENT_ORDERS` and `FARELOG_AGREEMENT_SEED` say how many orders, and which (`make agreement`).
+//! `FARELOG_AGREEMENT_ORDERS`, `FARELOG_AGREEMENT_STEPS` and `FARELOG_AGREEMENT_SEED` say how many orders, how long they live,
+//! and which they are (`make agreement`).
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
@@ -25,11 +26,12 @@ use ticket_system::ARGUMENTS;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_sides_agree_however_often_either_is_killed() {
-    let orders = number_from("FARELOG_AGREEMENT_ORDERS", 600);
+    let orders = number_from("FARELOG_AGREEMENT_ORDERS", 500);
+    let steps = number_from("FARELOG_AGREEMENT_STEPS", 6);
     let seed = number_from("FARELOG_AGREEMENT_SEED", 1);
-    println!("{orders} orders of seed {seed}");
+    println!("{orders} orders of seed {seed} take {steps} steps each");
     let mut market = Market::open(seed, None).await;
-    market.trade(orders, Unrest::Kills).await;
+    market.trade(orders, steps, Unrest::Kills).await;
     let sides = Sides::of(&mut market).await;
     println!("{}\n{}", market.counts(), sides.counts());
     assert_eq!(sides.disagreements(), Vec::<String>::new());
@@ -39,7 +41,7 @@ async fn both_sides_agree_however_often_either_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_lost_is_a_disagreement() {
     let mut market = Market::open(2, Some(Fault::LoseAnswers)).await;
-    market.trade(40, Unrest::None).await;
+    market.trade(40, 4, Unrest::None).await;
     let disagreements = Sides::of(&mut market).await.disagreements();
     assert!(
         disagreements
@@ -52,7 +54,7 @@ async fn an_answer_that_is_lost_is_a_disagreement() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_void_ticket_that_is_still_there_is_a_disagreement() {
     let mut market = Market::open(3, Some(Fault::KeepCancelled)).await;
-    market.trade(60, Unrest::None).await;
+    market.trade(60, 6, Unrest::None).await;
     let disagreements = Sides::of(&mut market).await.disagreements();
     assert!(
         disagreements

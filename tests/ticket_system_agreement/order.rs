@@ -146,7 +146,7 @@ impl Order {
         match chance.below(3) {
             0 => line.price += 20,
             1 => line.products = products(chance),
-            _ => line.method = *chance.pick(&METHODS),
+            _ => line.method = chance.pick::<&str>(&METHODS),
         }
         events.push(self.line_event("OrderLineChanged", &line));
         events.push(self.confirm());
@@ -261,7 +261,7 @@ impl Order {
             id: format!("{}-{}", self.id, self.lines.len() + 1),
             products: products(chance),
             version: 1,
-            method: *chance.pick(&METHODS),
+            method: chance.pick::<&str>(&METHODS),
             price: 10 * chance.up_to(40),
             refunded: 0,
             has_ended: false,

@@ -1,6 +1,7 @@
 //! The loop between the broker and the books: what comes is in the journal before it is acknowledged, and what goes is
 //! noted after the broker has it. So a kill at any moment loses nothing, and makes it say some things again.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -58,14 +59,12 @@ pub async fn serve(source: &Source, mut journal: Journal, mut books: Books) -> a
                 continue;
             }
         };
-        while let Err(trouble) = work(&jetstream, &consumer, &mut journal, &mut books).await {
-            match trouble {
-                Trouble::Journal(error) => return Err(error),
-                Trouble::Broker(error) => {
-                    eprintln!("{error:#}; trying again");
-                    tokio::time::sleep(BETWEEN_TRIES).await;
-                    break;
-                }
+        let Err(trouble) = work(&jetstream, &consumer, &mut journal, &mut books).await;
+        match trouble {
+            Trouble::Journal(error) => return Err(error),
+            Trouble::Broker(error) => {
+                eprintln!("{error:#}; trying again");
+                tokio::time::sleep(BETWEEN_TRIES).await;
             }
         }
     }
@@ -104,7 +103,7 @@ async fn work(
     consumer: &PullConsumer,
     journal: &mut Journal,
     books: &mut Books,
-) -> Result<(), Trouble> {
+) -> Result<Infallible, Trouble> {
     loop {
         let heard = hear(consumer, journal, books).await?;
         let initiatives = books.initiatives_due(Utc::now());
