@@ -152,6 +152,28 @@ fn an_old_plan_does_not_bring_a_revoked_registration_back() {
     assert_eq!(applied.reasons[0].code, claims::LOG_MOVED);
 }
 
+/// Each is planned as if it were the only one.
+#[test]
+fn a_claim_for_which_an_earlier_one_leaves_no_room_is_refused() {
+    let mut desk = given_sales();
+    desk.program(&format!(
+        "{PROGRAM} cap = {{ amount = 1, per = \"MEMBER\" }}"
+    ));
+    for order in ["O5", "O6"] {
+        desk.sells(order, "2026-01-20T08:00:00Z");
+    }
+    let planned = desk.plans(&[claim(2, "O5", "C1"), claim(3, "O6", "C1")]);
+    assert_eq!(planned[1].outcome, PlannedOutcome::Gives);
+    assert_eq!(desk.applies(&planned[0]).outcome, AppliedOutcome::Given);
+    let applied = desk.applies(&planned[1]);
+    let codes: Vec<_> = applied
+        .reasons
+        .iter()
+        .map(|reason| reason.code.as_str())
+        .collect();
+    assert_eq!(codes, [claims::LOG_MOVED, "cap-reached"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -210,6 +210,47 @@ fn registrations_and_refunds_count_as_they_do_in_a_fold() {
     assert_eq!(definition.candidate.transactions, 5);
 }
 
+/// A candidate is worth what it would have been worth, had it been published when it begins to stand; caps and periods count
+/// what members had before.
+#[test]
+fn a_candidate_gives_what_it_would_have_given_had_it_been_published_then() {
+    let capped = giving(2, "")
+        + r#"
+        period = { kind = "CALENDAR_MONTH" }
+        cap = { amount = 5, per = "PERIOD" }
+        "#;
+    let sales = |desk: &mut Desk, from: u32, to: u32| {
+        for day in from..to {
+            let customer = ["C1", "C2", "C1"][(day % 3) as usize];
+            let at = format!("2026-{:02}-{:02}T08:00:00Z", 1 + day / 20, 1 + day % 20);
+            desk.sells_to(customer, &format!("S{day}"), &at);
+        }
+    };
+    let start = || {
+        let mut desk = Desk::default();
+        desk.program(&giving(1, ""));
+        desk.member(EventKind::MemberEnrolled, "C1");
+        desk.member(EventKind::MemberEnrolled, "C2");
+        desk
+    };
+    let mut as_it_was = start();
+    sales(&mut as_it_was, 0, 40);
+    let report = as_it_was.simulates(&[&capped], Some("2026-01-08T08:00:00Z"));
+
+    let mut as_it_would_be = start();
+    sales(&mut as_it_would_be, 0, 7);
+    as_it_would_be.program(&capped);
+    sales(&mut as_it_would_be, 7, 40);
+    let live: Decimal = (0..40)
+        .flat_map(|day| as_it_would_be.transactions(&format!("S{day}")))
+        .filter(farelog_projections::points::Transaction::is_live)
+        .map(|transaction| transaction.amount)
+        .sum();
+    assert_eq!(report.totals.candidates.points_live, live);
+    assert_eq!(report.totals.published.points_live, Decimal::from(40));
+    assert!(live < Decimal::from(40), "nothing was capped: {live}");
+}
+
 #[test]
 fn a_simulation_leaves_no_trace() {
     let desk = given_sales();
