@@ -91,38 +91,29 @@ fn unfit(type_name: &str) -> ExecutionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::value::{Key, Owned, int, text};
+    use crate::program::value::{Key, int, text};
 
-    fn key_of(value: &Owned) -> Result<String, String> {
-        canonical(value.as_ref())
+    fn key_of(value: &dyn Val) -> Result<String, String> {
+        canonical(value)
             .map(|json| json.to_string())
             .map_err(|error| error.to_string())
     }
 
     #[test]
     fn equal_values_have_one_text() {
-        assert_eq!(key_of(&int(1)).unwrap(), "1");
-        assert_eq!(key_of(&(Box::new(CelUInt::from(1)) as Owned)).unwrap(), "1");
-        assert_eq!(
-            key_of(&(Box::new(CelDouble::from(1.0)) as Owned)).unwrap(),
-            "1"
-        );
-        assert_eq!(
-            key_of(&(Box::new(CelDouble::from(-0.0)) as Owned)).unwrap(),
-            "0"
-        );
-        assert_eq!(key_of(&text("1")).unwrap(), "\"1\"");
+        assert_eq!(key_of(int(1).as_ref()).unwrap(), "1");
+        assert_eq!(key_of(&CelUInt::from(1)).unwrap(), "1");
+        assert_eq!(key_of(&CelDouble::from(1.0)).unwrap(), "1");
+        assert_eq!(key_of(&CelDouble::from(-0.0)).unwrap(), "0");
+        assert_eq!(key_of(text("1").as_ref()).unwrap(), "\"1\"");
         let object = Fields::object("", vec![("b", int(2)), ("a", text("x"))]);
-        assert_eq!(
-            key_of(&(Box::new(object) as Owned)).unwrap(),
-            r#"{"a":"x","b":2}"#
-        );
+        assert_eq!(key_of(&object).unwrap(), r#"{"a":"x","b":2}"#);
     }
 
     #[test]
     fn what_has_no_text_of_its_own_is_no_key() {
-        assert!(key_of(&(Box::new(CelDouble::from(f64::NAN)) as Owned)).is_err());
+        assert!(key_of(&CelDouble::from(f64::NAN)).is_err());
         let numbered = Fields::map("", BTreeMap::from([(Key::Number(1), int(1))]));
-        assert!(key_of(&(Box::new(numbered) as Owned)).is_err());
+        assert!(key_of(&numbered).is_err());
     }
 }

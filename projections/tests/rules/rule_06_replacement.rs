@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::common::{line, time};
 use crate::stage::{a_point_per_krone, buys, cancel, live, refund};
 
-const WITH_A_DEPARTURE: &str = r#"
+const WITH_A_DEPARTURE: &str = r"
     validFrom = 'has(line.travel.departureTime) ? line.travel.departureTime : trigger.time'
-"#;
+";
 
 #[test]
 fn a_change_of_valid_from_alone_replaces_only_where_there_is_neither_period_nor_cap() {

@@ -21,6 +21,46 @@ pub(super) fn try_out(source: &str) {
         let line = Purchase::of(&json!({"extra": [1, 2, 3], "travellers": [{"age": 3}]}));
         // What it gives, or that it fails, is all the same here.
         let _ = amount_of(&compiled, &line.scope(None));
+        let _ = key_of(source, &line.scope(None));
+    }
+}
+
+/// The key of periods that an expression gives, where it can be one.
+fn key_of(source: &str, line: &LineScope) -> Option<String> {
+    let period = json!({"kind": "CALENDAR_YEAR", "key": source});
+    let definition = json!({
+        "id": 71, "reference": "d", "trigger": "LineConfirmed", "amount": "1", "period": period
+    });
+    let document =
+        json!({"id": 7, "reference": "p", "name": "P", "pointDefinitions": [definition]});
+    let compiled = CompiledProgram::from_json(&document.to_string()).ok()?;
+    let definition = &compiled.all_definitions()[0];
+    let period = definition.period(line, &confirmed(), None).ok()?;
+    period.map(|(_, key)| key)
+}
+
+#[test]
+fn the_key_of_a_period_is_the_same_text_for_equal_values() {
+    let line = Purchase::of(&json!({"extra": {"b": 1, "a": [null, true]}})).scope(None);
+    let keys = [
+        ("line.userType", r#""ADULT""#),
+        ("{\"b\": 1.0, \"a\": 1u + 1u}", r#"{"a":2,"b":1}"#),
+        ("line.extra.extra", r#"{"a":[null,true],"b":1}"#),
+        (
+            "[trigger.time, duration(\"90m\")]",
+            r#"["2026-01-01T12:00:00Z","PT5400S"]"#,
+        ),
+    ];
+    for (source, key) in keys {
+        assert_eq!(key_of(source, &line).as_deref(), Some(key), "{source}");
+    }
+    for unfit in [
+        "{1: 2}",
+        "line.userType + line.extra.none",
+        "[b\"x\"]",
+        "0.0 / 0.0",
+    ] {
+        assert_eq!(key_of(unfit, &line), None, "{unfit}");
     }
 }
 
