@@ -60,8 +60,10 @@ async fn a_timeline_tells_what_ticket_systems_were_told_and_what_they_said_that_
     let ticket = &generated.json[0]["ticketDistributions"][0]["id"];
     site.act("/sales/v1/ticket-distribution-groups/O1/distribute")
         .await;
-    let said =
-        |line: &str, ticket: Value| json!({ "orderLineId": line, "ticketDistributionId": ticket });
+    let said = |line: &str, ticket: Value| {
+        json!({ "orderLineId": line, "ticketDistributionId": ticket, "fareContractRef": "NOD:1",
+            "reason": "no card." })
+    };
     site.arrive(&[
         event(
             "TicketDistributionAdded",
@@ -105,10 +107,10 @@ async fn a_timeline_tells_what_ticket_systems_were_told_and_what_they_said_that_
             "4 GROUP Ticket distribution group 16384 was generated for line O1-1 with 1 ticket.",
             "5 EVENT 1 ticket distribution was handed to the ticket systems.",
             "5 FACT NOD was asked for ticket distribution 16384: ENT:PreassignedFareProduct:AdultSingle.",
-            "6 EVENT The ticket system has ticket distribution 16384.",
-            "7 EVENT The ticket system could not make ticket distribution 16384. That was not followed: the ticket is \
+            "6 EVENT The ticket system has ticket distribution 16384 under NOD:1.",
+            "7 EVENT The ticket system could not make ticket distribution 16384: no card. That was not followed: the ticket is \
              DISTRIBUTED and stays so.",
-            "8 EVENT The ticket system has ticket distribution 7. That was not followed: line O1-1 has no such ticket.",
+            "8 EVENT The ticket system has ticket distribution 7 under NOD:1. That was not followed: line O1-1 has no such ticket.",
             "9 EVENT The order was cancelled.",
             "9 FACT NOD was told that ticket distribution 16384 is void: the order was cancelled.",
             "10 EVENT A ticket of line O1-1 was taken into use. That was not followed: line O1-1 has no ticket that \
@@ -124,6 +126,49 @@ async fn a_timeline_tells_what_ticket_systems_were_told_and_what_they_said_that_
     );
     let figures = site.get("/v1/operate/log/stats").await;
     assert_eq!(figures.json["projections"]["ticketEventsIgnored"], 3);
+}
+
+/// What else a service desk reads of an order that lived long.
+#[tokio::test]
+async fn a_timeline_names_what_was_exchanged_and_which_ticket_is_in_use() {
+    let mut site = Site::open();
+    site.arrive(&sale("O1", None, "39.00")).await;
+    let replacements = json!([{ "originalOrderLineIds": ["O1-1", "O1-2"], "replacedByOrderLineIds": ["O1-3"] },
+        { "originalOrderLineIds": ["O1-4"], "replacedByOrderLineIds": ["O1-5"] }]);
+    let created = json!({ "orderVersion": 2, "organisationId": 1, "currency": "NOK" });
+    let in_use = json!({ "orderLineId": "O1-1", "ticketDistributionId": 7, "status": "ACTIVATED" });
+    let activated = json!({ "orderLineId": "O1-1", "ticketDistributionId": 7, "activatedAt": "2026-01-15T09:00:00Z" });
+    let void = json!({ "orderLineId": "O1-1", "ticketDistributionId": 7, "reason": "stolen" });
+    site.arrive(&[
+        event("OrderCreated", 20, "O1", created),
+        event(
+            "OrderLinesReplaced",
+            21,
+            "O1",
+            json!({ "orderVersion": 2, "replacements": replacements }),
+        ),
+        event("TicketDistributionAdded", 22, "O1", in_use),
+        event("TicketActivated", 23, "O1", activated),
+        event("TicketDistributionCancelledExternally", 24, "O1", void),
+    ])
+    .await;
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    let entries = answer.json["entries"].as_array().unwrap();
+    let told: Vec<&str> = entries[3..]
+        .iter()
+        .map(|entry| entry["summary"].as_str().unwrap())
+        .map(|summary| summary.split(" That was not").next().unwrap())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "The order was opened for version 2.",
+            "An exchange was asked for: O1-1 and O1-2 for O1-3; O1-4 for O1-5.",
+            "The ticket system has ticket distribution 7, in use.",
+            "Ticket distribution 7 was taken into use.",
+            "The ticket system cancelled ticket distribution 7 by itself: stolen.",
+        ]
+    );
 }
 
 /// One point was once told as "1 points".

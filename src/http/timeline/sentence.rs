@@ -1,7 +1,10 @@
 //! The sentences of a timeline, for a person at a service desk.
 
+use farelog_events::distribution::TicketSystemStatus;
 use farelog_events::event::{EventData, short_type};
+use farelog_events::id::OrderLineId;
 use farelog_events::log::Record;
+use farelog_events::order::Replacement;
 use farelog_projections::distribution::fact::CancellationCause;
 use farelog_projections::distribution::{DistributionFact, Ignored, IgnoredReason};
 
@@ -18,10 +21,16 @@ pub fn of_record(record: &Record) -> String {
         }
     };
     match &data {
-        EventData::OrderCreated(e) => match &e.customer_id {
-            Some(customer) => format!("The order was opened by customer {customer}."),
-            None => "The order was opened.".to_owned(),
-        },
+        EventData::OrderCreated(e) => {
+            let round = match e.order_version.get() {
+                1 => String::new(),
+                version => format!(" for version {version}"),
+            };
+            match &e.customer_id {
+                Some(customer) => format!("The order was opened{round} by customer {customer}."),
+                None => format!("The order was opened{round}."),
+            }
+        }
         EventData::OrderLineAdded(e) => format!(
             "Line {} was added: {}, {} {}.",
             e.order_line_id,
@@ -56,19 +65,14 @@ pub fn of_record(record: &Record) -> String {
             "{} {} of line {} were paid back.",
             e.refund.amount, e.refund.currency, e.order_line_id
         ),
-        EventData::OrderLinesReplaced(e) => format!(
-            "An exchange of {} was asked for.",
-            counted(
-                e.replacements
-                    .iter()
-                    .map(|replacement| replacement.original_order_line_ids.len())
-                    .sum(),
-                "line"
-            )
-        ),
-        EventData::TicketActivated(e) => {
-            format!("A ticket of line {} was taken into use.", e.order_line_id)
+        EventData::OrderLinesReplaced(e) => {
+            let exchanges: Vec<String> = e.replacements.iter().map(exchange).collect();
+            format!("An exchange was asked for: {}.", exchanges.join("; "))
         }
+        EventData::TicketActivated(e) => match e.ticket_distribution_id {
+            Some(id) => format!("Ticket distribution {id} was taken into use."),
+            None => format!("A ticket of line {} was taken into use.", e.order_line_id),
+        },
         EventData::PaymentTransactionCaptured(e) => {
             format!("Payment {} was captured.", e.payment_transaction_id)
         }
@@ -85,21 +89,34 @@ pub fn of_record(record: &Record) -> String {
 /// What a record about tickets, registrations and dead letters says.
 fn sentence_of_own(data: &EventData, record: &Record) -> String {
     match data {
-        EventData::TicketDistributionAdded(e) => format!(
-            "The ticket system has ticket distribution {}.",
-            e.ticket_distribution_id
-        ),
+        EventData::TicketDistributionAdded(e) => {
+            let contract = match &e.fare_contract_ref {
+                Some(contract) => format!(" under {contract}"),
+                None => String::new(),
+            };
+            let in_use = match e.status {
+                Some(TicketSystemStatus::Activated) => ", in use",
+                _ => "",
+            };
+            format!(
+                "The ticket system has ticket distribution {}{contract}{in_use}.",
+                e.ticket_distribution_id
+            )
+        }
         EventData::TicketDistributionCancelled(e) => format!(
-            "The ticket system cancelled ticket distribution {} as it was asked to.",
-            e.ticket_distribution_id
+            "The ticket system cancelled ticket distribution {} as it was asked to{}.",
+            e.ticket_distribution_id,
+            given(e.reason.as_deref())
         ),
         EventData::TicketDistributionCancelledExternally(e) => format!(
-            "The ticket system cancelled ticket distribution {} by itself.",
-            e.ticket_distribution_id
+            "The ticket system cancelled ticket distribution {} by itself{}.",
+            e.ticket_distribution_id,
+            given(e.reason.as_deref())
         ),
         EventData::TicketDistributionFailed(e) => format!(
-            "The ticket system could not make ticket distribution {}.",
-            e.ticket_distribution_id
+            "The ticket system could not make ticket distribution {}{}.",
+            e.ticket_distribution_id,
+            given(e.reason.as_deref())
         ),
         EventData::TicketDistributionGroupsGenerated(e) => format!(
             "Ticket distributions were generated for version {} of the order.",
@@ -127,6 +144,26 @@ fn sentence_of_own(data: &EventData, record: &Record) -> String {
         EventData::DeadLetterDiscarded(e) => format!("Dead letter {} was discarded.", e.number),
         _ => format!("{} was recorded.", short_type(&record.event_type)),
     }
+}
+
+/// A reason, to stand behind what it is for.
+fn given(reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!(": {}", reason.trim_end_matches('.')),
+        None => String::new(),
+    }
+}
+
+fn exchange(replacement: &Replacement) -> String {
+    let named = |lines: &[OrderLineId]| {
+        let names: Vec<&str> = lines.iter().map(OrderLineId::as_str).collect();
+        names.join(" and ")
+    };
+    format!(
+        "{} for {}",
+        named(&replacement.original_order_line_ids),
+        named(&replacement.replaced_by_order_line_ids)
+    )
 }
 
 fn products(products: &[farelog_events::order::FareProduct]) -> String {
