@@ -21,6 +21,7 @@ mod expression;
 mod fault;
 mod gate;
 mod key;
+mod limits;
 mod meter;
 mod names;
 mod pattern;
