@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
@@ -193,8 +193,8 @@ async fn a_rebuild_gives_the_same_and_tells_nobody_twice() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn claims_are_planned_then_applied_and_again() {
+/// The same, with lines that nobody is named on, and a list of claims in a file.
+async fn given_claims(directory: &Path) -> (Server, String, PathBuf) {
     let (server, address) = given_sales().await;
     server.enrol(11, "C3").await;
     server.enrol(11, "C4").await;
@@ -205,8 +205,7 @@ async fn claims_are_planned_then_applied_and_again() {
     let sequence = server.nats.publish(&unclaimed).await;
     let path = format!("/personalisation/v1/transactions?orderId=O7&minStreamSequence={sequence}");
     assert_eq!(server.get(&path).await.json, json!([]));
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("claims.csv");
+    let file = directory.join("claims.csv");
     let list = "program,orderId,orderLineId,customerId\n\
         per-ten,O3,O3-1,C3\n\
         11,O5,O5-1,C4\n\
@@ -217,6 +216,13 @@ async fn claims_are_planned_then_applied_and_again() {
         none,O7,O7-1,C4\n\
         per-ten,O7,O7-1,C4\n";
     fs::write(&file, list).unwrap();
+    (server, address, file)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_are_planned_then_applied_and_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, address, file) = given_claims(directory.path()).await;
     let plan_file = directory.path().join("plan.json");
 
     let plan = [
@@ -337,11 +343,12 @@ async fn a_run_that_was_killed_goes_on_where_it_was() {
     let address = format!("http://{}", server.address());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("claims.csv");
-    let mut list = "program,orderId,orderLineId,customerId\n".to_owned();
-    for order in &orders {
-        list.push_str(&format!("per-ten,{order},{order}-1,C1\n"));
-    }
-    fs::write(&file, list).unwrap();
+    let claims = orders
+        .iter()
+        .map(|order| format!("per-ten,{order},{order}-1,C1"));
+    let titles = "program,orderId,orderLineId,customerId".to_owned();
+    let list: Vec<String> = std::iter::once(titles).chain(claims).collect();
+    fs::write(&file, list.join("\n")).unwrap();
     done(&[
         "replay",
         "register",

@@ -8,7 +8,7 @@ use farelog_replay::claims::{
     AppliedClaim, AppliedOutcome, CLAIMS_AT_ONCE_MAX, Claim, ClaimReason, ClaimsPlan, Grant,
     PLAN_FORMAT, PlannedClaim, PlannedOutcome, settle_repeats,
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::claims_file;
 use crate::cli::client::{Client, ServerArgs};
 use crate::cli::exit::Failure;
+use crate::cli::log::progress::with_rate;
 use crate::cli::output::{self, RowsOutput};
 
 #[derive(Serialize)]
@@ -156,12 +157,10 @@ fn refusal(refused: usize, all: usize) -> Result<(), Failure> {
 }
 
 fn bar(doing: &'static str, claims: usize) -> ProgressBar {
-    let bar = ProgressBar::new(claims as u64).with_message(doing);
-    let template = "{msg} {wide_bar} {human_pos}/{human_len} claims ({per_sec}, {eta} left)";
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    with_rate(
+        ProgressBar::new(claims as u64).with_message(doing),
+        "claims",
+    )
 }
 
 /// A claim as a row: line, program, order, order line, customer, outcome, points, why.
