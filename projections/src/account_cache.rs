@@ -7,6 +7,7 @@ use farelog_events::id::{MemberId, PointDefinitionId};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 
+use crate::batch::WriteBatch;
 use crate::points::Transaction;
 use crate::points::account::{AccountChanges, Accounts, TallyOf};
 use crate::points::period::{Period, PeriodsOf};
@@ -60,7 +61,7 @@ impl<'s> AccountCache<'s> {
     }
 
     /// Adds all that changed since the last call to a batch.
-    pub fn write(&mut self, batch: &mut sled::Batch) -> Result<(), ProjectionError> {
+    pub fn write(&mut self, batch: &mut WriteBatch) -> Result<(), ProjectionError> {
         let periods = self.periods.get_mut();
         for of in self.changed_periods.drain() {
             if let Some(periods) = periods.get(&of) {

@@ -53,6 +53,8 @@ pub struct OrderDocument {
     pub groups: Groups,
     /// Rule errors, each once, in the order of the log.
     pub rule_errors: Vec<RuleError>,
+    /// Whether the last step had more to give than one record can.
+    is_unsettled: bool,
 }
 
 /// What a step changed.
@@ -77,6 +79,7 @@ impl OrderDocument {
             ledger: Ledger::default(),
             groups: Groups::default(),
             rule_errors: Vec::new(),
+            is_unsettled: false,
         }
     }
 
@@ -106,19 +109,27 @@ impl OrderDocument {
     ///
     /// Pure: the same document, event and world give the same document and effects. Events are given in the order of
     /// the log, each once.
-    pub fn apply(&mut self, event: &OrderEvent, world: World<'_>) -> Effects {
-        if decides_state(event.kind) {
-            self.events.push(event.clone());
-        }
-        let events = std::mem::take(&mut self.events);
+    pub fn apply(&mut self, event: OrderEvent, world: World<'_>) -> Effects {
+        let mut events = std::mem::take(&mut self.events);
+        let passing;
+        let event = if decides_state(event.kind) {
+            events.push(event);
+            &events[events.len() - 1]
+        } else {
+            passing = event;
+            &passing
+        };
         let state = OrderState::fold(&events);
         let mut effects = Effects::default();
         if decides_points(event.kind) {
             self.note_trigger_places(&state, event.position);
             self.note_registration(&state, event, world);
-            let Wants { wanted, faults } = wants(self, &state, world);
-            effects.rule_errors = self.note_rule_errors(faults, event.position);
-            effects.settled = self.ledger.settle(&wanted, event, world);
+            if self.is_unsettled || may_change_wants(event.kind, world) {
+                let Wants { wanted, faults } = wants(self, &state, world);
+                effects.rule_errors = self.note_rule_errors(faults, event.position);
+                effects.settled = self.ledger.settle(&wanted, event, world);
+                self.is_unsettled = effects.settled.postponed > 0;
+            }
         }
         effects.distribution = distribution::apply(&mut self.groups, &state, event);
         drop(state);
@@ -235,4 +246,17 @@ fn decides_points(kind: EventKind) -> bool {
             kind,
             EventKind::DeferredRegistrationAccepted | EventKind::DeferredRegistrationRevoked
         )
+}
+
+/// Whether what should count can differ after an event of this kind. An activation or a capture is nothing but a trigger,
+/// and where no definition ever waited for it, all is as it was: what a definition gives depends on the order's other
+/// events, and on programs and members at a place behind which it does not look.
+fn may_change_wants(kind: EventKind, world: World<'_>) -> bool {
+    match kind {
+        EventKind::TicketActivated => world.programs.waits_for(TriggerKind::LineActivated),
+        EventKind::PaymentTransactionCaptured => {
+            world.programs.waits_for(TriggerKind::PaymentCaptured)
+        }
+        _ => true,
+    }
 }

@@ -10,6 +10,8 @@
 
 mod account_cache;
 pub mod answer;
+mod batch;
+mod catch_up;
 pub mod distribution;
 pub mod document;
 pub mod member;

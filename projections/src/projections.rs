@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::account_cache::AccountCache;
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
+use crate::catch_up::{Folded, catch_up};
 use crate::document::OrderDocument;
 use crate::member::MemberCache;
 use crate::outbox::{Fact, FactPlace};
@@ -37,7 +38,7 @@ pub struct Projections {
 pub(crate) struct Inner {
     /// Another one after a rebuild.
     store: RwLock<Arc<Store>>,
-    /// Held while records are folded into the store, and while another takes its place.
+    /// Held while a batch is written to the store, and while another store takes its place.
     turn: Mutex<()>,
     /// As it was when the store was opened.
     pub(crate) checkpoint: Checkpoint,
@@ -120,7 +121,8 @@ impl Projections {
         log: &dyn EventLog,
         feed: &Receiver<Arc<[Record]>>,
     ) -> Result<ControlFlow<()>, ProjectionError> {
-        let mut projector = self.projector(store)?;
+        let writing = store.for_writer();
+        let mut projector = self.projector(&writing)?;
         if !self.catch_up_with(&mut projector, store, log)? {
             return Ok(ControlFlow::Continue(()));
         }
@@ -137,9 +139,11 @@ impl Projections {
             let gap = records
                 .peek()
                 .is_some_and(|first| first.position > projector.position() + 1);
-            let is_in_use = (!gap || self.catch_up_with(&mut projector, store, log)?)
-                && self.project(&mut projector, store, records)?;
-            if !is_in_use {
+            if gap && !self.catch_up_with(&mut projector, store, log)? {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let write = |folded: &Folded| self.write(store, folded);
+            if projector.project_with(records, write)?.is_break() {
                 return Ok(ControlFlow::Continue(()));
             }
         }
@@ -152,7 +156,8 @@ impl Projections {
     /// The store or the log failed.
     pub fn catch_up(&self, log: &dyn EventLog) -> Result<(), ProjectionError> {
         let store = self.store();
-        let mut projector = self.projector(&store)?;
+        let writing = store.for_writer();
+        let mut projector = self.projector(&writing)?;
         self.catch_up_with(&mut projector, &store, log)?;
         store.flush()
     }
@@ -181,47 +186,40 @@ impl Projections {
                 "the projections catch up"
             );
         }
-        loop {
-            let records = log.read(projector.position() + 1, BATCH_RECORDS_MAX)?;
-            if records.is_empty() {
-                return Ok(true);
-            }
-            if !self.project(projector, store, &records)? {
-                return Ok(false);
-            }
-        }
+        let write = |folded: &Folded| self.write(store, folded);
+        let progress = |_| ControlFlow::Continue(());
+        Ok(catch_up(projector, log, write, progress)?.is_continue())
     }
 
-    /// Folds records into the store if it is the one in use, and says whether it is.
-    fn project<'r>(
+    /// Writes a batch to the store if it is the one in use, and breaks where it is not.
+    fn write(
         &self,
-        projector: &mut Projector<'_>,
         store: &Arc<Store>,
-        records: impl IntoIterator<Item = &'r Record>,
-    ) -> Result<bool, ProjectionError> {
+        folded: &Folded,
+    ) -> Result<ControlFlow<()>, ProjectionError> {
         let _turn = self.take_turn();
         if !Arc::ptr_eq(store, &self.store()) {
-            return Ok(false);
+            return Ok(ControlFlow::Break(()));
         }
-        projector.project(records)?;
+        store.apply(&folded.batch)?;
         let mut catalog = self
             .inner
             .catalog
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&catalog, projector.catalog()) {
-            *catalog = Arc::clone(projector.catalog());
+        if !Arc::ptr_eq(&catalog, &folded.catalog) {
+            *catalog = Arc::clone(&folded.catalog);
         }
         drop(catalog);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a gauge is a double; positions stay exact up to 2^53"
         )]
-        metrics::gauge!("farelog_projections_position").set(projector.position() as f64);
+        metrics::gauge!("farelog_projections_position").set(folded.position as f64);
         metrics::counter!("farelog_ticket_events_ignored_total")
-            .absolute(projector.counters().ticket_events_ignored);
-        self.inner.progress.advance(projector.position());
-        Ok(true)
+            .absolute(folded.counters.ticket_events_ignored);
+        self.inner.progress.advance(folded.position);
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Keeps the store as it is, and in use, for as long as the turn is held.

@@ -1,6 +1,8 @@
 //! The fold of log records into the store: what each record changes, gathered and written in one batch.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use farelog_events::dead_letter::DeadLetterSettled;
@@ -12,6 +14,8 @@ use farelog_events::program;
 
 use crate::account_cache::AccountCache;
 use crate::answer::{DeadLetterState, DeadLetterSummary};
+use crate::batch::WriteBatch;
+use crate::catch_up::Folded;
 use crate::document::{Effects, OrderDocument};
 use crate::member::{MemberCache, MemberChangeKind};
 use crate::order::OrderEvent;
@@ -27,6 +31,9 @@ use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 /// don't read it again. Twice as many at most.
 const ORDERS_CACHED_MAX: usize = 4_096;
 
+/// Customers of members that stay in memory between batches.
+const CUSTOMERS_CACHED_MAX: usize = 16_384;
+
 /// Brings the store forward, batch by batch.
 pub struct Projector<'s> {
     store: &'s Store,
@@ -34,23 +41,27 @@ pub struct Projector<'s> {
     catalog: Arc<ProgramCatalog>,
     members: MemberCache<'s>,
     accounts: AccountCache<'s>,
-    orders: HashMap<OrderId, OrderDocument>,
-    orders_before: HashMap<OrderId, OrderDocument>,
+    orders: HashMap<OrderId, Arc<OrderDocument>>,
+    orders_before: HashMap<OrderId, Arc<OrderDocument>>,
+    /// Customers of members, as far as they were asked for or are new.
+    customers: HashMap<(ProgramId, MemberId), CustomerId>,
     counters: Counters,
     facts: FactKeeper<'s>,
 }
 
 /// What a batch of records changed and is not written yet.
 #[derive(Default)]
-struct Changes {
+pub struct Changes {
+    /// Records that were folded, of whatever kind.
+    pub records: usize,
+    /// Bytes of their data.
+    pub bytes: usize,
     orders: HashSet<OrderId>,
     members_added: BTreeMap<ProgramId, u64>,
-    /// The customers of the members that the batch added.
-    customers: HashMap<(ProgramId, MemberId), CustomerId>,
     dead_letters: BTreeMap<Position, DeadLetterSummary>,
-    values: sled::Batch,
+    values: WriteBatch,
     /// Whether a program was published: accounts ask for a batch of what came before.
-    has_publication: bool,
+    pub has_publication: bool,
 }
 
 impl<'s> Projector<'s> {
@@ -68,6 +79,7 @@ impl<'s> Projector<'s> {
             accounts: AccountCache::new(store),
             orders: HashMap::new(),
             orders_before: HashMap::new(),
+            customers: HashMap::new(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
             facts: FactKeeper::new(store)?,
         })
@@ -78,14 +90,14 @@ impl<'s> Projector<'s> {
         self.checkpoint.position
     }
 
-    /// What the records that are in have come to, in figures.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
     /// The programs, with every version that is in.
     pub fn catalog(&self) -> &Arc<ProgramCatalog> {
         &self.catalog
+    }
+
+    /// From here on this batch is on its way into the store, and those before it are there.
+    pub fn set_in_flight(&self, batch: Option<Arc<WriteBatch>>) {
+        self.store.set_in_flight(batch);
     }
 
     /// Folds records that follow on the last one, and writes all that they change, with the checkpoint, in one batch, or
@@ -95,32 +107,54 @@ impl<'s> Projector<'s> {
         &mut self,
         records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<(), ProjectionError> {
+        let store = self.store;
+        let write = |folded: &Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
+        self.project_with(records, write).map(|_| ())
+    }
+
+    /// The same with `write` for what writes a batch; where that breaks, the projector is not to be used again.
+    pub fn project_with<'r>(
+        &mut self,
+        records: impl IntoIterator<Item = &'r Record>,
+        mut write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError>,
+    ) -> Result<ControlFlow<()>, ProjectionError> {
         let mut changes = Changes::default();
         for record in records {
             if record.position <= self.checkpoint.position {
                 continue;
             }
-            self.take_in(record, &mut changes)?;
-            self.checkpoint.position = record.position;
-            if changes.has_publication {
-                self.write(std::mem::take(&mut changes))?;
+            self.fold(record, decode(record), &mut changes)?;
+            if changes.has_publication
+                && write(&self.finish(std::mem::take(&mut changes))?)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
             }
         }
-        self.write(changes)?;
-        self.forget_old();
+        write(&self.finish(changes)?)
+    }
+
+    /// Folds the record that follows on the last one, with what [`decode`] gave for it.
+    pub fn fold(
+        &mut self,
+        record: &Record,
+        event: Option<OrderEvent>,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
+        changes.records += 1;
+        changes.bytes += record.data.get().len();
+        if let Some(event) = event {
+            self.take_in(record, event, changes)?;
+        }
+        self.checkpoint.position = record.position;
         Ok(())
     }
 
-    fn take_in(&mut self, record: &Record, changes: &mut Changes) -> Result<(), ProjectionError> {
-        let event = match OrderEvent::from_record(record) {
-            None => return Ok(()),
-            Some(Ok(event)) => event,
-            Some(Err(error)) => {
-                // Data is checked before it is appended. A log written with laxer checks must not stop the fold.
-                tracing::error!(position = record.position, %error, "a record can't be read and is passed over");
-                return Ok(());
-            }
-        };
+    fn take_in(
+        &mut self,
+        record: &Record,
+        event: OrderEvent,
+        changes: &mut Changes,
+    ) -> Result<(), ProjectionError> {
         match &event.data {
             EventData::ProgramPublished(id) => self.publish(*id, record, changes),
             EventData::MemberEnrolled(membership) => {
@@ -154,16 +188,17 @@ impl<'s> Projector<'s> {
                 self.settle_dead_letter(settled, DeadLetterState::Discarded, changes)?;
                 self.facts.keep(record, [fact], &mut changes.values)
             }
-            _ => self.apply_to_order(&event, record, changes),
+            _ => self.apply_to_order(event, record, changes),
         }
     }
 
     fn apply_to_order(
         &mut self,
-        event: &OrderEvent,
+        event: OrderEvent,
         record: &Record,
         changes: &mut Changes,
     ) -> Result<(), ProjectionError> {
+        let kind = event.kind;
         let Some(order_id) = record.about.order() else {
             return Ok(());
         };
@@ -179,6 +214,8 @@ impl<'s> Projector<'s> {
             members: &self.members,
             accounts: &self.accounts,
         };
+        // A copy only where the batch before, which has the order too, is still being written.
+        let document = Arc::make_mut(document);
         let effects = document.apply(event, world);
         self.accounts.take_in(&effects.settled.accounts);
         changes.orders.insert(order_id.clone());
@@ -186,29 +223,33 @@ impl<'s> Projector<'s> {
         for fact in &effects.distribution.facts {
             facts.push(FactContent::of_ticket(fact)?);
         }
-        let customer_of = |program, member| match changes.customers.get(&(program, member)) {
-            Some(customer) => Ok(Some(customer.clone())),
-            None => self
-                .store
-                .read(&store::member_id_key(program, member), "member id"),
+        let customer_of = |program, member| match self.customers.entry((program, member)) {
+            Entry::Occupied(known) => Ok(Some(known.get().clone())),
+            Entry::Vacant(unknown) => {
+                let key = store::member_id_key(program, member);
+                let stored: Option<CustomerId> = self.store.read(&key, "member id")?;
+                Ok::<_, ProjectionError>(
+                    stored.map(|customer| unknown.insert_entry(customer).get().clone()),
+                )
+            }
         };
         let points = points_changed(order_id, &effects.settled, &document.ledger, customer_of)?;
         for fact in &points {
             facts.push(FactContent::of_points(fact)?);
         }
         self.facts.keep(record, facts, &mut changes.values)?;
-        self.note_effects(&effects, event.kind, changes)
+        self.note_effects(&effects, kind, changes)
     }
 
-    fn load_order(&mut self, order_id: &OrderId) -> Result<OrderDocument, ProjectionError> {
+    fn load_order(&mut self, order_id: &OrderId) -> Result<Arc<OrderDocument>, ProjectionError> {
         if let Some(document) = self.orders_before.remove(order_id) {
             return Ok(document);
         }
         let stored = self.store.read_order(order_id)?;
-        Ok(stored.unwrap_or_else(|| {
+        Ok(Arc::new(stored.unwrap_or_else(|| {
             self.counters.orders += 1;
             OrderDocument::new(order_id.clone())
-        }))
+        })))
     }
 
     fn note_effects(
@@ -274,7 +315,7 @@ impl<'s> Projector<'s> {
             *changes.members_added.entry(program).or_default() += 1;
             let customer = member.customer_id.clone();
             put(changes, store::member_id_key(program, member.id), &customer)?;
-            changes.customers.insert((program, member.id), customer);
+            self.customers.insert((program, member.id), customer);
         }
         Ok(())
     }
@@ -301,13 +342,14 @@ impl<'s> Projector<'s> {
         Ok(())
     }
 
-    fn write(&mut self, mut changes: Changes) -> Result<(), ProjectionError> {
+    /// Ends a batch: all that changed, in its stored form, with the checkpoint.
+    pub fn finish(&mut self, mut changes: Changes) -> Result<Folded, ProjectionError> {
         self.members.check()?;
         self.accounts.check()?;
-        for order_id in &changes.orders {
-            if let Some(document) = self.orders.get(order_id) {
-                let value = store::encode_order(document)?;
-                changes.values.insert(store::order_key(order_id), value);
+        for order_id in changes.orders {
+            if let Some(document) = self.orders.get(&order_id) {
+                let document = Arc::clone(document);
+                changes.values.insert_order(order_id, document);
             }
         }
         self.members.write(&mut changes.values)?;
@@ -323,14 +365,20 @@ impl<'s> Projector<'s> {
             let count: u64 = self.store.read(&key, "member count")?.unwrap_or_default();
             changes.values.insert(key, store::encode(&(count + added))?);
         }
-        self.facts.forget(&mut changes.values)?;
+        self.facts.finish(&mut changes.values)?;
         changes
             .values
             .insert(store::COUNTERS, store::encode(&self.counters)?);
         changes
             .values
             .insert(store::CHECKPOINT, store::encode(&self.checkpoint)?);
-        self.store.apply(changes.values)
+        self.forget_old();
+        Ok(Folded {
+            batch: Arc::new(changes.values),
+            position: self.checkpoint.position,
+            catalog: Arc::clone(&self.catalog),
+            counters: self.counters,
+        })
     }
 
     fn forget_old(&mut self) {
@@ -339,7 +387,20 @@ impl<'s> Projector<'s> {
         }
         self.members.forget_old();
         self.accounts.forget_old();
+        if self.customers.len() >= CUSTOMERS_CACHED_MAX {
+            self.customers.clear();
+        }
     }
+}
+
+/// The event in a record; `None` where there is nothing to fold.
+pub fn decode(record: &Record) -> Option<OrderEvent> {
+    OrderEvent::from_record(record)?
+        .inspect_err(|error| {
+            // Data is checked before it is appended. A log written with laxer checks must not stop the fold.
+            tracing::error!(position = record.position, %error, "a record can't be read and is passed over");
+        })
+        .ok()
 }
 
 /// A version of a program, as it is stored.

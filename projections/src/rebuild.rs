@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use farelog_events::log::{EventLog, Position};
 
+use crate::catch_up::{Folded, catch_up};
 use crate::program::ProgramCatalog;
 use crate::projections::{BATCH_RECORDS_MAX, Projections};
 use crate::projector::Projector;
@@ -24,7 +25,7 @@ impl Projections {
     pub fn rebuild(
         &self,
         log: &dyn EventLog,
-        mut progress: impl FnMut(Position) -> ControlFlow<()>,
+        progress: impl FnMut(Position) -> ControlFlow<()>,
     ) -> Result<Option<Position>, ProjectionError> {
         let mut place = self
             .inner
@@ -38,14 +39,15 @@ impl Projections {
                 position: 0,
                 ..self.inner.checkpoint
             };
-            let mut projector = Projector::new(&store, start, Arc::<ProgramCatalog>::default())?;
-            while fold_batch(&mut projector, log)? {
-                if progress(projector.position()).is_break() {
-                    drop(projector);
-                    drop(store);
-                    place.unfinished()?;
-                    return Ok(None);
-                }
+            let writing = store.for_writer();
+            let mut projector = Projector::new(&writing, start, Arc::<ProgramCatalog>::default())?;
+            let write = |folded: &Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
+            if catch_up(&mut projector, log, write, progress)?.is_break() {
+                drop(projector);
+                drop(writing);
+                drop(store);
+                place.unfinished()?;
+                return Ok(None);
             }
             let catalog = Arc::clone(projector.catalog());
             store.flush()?;

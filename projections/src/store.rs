@@ -16,7 +16,7 @@
 //! | `q` member id, definition id, key | the member's periods, in the order in which they were opened |
 //! | `u` member id, definition id, `p` period id, `d` day, or `m` | the sum of the member's points there, for a cap |
 //! | `d` position | a dead letter, without its bytes |
-//! | `x` position, number | a fact for other systems, [`crate::outbox::Fact`] |
+//! | `x` position, number | facts for other systems, [`crate::outbox::Fact`], from the one of this place on |
 //! | `f` | the place of the last fact that is no longer kept |
 //!
 //! Everything here can be made again from the log, so it is flushed in the background and not with each batch: after
@@ -24,8 +24,8 @@
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, TransactionId};
@@ -37,6 +37,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::answer::{Page, Paged};
+use crate::batch::{Change, WriteBatch};
 use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
 use crate::packed::{pack, unpack};
@@ -46,7 +47,7 @@ use crate::program::Tally;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 5;
+pub const FOLD_VERSION: u32 = 6;
 
 /// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -151,9 +152,11 @@ pub struct Store {
     db: sled::Db,
     /// Held for writing while a batch is applied, for reading by queries over several keys: sled's batches are atomic
     /// for a single read only.
-    pub gate: RwLock<()>,
+    pub gate: Arc<RwLock<()>>,
     /// Facts of records from before this need not be kept; in microseconds since 1970.
-    facts_kept_from: AtomicI64,
+    facts_kept_from: Arc<AtomicI64>,
+    /// The batch that is on its way into the store; see [`for_writer`](Self::for_writer).
+    in_flight: RwLock<Option<Arc<WriteBatch>>>,
 }
 
 impl Store {
@@ -218,9 +221,45 @@ impl Store {
         let db = open_patiently(&config)?;
         Ok(Self {
             db,
-            gate: RwLock::new(()),
-            facts_kept_from: AtomicI64::new(i64::MIN),
+            gate: Arc::default(),
+            facts_kept_from: Arc::new(AtomicI64::new(i64::MIN)),
+            in_flight: RwLock::default(),
         })
+    }
+
+    /// The same store as the one who folds into it sees it: single values are read as if the batch that is
+    /// [in flight](Self::set_in_flight) was applied. Scans don't see it.
+    pub fn for_writer(&self) -> Self {
+        Self {
+            db: self.db.clone(),
+            gate: Arc::clone(&self.gate),
+            facts_kept_from: Arc::clone(&self.facts_kept_from),
+            in_flight: RwLock::default(),
+        }
+    }
+
+    /// From here on this batch is on its way into the store, and the one before it is there.
+    pub fn set_in_flight(&self, batch: Option<Arc<WriteBatch>>) {
+        *self
+            .in_flight
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = batch;
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, ProjectionError> {
+        match self.in_flight(|batch| batch.get(key)) {
+            Some(Change::Put(value)) => Ok(Some(value)),
+            Some(Change::Remove) => Ok(None),
+            None => Ok(self.db.get(key)?),
+        }
+    }
+
+    fn in_flight<T>(&self, find: impl FnOnce(&WriteBatch) -> Option<T>) -> Option<T> {
+        let in_flight = self
+            .in_flight
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        find(in_flight.as_ref()?)
     }
 
     /// Reads one value.
@@ -229,14 +268,16 @@ impl Store {
         key: &[u8],
         what: &str,
     ) -> Result<Option<T>, ProjectionError> {
-        self.db
-            .get(key)?
+        self.get(key)?
             .map(|bytes| parse(&bytes, || what.to_owned()))
             .transpose()
     }
 
     /// Reads an order.
     pub fn read_order(&self, order: &OrderId) -> Result<Option<OrderDocument>, ProjectionError> {
+        if let Some(document) = self.in_flight(|batch| batch.order(order).cloned()) {
+            return Ok(Some(document));
+        }
         let Some(packed) = self.db.get(order_key(order))? else {
             return Ok(None);
         };
@@ -284,17 +325,42 @@ impl Store {
         &self,
         place: FactPlace,
     ) -> impl Iterator<Item = Result<Fact, ProjectionError>> + use<> {
+        let is_behind = move |fact: &Result<Fact, ProjectionError>| {
+            fact.as_ref().map_or(true, |fact| fact.place > place)
+        };
+        self.fact_pages(place)
+            .flat_map(|page| match page {
+                Ok((_, facts)) => facts.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+            .filter(is_behind)
+    }
+
+    /// Goes through the pages of facts, with their keys, from the one that has the facts behind a place.
+    pub fn fact_pages(
+        &self,
+        place: FactPlace,
+    ) -> impl Iterator<Item = Result<(sled::IVec, Vec<Fact>), ProjectionError>> + use<> {
+        // A page has the place of its first fact, so the one that begins before may reach behind it.
+        let up_to = (
+            Bound::Included(FACTS.to_vec()),
+            Bound::Included(fact_key(place)),
+        );
+        let before = self.db.range(up_to).next_back();
         let behind = (
             Bound::Excluded(fact_key(place)),
             Bound::Excluded(after_facts()),
         );
-        self.db.range(behind).map(|entry| {
-            let (key, bytes) = entry?;
-            let what = || format!("fact {}", key.escape_ascii());
-            let mut fact: Fact = parse(&bytes, what)?;
-            fact.place = parse_fact_key(&key).unwrap_or_default();
-            Ok(fact)
-        })
+        before
+            .into_iter()
+            .chain(self.db.range(behind))
+            .map(|entry| {
+                let (key, bytes) = entry?;
+                let page: Vec<(FactPlace, Fact)> =
+                    parse(&bytes, || format!("facts {}", key.escape_ascii()))?;
+                let facts = page.into_iter().map(|(place, fact)| Fact { place, ..fact });
+                Ok((key, facts.collect()))
+            })
     }
 
     /// From when on facts are kept, by the time of their records. `None`: all are.
@@ -320,11 +386,9 @@ impl Store {
     }
 
     /// Applies a batch: all of it or nothing, also after a crash.
-    pub fn apply(&self, batch: sled::Batch) -> Result<(), ProjectionError> {
-        let _writing = self
-            .gate
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    pub fn apply(&self, batch: &WriteBatch) -> Result<(), ProjectionError> {
+        let batch = batch.to_sled()?;
+        let _writing = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         Ok(self.db.apply_batch(batch)?)
     }
 
@@ -492,7 +556,7 @@ pub const FACTS_FORGOTTEN: &[u8] = b"f";
 
 const FACTS: &[u8] = b"x";
 
-/// Key of a fact.
+/// Key of the facts from a place on.
 pub fn fact_key(place: FactPlace) -> Vec<u8> {
     [
         FACTS,
@@ -500,14 +564,6 @@ pub fn fact_key(place: FactPlace) -> Vec<u8> {
         &place.number.to_be_bytes(),
     ]
     .concat()
-}
-
-fn parse_fact_key(key: &[u8]) -> Option<FactPlace> {
-    let (position, number) = key.strip_prefix(FACTS)?.split_first_chunk()?;
-    Some(FactPlace {
-        position: Position::from_be_bytes(*position),
-        number: u32::from_be_bytes(number.try_into().ok()?),
-    })
 }
 
 /// Behind the keys of all facts.

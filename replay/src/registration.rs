@@ -216,7 +216,7 @@ fn accept(
     let position = context.head + 1;
     let mut replayed = document.clone();
     replayed.apply(
-        &OrderEvent {
+        OrderEvent {
             position,
             recorded_at: context.now,
             source: event.source.clone(),

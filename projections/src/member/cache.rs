@@ -11,6 +11,7 @@ use farelog_events::member::{CustomersMerged, Membership};
 use super::identity::{Identity, Merge};
 use super::membership::{Member, MemberChangeKind};
 use super::people::{Members, MergeIgnored};
+use crate::batch::WriteBatch;
 use crate::store::{self, ProjectionError, Store};
 
 /// Members, and as many customers' merges, that stay decoded in memory between batches.
@@ -147,7 +148,7 @@ impl<'s> MemberCache<'s> {
     }
 
     /// Adds all that changed since the last call to a batch.
-    pub fn write(&mut self, batch: &mut sled::Batch) -> Result<(), ProjectionError> {
+    pub fn write(&mut self, batch: &mut WriteBatch) -> Result<(), ProjectionError> {
         let members = self.members.get_mut();
         for key in self.changed_members.drain() {
             if let Some(Some(member)) = members.get(&key) {

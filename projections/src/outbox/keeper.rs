@@ -4,10 +4,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::log::Record;
 
 use super::fact::{Fact, FactContent, FactPlace};
+use crate::batch::WriteBatch;
 use crate::store::{self, ProjectionError, Store};
 
-/// Facts that one batch removes at most.
-const REMOVED_MAX: usize = 4_096;
+/// Bytes of facts that are kept under one key, but for the last one: each key costs the store as much as some kilobytes
+/// do.
+const PAGE_BYTES: usize = 4 * 1024;
+
+/// Pages of facts that one batch removes at most.
+const REMOVED_MAX: usize = 1_024;
 
 /// Facts are removed once so much of the log's time has come together.
 const REMOVED_EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -20,6 +25,37 @@ pub struct FactKeeper<'s> {
     forgotten: FactPlace,
     /// No fact from before this is stored any more.
     cleared_to: Option<DateTime<Utc>>,
+    page: Page,
+}
+
+/// Facts that are to be kept under one key.
+#[derive(Default)]
+struct Page {
+    /// The place of the first.
+    place: FactPlace,
+    /// The beginning of a JSON array; empty where there is none.
+    json: Vec<u8>,
+}
+
+impl Page {
+    fn push(&mut self, fact: &Fact) -> Result<(), ProjectionError> {
+        if self.json.is_empty() {
+            self.place = fact.place;
+            self.json.push(b'[');
+        } else {
+            self.json.push(b',');
+        }
+        serde_json::to_writer(&mut self.json, &(fact.place, fact))
+            .map_err(ProjectionError::unwritable)
+    }
+
+    fn close(&mut self, values: &mut WriteBatch) {
+        if !self.json.is_empty() {
+            self.json.push(b']');
+            values.insert(store::fact_key(self.place), self.json.as_slice());
+            self.json.clear();
+        }
+    }
 }
 
 impl<'s> FactKeeper<'s> {
@@ -31,6 +67,7 @@ impl<'s> FactKeeper<'s> {
                 .read(store::FACTS_FORGOTTEN, "forgotten facts")?
                 .unwrap_or_default(),
             cleared_to: None,
+            page: Page::default(),
         })
     }
 
@@ -39,7 +76,7 @@ impl<'s> FactKeeper<'s> {
         &mut self,
         record: &Record,
         contents: impl IntoIterator<Item = FactContent>,
-        values: &mut sled::Batch,
+        values: &mut WriteBatch,
     ) -> Result<(), ProjectionError> {
         let kept_from = self.store.facts_kept_from();
         for (number, content) in (0..).zip(contents) {
@@ -47,14 +84,19 @@ impl<'s> FactKeeper<'s> {
             if kept_from.is_some_and(|kept_from| fact.time < kept_from) {
                 self.forgotten = fact.place;
             } else {
-                values.insert(store::fact_key(fact.place), store::encode(&fact)?);
+                self.page.push(&fact)?;
+                if self.page.json.len() >= PAGE_BYTES {
+                    self.page.close(values);
+                }
             }
         }
         Ok(())
     }
 
-    /// Ends a batch: removes some facts that need no longer be kept, and notes which is the last that is gone.
-    pub fn forget(&mut self, values: &mut sled::Batch) -> Result<(), ProjectionError> {
+    /// Ends a batch: puts in what was kept last, removes some facts that need no longer be kept, and notes which is the
+    /// last that is gone.
+    pub fn finish(&mut self, values: &mut WriteBatch) -> Result<(), ProjectionError> {
+        self.page.close(values);
         let Some(kept_from) = self.store.facts_kept_from() else {
             return Ok(());
         };
@@ -69,16 +111,21 @@ impl<'s> FactKeeper<'s> {
     fn remove_before(
         &mut self,
         kept_from: DateTime<Utc>,
-        values: &mut sled::Batch,
+        values: &mut WriteBatch,
     ) -> Result<(), ProjectionError> {
         let mut removed = 0;
-        for fact in self.store.facts_after(FactPlace::START) {
-            let fact = fact?;
-            if fact.time >= kept_from || removed == REMOVED_MAX {
+        for page in self.store.fact_pages(FactPlace::START) {
+            let (key, facts) = page?;
+            // Facts stand in the order of time.
+            let old = facts.partition_point(|fact| fact.time < kept_from);
+            if removed == REMOVED_MAX || old == 0 {
                 break;
             }
-            values.remove(store::fact_key(fact.place));
-            self.forgotten = self.forgotten.max(fact.place);
+            self.forgotten = self.forgotten.max(facts[old - 1].place);
+            if old < facts.len() {
+                break;
+            }
+            values.remove(key);
             removed += 1;
         }
         if removed < REMOVED_MAX {

@@ -14,6 +14,7 @@ use super::document::{Preset, Program, Registration};
 use super::problem::ProgramRefused;
 use super::rules::CompiledProgram;
 use super::source::ProgramSource;
+use crate::order::TriggerKind;
 
 /// A version of a program, as it stands in the log.
 #[derive(Debug, Clone)]
@@ -190,6 +191,12 @@ impl ProgramCatalog {
             counters.all.extend(counter.filter(|_| is_new));
         }
         counters
+    }
+
+    /// Whether any version of any program has a definition that waits for this trigger.
+    pub fn waits_for(&self, trigger: TriggerKind) -> bool {
+        let mut versions = self.versions.values().flatten();
+        versions.any(|version| version.compiled.definitions(trigger).next().is_some())
     }
 
     /// The latest version of a program.

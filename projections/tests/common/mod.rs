@@ -193,7 +193,7 @@ impl Story {
             .orders
             .entry(order.clone())
             .or_insert_with(|| OrderDocument::new(order))
-            .apply(&event, world);
+            .apply(event, world);
         self.accounts.take_in(effects.settled);
     }
 

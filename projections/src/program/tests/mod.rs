@@ -40,6 +40,8 @@ impl Purchase {
     }
 
     pub(super) fn from_data(order: &Value, line: &Value) -> Self {
+        /// 2026-01-01T12:00:00Z
+        const NOON: i64 = 1_767_268_800;
         let confirmed = json!({"orderId": "order-1", "orderVersion": 1});
         let events = [
             ("OrderCreated", order),
@@ -48,8 +50,8 @@ impl Purchase {
         ];
         let events = events.iter().enumerate().map(|(index, (kind, data))| {
             let stored = json!({
-                "p": index + 1, "r": "2026-01-01T12:00:00Z", "s": "test", "i": index.to_string(),
-                "t": "2026-01-01T12:00:00Z", "k": kind, "d": data,
+                "p": index + 1, "r": [NOON, 0], "s": "test", "i": index.to_string(),
+                "t": [NOON, 0], "k": kind, "d": data,
             });
             // A raw value is only read from text.
             serde_json::from_str(&stored.to_string()).expect("the test's event is right")

@@ -1,0 +1,69 @@
+//! A batch of changes to the store, which can be read before it is applied.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use farelog_events::id::OrderId;
+use sled::IVec;
+
+use crate::document::OrderDocument;
+use crate::store::{self, ProjectionError};
+
+/// What becomes of a key.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// It has this value.
+    Put(IVec),
+    /// It is there no more.
+    Remove,
+}
+
+/// Values to put under keys, and keys to remove. The last change of a key holds.
+#[derive(Debug, Default)]
+pub struct WriteBatch {
+    changes: HashMap<IVec, Change>,
+    /// Encoded when the batch is applied, which may be on another thread than the fold's.
+    orders: HashMap<OrderId, Arc<OrderDocument>>,
+}
+
+impl WriteBatch {
+    /// Puts a value under a key.
+    pub fn insert(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
+        self.changes.insert(key.into(), Change::Put(value.into()));
+    }
+
+    /// Puts an order under its key.
+    pub fn insert_order(&mut self, order: OrderId, document: Arc<OrderDocument>) {
+        self.orders.insert(order, document);
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: impl Into<IVec>) {
+        self.changes.insert(key.into(), Change::Remove);
+    }
+
+    /// What the batch makes of a key that is no order's; `None` where it leaves the key as it is.
+    pub fn get(&self, key: &[u8]) -> Option<Change> {
+        self.changes.get(key).cloned()
+    }
+
+    /// The order as the batch leaves it; `None` where it does not touch it.
+    pub fn order(&self, order: &OrderId) -> Option<&OrderDocument> {
+        self.orders.get(order).map(|document| &**document)
+    }
+
+    /// The batch as the library takes it. Values are shared, orders are encoded.
+    pub fn to_sled(&self) -> Result<sled::Batch, ProjectionError> {
+        let mut batch = sled::Batch::default();
+        for (key, change) in &self.changes {
+            match change {
+                Change::Put(value) => batch.insert(key.clone(), value.clone()),
+                Change::Remove => batch.remove(key.clone()),
+            }
+        }
+        for (order, document) in &self.orders {
+            batch.insert(store::order_key(order), store::encode_order(document)?);
+        }
+        Ok(batch)
+    }
+}
