@@ -147,12 +147,12 @@ pub fn apply(
     context: &DecisionContext,
     planned: PlannedClaim,
 ) -> Result<(Option<NewEvent>, AppliedClaim), ProjectionError> {
-    let program_id = match (planned.outcome, planned.program_id) {
-        (PlannedOutcome::Gives | PlannedOutcome::Registered, Some(program_id)) => program_id,
-        (PlannedOutcome::Repeats, _) => {
-            return Ok((None, planned.with_outcome(AppliedOutcome::Repeats)));
-        }
-        _ => return Ok((None, planned.with_outcome(AppliedOutcome::Refused))),
+    if let Some(left_out) = planned.left_out() {
+        return Ok((None, left_out));
+    }
+    let Some(program_id) = planned.program_id else {
+        let reason = ClaimReason::new(PROGRAM_UNKNOWN, "the plan names no program");
+        return Ok((None, planned.refused(vec![reason])));
     };
     let decided = register(projections, context, &planned.claim.command(program_id));
     let Registered { event, granted } = match decided {

@@ -182,3 +182,19 @@ fn check_number(claims: usize) -> Result<(), Problem> {
         format!("must be from 1 to {CLAIMS_AT_ONCE_MAX}"),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_page() {
+        for code in [
+            claims::LOG_MOVED,
+            claims::CLAIMED_BY_SEVERAL,
+            claims::PROGRAM_UNKNOWN,
+        ] {
+            assert!(errors::find(code).is_some(), "{code}");
+        }
+    }
+}

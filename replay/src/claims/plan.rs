@@ -148,8 +148,17 @@ impl PlannedClaim {
         self.reasons.push(reason);
     }
 
-    /// It was not applied, for what the plan says.
-    pub(super) fn with_outcome(self, outcome: AppliedOutcome) -> AppliedClaim {
+    /// What becomes of it where the plan has it left out, without asking anyone; `None` where it is to be applied.
+    pub fn left_out(&self) -> Option<AppliedClaim> {
+        let outcome = match self.outcome {
+            PlannedOutcome::Gives | PlannedOutcome::Registered => return None,
+            PlannedOutcome::Refused => AppliedOutcome::Refused,
+            PlannedOutcome::Repeats => AppliedOutcome::Repeats,
+        };
+        Some(self.clone().with_outcome(outcome))
+    }
+
+    fn with_outcome(self, outcome: AppliedOutcome) -> AppliedClaim {
         AppliedClaim {
             claim: self.claim,
             outcome,

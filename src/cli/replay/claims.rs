@@ -35,7 +35,7 @@ struct PlanAnswer {
 #[serde(rename_all = "camelCase")]
 struct ApplyRequest<'c> {
     log_id: Uuid,
-    claims: &'c [PlannedClaim],
+    claims: Vec<&'c PlannedClaim>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,13 +102,8 @@ pub async fn apply(plan_file: &Path, args: &ServerArgs<RowsOutput>) -> Result<()
     let bar = bar("applying", plan.claims.len());
     let mut applied = Applied { claims: Vec::new() };
     for some in plan.claims.chunks(CLAIMS_AT_ONCE_MAX) {
-        let path = ["v1", "operate", "claims", "apply"];
-        let request = ApplyRequest {
-            log_id: plan.log_id,
-            claims: some,
-        };
-        let done = client.send_json(Method::POST, &path, &[], &request).await;
-        let reply = done.inspect_err(|_| {
+        let done = apply_some(&client, plan.log_id, some).await;
+        let mut claims = done.inspect_err(|_| {
             bar.finish_and_clear();
             output::note(format_args!(
                 "{} of {} claims were gone through; apply the plan again to go on, what was recorded stays and is not \
@@ -117,8 +112,7 @@ pub async fn apply(plan_file: &Path, args: &ServerArgs<RowsOutput>) -> Result<()
                 plan.claims.len()
             ));
         })?;
-        let mut answer: Applied = reply.json()?;
-        applied.claims.append(&mut answer.claims);
+        applied.claims.append(&mut claims);
         bar.inc(some.len() as u64);
     }
     bar.finish_and_clear();
@@ -138,6 +132,33 @@ pub async fn apply(plan_file: &Path, args: &ServerArgs<RowsOutput>) -> Result<()
         count(AppliedOutcome::Repeats),
     ));
     refusal(count(AppliedOutcome::Refused), claims.len())
+}
+
+/// Has those claims applied that are to be. Refused ones don't go over the wire: their reasons may be long.
+async fn apply_some(
+    client: &Client,
+    log_id: Uuid,
+    planned: &[PlannedClaim],
+) -> Result<Vec<AppliedClaim>, Failure> {
+    let claims: Vec<&PlannedClaim> = planned
+        .iter()
+        .filter(|planned| planned.left_out().is_none())
+        .collect();
+    let mut answer = Applied { claims: Vec::new() };
+    if !claims.is_empty() {
+        let path = ["v1", "operate", "claims", "apply"];
+        let request = ApplyRequest { log_id, claims };
+        let reply = client.send_json(Method::POST, &path, &[], &request).await?;
+        answer = reply.json()?;
+    }
+    let mut answered = answer.claims.into_iter();
+    let applied: Option<Vec<_>> = planned
+        .iter()
+        .map(|planned| planned.left_out().or_else(|| answered.next()))
+        .collect();
+    applied.ok_or_else(|| {
+        Failure::Failed("the server answered for fewer claims than it was sent".to_owned())
+    })
 }
 
 fn count(matches: impl Iterator<Item = bool>) -> usize {
