@@ -195,12 +195,13 @@ impl<'e> TriggeredLine<'e> {
             .members
             .member_at(program.compiled.program.id, &customer, looked_up_at)
             .ok_or_else(|| Nothing::NotMember(customer.clone()))?;
-        // A registration has settled that the points are this member's (section 4): only what is kept of the member
-        // is looked up. Without one, the membership has to be in force at the trigger's place (section 3, rule 2).
-        let change = match stand_in {
-            Some(stand_in) => member.at(stand_in.accepted.max(self.place)),
-            None => member.in_force_at(self.place),
-        };
+        // The membership has to be in force at the trigger's place (section 3, rule 2). A registration has settled that the
+        // points are this member's (section 4): where the membership was not in force by then, what is kept of the member
+        // is taken from the registration's place.
+        let at_registration = |stand_in: StandIn<'_>| member.at(stand_in.accepted.max(self.place));
+        let change = member
+            .in_force_at(self.place)
+            .or_else(|| stand_in.and_then(at_registration));
         let Some(change) = change else {
             return Err(Nothing::NotMember(customer));
         };
