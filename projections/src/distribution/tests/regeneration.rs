@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::distribution::Distribute;
 use crate::distribution::fact::{CancellationCause, DistributionFact};
-use crate::distribution::status::DistributionStatus;
-use crate::distribution::testing::{History, LINE, ORDER, created, line, refund, round, with};
+use crate::distribution::testing::{History, LINE, created, line, refund, round, with};
 
 /// Opens round 2, changes line `L1` to these products and confirms it.
 fn change(history: &mut History, products: &[&str]) {
