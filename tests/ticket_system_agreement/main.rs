@@ -26,7 +26,7 @@ use ticket_system::ARGUMENTS;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_sides_agree_however_often_either_is_killed() {
-    let orders = number_from("FARELOG_AGREEMENT_ORDERS", 500);
+    let orders = number_from("FARELOG_AGREEMENT_ORDERS", 400);
     let steps = number_from("FARELOG_AGREEMENT_STEPS", 6);
     let seed = number_from("FARELOG_AGREEMENT_SEED", 1);
     println!("{orders} orders of seed {seed} take {steps} steps each");
