@@ -7,9 +7,10 @@ use farelog_events::id::{MemberId, OrderId, PointDefinitionId};
 use farelog_projections::points::chain::Chain;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
+use serde_json::json;
 
 use crate::common::history::history;
-use crate::common::{Story, Told};
+use crate::common::{Story, Told, time};
 
 /// One definition for each scope of a cap, with another trigger, period and reversal.
 const PROGRAM: &str = r#"
@@ -49,6 +50,9 @@ const PROGRAM: &str = r#"
     cap = { amount = 40.5, per = "MEMBER" }
     "#;
 
+const KARI: i64 = 2 * 4096;
+const OLA: i64 = 3 * 4096;
+
 fn cap_of(definition: PointDefinitionId) -> Decimal {
     match definition.get() {
         14 => Decimal::new(405, 1),
@@ -59,8 +63,8 @@ fn cap_of(definition: PointDefinitionId) -> Decimal {
 fn stage() -> Story {
     let mut story = Story::default();
     let program = story.program(PROGRAM);
-    story.enroll(program, "kari");
-    story.enroll(program, "ola");
+    assert_eq!(story.enroll(program, "kari").get(), KARI);
+    assert_eq!(story.enroll(program, "ola").get(), OLA);
     story
 }
 
@@ -79,11 +83,39 @@ fn of_order(history: Vec<Told>, order: &str, only: Option<&str>) -> Vec<Told> {
         .collect()
 }
 
-/// Histories of three orders, told in any order.
+/// What becomes of claims to lines, without a decision before it: some are registered twice, or before they are confirmed.
+fn claims() -> impl Strategy<Value = Vec<Told>> {
+    let claim = (0..3_u8, 1..4_u8, any::<bool>(), any::<bool>());
+    prop::collection::vec(claim, 0..6).prop_map(|claims| {
+        let mut told = Vec::new();
+        for (number, (order, line, is_karis, is_revoked)) in claims.into_iter().enumerate() {
+            let mut claim = |kind: EventKind| {
+                told.push(Told {
+                    kind,
+                    time: time("2026-01-01T10:15:00Z"),
+                    id: format!("{kind}-{number}"),
+                    data: json!({
+                        "programId": 1, "orderId": format!("o{}", order + 1), "orderLineId": format!("L{line}"),
+                        "customerId": if is_karis { "kari" } else { "ola" },
+                        "memberId": if is_karis { KARI } else { OLA }
+                    }),
+                });
+            };
+            claim(EventKind::DeferredRegistrationAccepted);
+            if is_revoked {
+                claim(EventKind::DeferredRegistrationRevoked);
+            }
+        }
+        told
+    })
+}
+
+/// Histories of three orders, and claims to their lines, told in any order.
 fn histories() -> impl Strategy<Value = Vec<Told>> {
-    [history(), history(), history()]
-        .prop_map(|histories| {
-            let mut all = Vec::new();
+    let orders = [history(), history(), history()];
+    (orders, claims())
+        .prop_map(|(histories, claims)| {
+            let mut all = claims;
             for (history, order) in histories.into_iter().zip(["o1", "o2", "o3"]) {
                 all.extend(of_order(history, order, None));
             }
@@ -216,8 +248,8 @@ proptest! {
         let before = rows(&story);
         for order in ["o1", "o2", "o3"] {
             let id = format!("{order}-again");
-            let data = serde_json::json!({"orderId": order, "orderVersion": 9});
-            let time = crate::common::time("2026-02-01T00:00:00Z");
+            let data = json!({"orderId": order, "orderVersion": 9});
+            let time = time("2026-02-01T00:00:00Z");
             story.tell(&Told { kind: EventKind::OrderReset, time, id, data });
         }
         prop_assert_eq!(before, rows(&story));
