@@ -19,18 +19,29 @@ use crate::program::ProgramCatalog;
 use crate::projector::{Changes, Projector, decode};
 use crate::store::{Counters, ProjectionError};
 
-/// Records that are read from the log at a time: few, so that their memory is used again while it is warm.
-const READ_RECORDS_MAX: usize = 1_024;
+/// How much is done at a time.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Records that are read from the log at a time.
+    read_records_max: usize,
+    /// Records that are folded into one batch.
+    batch_records_max: usize,
+    /// Bytes of data that are folded into one batch, but for what the last read brought beyond them.
+    batch_bytes_max: usize,
+}
+
+impl Limits {
+    /// Reads are small, so that their memory is used again while it is warm; batches are large, so that an order is
+    /// written once for all its events that come close together.
+    const USUAL: Self = Self {
+        read_records_max: 1_024,
+        batch_records_max: 16_384,
+        batch_bytes_max: 16 * 1024 * 1024,
+    };
+}
 
 /// Reads that may wait to be folded.
 const READS_WAITING_MAX: usize = 2;
-
-/// Records that are folded into one batch: many, so that an order is written once for all its events that come close
-/// together.
-const BATCH_RECORDS_MAX: usize = 16_384;
-
-/// Bytes of data that are folded into one batch, but for what the last read brought beyond them.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What was folded, ready to be written.
 #[derive(Debug, Clone)]
@@ -57,14 +68,24 @@ pub fn catch_up(
     write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Send,
     progress: impl FnMut(Position) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ProjectionError> {
+    catch_up_within(Limits::USUAL, projector, log, write, progress)
+}
+
+fn catch_up_within(
+    limits: Limits,
+    projector: &mut Projector<'_>,
+    log: &dyn EventLog,
+    write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Send,
+    progress: impl FnMut(Position) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, ProjectionError> {
     let first = projector.position() + 1;
     thread::scope(|scope| {
         let (reads, to_fold) = sync_channel(READS_WAITING_MAX);
         // Without room: a batch is taken when the one before it is written, so that at most one is in flight.
         let (batches, to_write) = sync_channel(0);
-        let reader = scope.spawn(move || read(log, first, &reads));
+        let reader = scope.spawn(move || read(limits, log, first, &reads));
         let writer = scope.spawn(move || write_all(&to_write, write));
-        let folded = fold(projector, to_fold, &batches, progress);
+        let folded = fold(limits, projector, to_fold, &batches, progress);
         drop(batches);
         let read = join(reader);
         let written = join(writer);
@@ -88,13 +109,14 @@ struct Read {
 }
 
 fn read(
+    limits: Limits,
     log: &dyn EventLog,
     first: Position,
     reads: &SyncSender<Read>,
 ) -> Result<(), ProjectionError> {
     let mut next = first;
     loop {
-        let records = log.read(next, READ_RECORDS_MAX)?;
+        let records = log.read(next, limits.read_records_max)?;
         let Some(last) = records.last() else {
             return Ok(());
         };
@@ -114,6 +136,7 @@ fn read(
 }
 
 fn fold(
+    limits: Limits,
     projector: &mut Projector<'_>,
     reads: Receiver<Read>,
     batches: &SyncSender<Folded>,
@@ -141,7 +164,8 @@ fn fold(
                 return Ok(ControlFlow::Break(()));
             }
         }
-        let is_full = changes.records >= BATCH_RECORDS_MAX || changes.bytes >= BATCH_BYTES_MAX;
+        let is_full =
+            changes.records >= limits.batch_records_max || changes.bytes >= limits.batch_bytes_max;
         if (read.is_last || is_full) && send(projector, std::mem::take(&mut changes))?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -159,4 +183,127 @@ fn write_all(
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use farelog_events::event::{EventKind, NewEvent, decode as decode_data};
+    use farelog_events::log::memory::MemoryLog;
+    use farelog_events::log::{Batch, Entry};
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::outbox::FactPlace;
+    use crate::store::{Checkpoint, FOLD_VERSION, Store};
+
+    fn append(log: &MemoryLog, kind: EventKind, data: &Value) {
+        let time: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        let event = NewEvent {
+            source: "test".into(),
+            id: log.head().position.to_string().into(),
+            event_type: kind.name().into(),
+            time,
+            correlation_id: None,
+            about: decode_data(kind, &data.to_string()).unwrap().about(),
+            data: RawValue::from_string(data.to_string()).unwrap(),
+        };
+        let entries = vec![Entry {
+            event,
+            origin: None,
+        }];
+        log.append(Batch {
+            entries,
+            checkpoint: None,
+            recorded_at: time,
+        })
+        .unwrap();
+    }
+
+    /// Members come while orders are sold to them, and each order's events are spread over the log.
+    fn a_log() -> MemoryLog {
+        let log = MemoryLog::new();
+        let definition = json!({"id": 11, "reference": "d", "name": {"eng": "D"}, "trigger": "LineConfirmed", "amount": "1"});
+        let program =
+            json!({"id": 1, "reference": "p", "name": "P", "pointDefinitions": [definition]});
+        append(&log, EventKind::ProgramPublished, &program);
+        for number in 0..40 {
+            let customer = format!("c{number}");
+            let member = json!({"programId": 1, "customerId": customer});
+            append(&log, EventKind::MemberEnrolled, &member);
+            let order = |number: i32| format!("o{number}");
+            let line = json!({
+                "orderId": order(number), "orderVersion": 1, "orderLineId": "l", "orderLineVersion": 1, "customerId": customer,
+                "fareProducts": [{"id": "p", "type": "SINGLE"}], "price": {"amount": "40.00", "currency": "NOK"}
+            });
+            append(&log, EventKind::OrderLineAdded, &line);
+            for (behind, kind) in [
+                (3, EventKind::OrderConfirmed),
+                (7, EventKind::OrderCancelled),
+            ] {
+                let round = json!({"orderId": order(number - behind), "orderVersion": 1});
+                append(&log, kind, &round);
+            }
+        }
+        log
+    }
+
+    /// All that the store holds, facts apart from how they are paged.
+    fn contents(store: &Store) -> (Vec<(sled::IVec, sled::IVec)>, String) {
+        let facts: Result<Vec<_>, _> = store.facts_after(FactPlace::START).collect();
+        let facts = serde_json::to_string(&facts.unwrap()).unwrap();
+        (store.all_but_facts(), facts)
+    }
+
+    #[test]
+    fn however_batches_are_cut_and_overlap_the_store_has_the_same_bytes() {
+        let log = a_log();
+        let directory = tempfile::tempdir().unwrap();
+        let store = |name: &str| Store::make(&directory.path().join(name)).unwrap();
+        let start = Checkpoint {
+            log_id: log.id(),
+            fold_version: FOLD_VERSION,
+            position: 0,
+        };
+
+        let expected = store("at-once");
+        let mut projector = Projector::new(&expected, start, Arc::default()).unwrap();
+        projector
+            .project(&log.read(1, usize::MAX).unwrap())
+            .unwrap();
+
+        for (read_records_max, batch_records_max) in [(1, 1), (3, 2), (2, 5), (7, 20)] {
+            let limits = Limits {
+                read_records_max,
+                batch_records_max,
+                ..Limits::USUAL
+            };
+            let store = store(&format!("{read_records_max}-{batch_records_max}"));
+            let writing = store.for_writer();
+            let mut projector = Projector::new(&writing, start, Arc::default()).unwrap();
+            let write = |folded: &Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
+            let go_on = |_| ControlFlow::Continue(());
+            let flow = catch_up_within(limits, &mut projector, &log, write, go_on).unwrap();
+            assert!(flow.is_continue());
+            assert_eq!(contents(&store), contents(&expected), "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn where_writing_fails_catching_up_fails_with_its_error() {
+        let log = a_log();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::make(&directory.path().join("store")).unwrap();
+        let start = Checkpoint {
+            log_id: log.id(),
+            fold_version: FOLD_VERSION,
+            position: 0,
+        };
+        let mut projector = Projector::new(&store, start, Arc::default()).unwrap();
+        let write = |_: &Folded| Err(ProjectionError::Ended("the disk is full".to_owned()));
+        let go_on = |_| ControlFlow::Continue(());
+        let error = catch_up(&mut projector, &log, write, go_on).unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+    }
 }

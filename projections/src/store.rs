@@ -320,6 +320,16 @@ impl Store {
         Ok(Paged::new(items, total, page))
     }
 
+    /// Everything but facts, which are paged by batches.
+    #[cfg(test)]
+    pub fn all_but_facts(&self) -> Vec<(sled::IVec, sled::IVec)> {
+        self.db
+            .iter()
+            .map(|entry| entry.unwrap())
+            .filter(|(key, _)| !key.starts_with(FACTS))
+            .collect()
+    }
+
     /// Goes through the facts behind a place, in their order.
     pub fn facts_after(
         &self,
