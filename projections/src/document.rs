@@ -96,6 +96,32 @@ impl OrderDocument {
             .map(|place| place.position)
     }
 
+    /// What decided on points when it was as far as `position`: events, trigger places and registrations. Transactions
+    /// and groups are left out.
+    #[must_use]
+    pub fn as_of(&self, position: Position) -> Self {
+        let mut earlier = Self::new(self.order_id.clone());
+        let events = self.events.iter();
+        earlier.events = events
+            .filter(|event| event.position <= position)
+            .cloned()
+            .collect();
+        let places = self.places.iter();
+        earlier.places = places
+            .filter(|place| place.position <= position)
+            .cloned()
+            .collect();
+        let registrations = self.registrations.iter();
+        earlier.registrations = registrations
+            .filter(|registration| registration.accepted <= position)
+            .map(|registration| Registration {
+                revoked: registration.revoked.filter(|revoked| *revoked <= position),
+                ..registration.clone()
+            })
+            .collect();
+        earlier
+    }
+
     /// The registration of a line that holds now.
     pub fn registration(&self, program: ProgramId, line: &OrderLineId) -> Option<&Registration> {
         self.registrations.iter().find(|registration| {
@@ -125,7 +151,7 @@ impl OrderDocument {
             self.note_trigger_places(&state, event.position);
             self.note_registration(&state, event, world);
             if self.is_unsettled || may_change_wants(event.kind, world) {
-                let Wants { wanted, faults } = wants(self, &state, world);
+                let Wants { wanted, faults } = wants(self, &state, world, &mut ());
                 effects.rule_errors = self.note_rule_errors(faults, event.position);
                 effects.settled = self.ledger.settle(&wanted, event, world);
                 self.is_unsettled = effects.settled.postponed > 0;

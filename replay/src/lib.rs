@@ -6,5 +6,6 @@
 //! that records them.
 
 pub mod claims;
+pub mod explanation;
 pub mod registration;
 pub mod simulation;

@@ -83,6 +83,11 @@ impl Chain {
         &self.transactions
     }
 
+    /// Whether what the last step wanted was settled, be it with nothing.
+    pub fn is_settled(&self) -> bool {
+        self.standing.is_some()
+    }
+
     /// What the last step wanted.
     pub(super) fn standing(&self) -> Option<&Wish> {
         self.standing.as_ref()
@@ -101,7 +106,7 @@ impl Chain {
     }
 
     /// What the member was first given here, if a cap cut it.
-    pub(super) fn cut_of(&self, member: MemberId) -> Option<Decimal> {
+    pub fn cut_of(&self, member: MemberId) -> Option<Decimal> {
         self.cuts
             .iter()
             .find(|cut| cut.member_id == member)

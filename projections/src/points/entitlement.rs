@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::account::Accounts;
 use super::cap::Cap;
 use super::period::PeriodTerms;
+use super::trace::{Step, Trace};
 use crate::member::{Member, MemberChange, Members};
 use crate::order::{LineState, OrderState, Trigger, TriggerKind};
 use crate::program::{
-    CompiledDefinition, LineScope, MemberScope, OnCancel, OnRefund, ProgramCatalog,
-    PublishedProgram, RuleFault, TriggerScope,
+    CompiledDefinition, ExpressionField, LineScope, MemberScope, OnCancel, OnRefund,
+    ProgramCatalog, PublishedProgram, RuleFault, TriggerScope,
 };
 
 /// What a fold of points looks up: programs and members, each as it stood at a position of the log, and accounts as they
@@ -155,6 +156,11 @@ impl<'e> TriggeredLine<'e> {
         })
     }
 
+    /// How the line stands.
+    pub fn state(&self) -> &'e LineState<'e> {
+        self.state
+    }
+
     /// The trigger.
     pub fn trigger(&self) -> &Trigger<'e> {
         &self.trigger
@@ -168,8 +174,10 @@ impl<'e> TriggeredLine<'e> {
         definition: &CompiledDefinition,
         scope: &LineScope,
         stand_in: Option<StandIn<'_>>,
+        trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
-        let merits = self.merits(world, program, definition, scope, stand_in)?;
+        let merits = self.merits(world, program, definition, scope, stand_in, trace)?;
+        trace.note(|| Some(self.refunds()));
         self.after_reversal(definition, &merits)
     }
 
@@ -181,15 +189,23 @@ impl<'e> TriggeredLine<'e> {
         definition: &CompiledDefinition,
         scope: &LineScope,
         stand_in: Option<StandIn<'_>>,
+        trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
         let trigger = &self.trigger_scope;
-        let customer = match stand_in {
-            Some(stand_in) => stand_in.customer_id.clone(),
-            None => definition
+        let reading = |field, member: Option<&MemberScope<'_>>| {
+            let reading = definition.read(field, scope, trigger, member)?;
+            Some(Step::Expression(field, reading))
+        };
+        let customer = if let Some(stand_in) = stand_in {
+            stand_in.customer_id.clone()
+        } else {
+            trace.note(|| reading(ExpressionField::Customer, None));
+            definition
                 .customer(scope, trigger)
                 .map_err(Nothing::Fault)?
-                .ok_or(Nothing::NoCustomer)?,
+                .ok_or(Nothing::NoCustomer)?
         };
+        trace.note(|| Some(Step::Customer(customer.clone())));
         let looked_up_at = stand_in.map_or(self.place, |stand_in| stand_in.accepted);
         let member = world
             .members
@@ -205,24 +221,31 @@ impl<'e> TriggeredLine<'e> {
         let Some(change) = change else {
             return Err(Nothing::NotMember(customer));
         };
+        trace.note(|| Some(Step::Member(member.id)));
         let member_scope = member_scope(&member, change);
         let member_scope = Some(&member_scope);
 
+        trace.note(|| reading(ExpressionField::When, member_scope));
         if !definition
             .applies(scope, trigger, member_scope)
             .map_err(Nothing::Fault)?
         {
             return Err(Nothing::NotMatched);
         }
+        trace.note(|| reading(ExpressionField::Amount, member_scope));
         let amount = definition
             .amount(scope, trigger, member_scope)
             .map_err(Nothing::Fault)?;
+        trace.note(|| Some(Step::Amount(amount)));
+        let amount = amount.rounded;
         if amount <= Decimal::ZERO {
             return Err(Nothing::NoAmount);
         }
+        trace.note(|| reading(ExpressionField::ValidFrom, member_scope));
         let valid_from = definition
             .valid_from(scope, trigger, member_scope)
             .map_err(Nothing::Fault)?;
+        trace.note(|| reading(ExpressionField::PeriodKey, member_scope));
         let period = definition
             .period(scope, trigger, member_scope)
             .map_err(Nothing::Fault)?
@@ -234,6 +257,16 @@ impl<'e> TriggeredLine<'e> {
             expire_at: definition.expire_at(valid_from),
             terms: Terms::of(definition, period).map(Box::new),
         })
+    }
+
+    fn refunds(&self) -> Step {
+        let price = self.line.price;
+        let refunded = self.state.refunded(&price);
+        Step::Refunds {
+            price,
+            refunded: refunded.amount,
+            other_currency: refunded.other_currency,
+        }
     }
 
     /// What is left of merits after the line's cancellation, replacement and refunds (rules 4 and 5).

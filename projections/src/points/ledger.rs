@@ -99,6 +99,11 @@ impl Ledger {
         Offer::new(chain, entitlement, None, &self.accounts(world))
     }
 
+    /// How many points a cap counts, those of this order among them.
+    pub fn counted(&self, of: &TallyOf, world: World<'_>) -> Decimal {
+        self.accounts(world).tally(of)
+    }
+
     /// Members' accounts as they stand, with the sums of this order.
     fn accounts<'w>(&self, world: World<'w>) -> AccountsInStep<'w> {
         let mut of_order: BTreeMap<TallyOf, Decimal> = BTreeMap::new();

@@ -14,6 +14,7 @@ pub mod offer;
 pub mod period;
 pub mod reason;
 pub mod registration;
+pub mod trace;
 pub mod transaction;
 pub mod wants;
 

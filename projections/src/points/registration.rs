@@ -18,14 +18,23 @@ use crate::order::{LineState, OrderState, TriggerKind};
 use crate::program::{CompiledDefinition, LineScope, PublishedProgram};
 
 /// A definition that a registration did not get, for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedDefinition {
     /// The definition.
     pub point_definition_id: PointDefinitionId,
     /// Its trigger.
     pub trigger: TriggerKind,
+    /// Why, as it was found when the registration was accepted.
+    pub code: ReasonCode,
+    /// The same, in a sentence.
+    pub detail: String,
+}
+
+impl RefusedDefinition {
     /// Whether its points stay with whom they were given to without registration. Otherwise nobody gets any.
-    pub already_earned: bool,
+    pub fn is_already_earned(&self) -> bool {
+        self.code == ReasonCode::AlreadyEarned
+    }
 }
 
 /// A registration that was accepted: from there on the line's points, in this program, are this member's.
@@ -196,9 +205,14 @@ impl Weighing<'_, '_> {
             accepted: self.claim.position,
         };
         for definition in standing.compiled.definitions(kind) {
-            let merits =
-                self.triggered
-                    .merits(self.world, standing, definition, self.scope, Some(stand_in));
+            let merits = self.triggered.merits(
+                self.world,
+                standing,
+                definition,
+                self.scope,
+                Some(stand_in),
+                &mut (),
+            );
             let Ok(merits) = merits else {
                 continue;
             };
@@ -211,7 +225,8 @@ impl Weighing<'_, '_> {
                 assessment.refused.push(RefusedDefinition {
                     point_definition_id: definition.definition.id,
                     trigger: kind,
-                    already_earned: reason.code == ReasonCode::AlreadyEarned,
+                    code: reason.code,
+                    detail: reason.detail.clone(),
                 });
             }
             assessment.reasons.extend(reasons);

@@ -8,6 +8,7 @@ use farelog_events::log::Position;
 use super::entitlement::{Entitlement, Nothing, Slot, TriggeredLine, World, line_scope};
 use super::ledger::Wanted;
 use super::registration::Registration;
+use super::trace::{Inquiry, Trace, Verdict, Witness};
 use super::transaction::RegistrationKind;
 use crate::document::OrderDocument;
 use crate::order::{LineState, OrderState, TriggerKind};
@@ -26,8 +27,13 @@ const OTHER_CURRENCY: &str =
     "a refund is in another currency than the line's price, and was not counted";
 
 /// Asks every definition that waits for a trigger which one of the order's lines has had, in the version of its
-/// program that stood at the trigger's place (domain, section 3, rule 2).
-pub fn wants(document: &OrderDocument, state: &OrderState<'_>, world: World<'_>) -> Wants {
+/// program that stood at the trigger's place (domain, section 3, rule 2). The witness sees each of them asked.
+pub fn wants(
+    document: &OrderDocument,
+    state: &OrderState<'_>,
+    world: World<'_>,
+    witness: &mut impl Witness,
+) -> Wants {
     let mut wants = Wants::default();
     for (id, line) in &state.lines {
         for kind in TriggerKind::ALL {
@@ -45,7 +51,7 @@ pub fn wants(document: &OrderDocument, state: &OrderState<'_>, world: World<'_>)
                     place,
                     own_scope: OnceCell::new(),
                 }
-                .collect(&mut wants);
+                .collect(&mut wants, witness);
             }
         }
     }
@@ -67,10 +73,14 @@ struct LineWants<'a, 'e> {
 }
 
 impl LineWants<'_, '_> {
-    fn collect(&self, wants: &mut Wants) {
+    fn collect<W: Witness>(&self, wants: &mut Wants, witness: &mut W) {
         let kind = self.triggered.trigger().kind;
         for program in self.world.programs.standing_everywhere_at(self.place) {
             if !program.compiled.program.active {
+                for definition in program.compiled.definitions(kind) {
+                    let inquiry = self.inquiry(program, definition, Verdict::ProgramInactive);
+                    witness.see(&inquiry, W::Trace::default());
+                }
                 continue;
             }
             let mut definitions = program.compiled.definitions(kind).peekable();
@@ -82,25 +92,47 @@ impl LineWants<'_, '_> {
                 .registration(program.compiled.program.id, self.id)
                 .and_then(|registration| Some((registration, self.scope_for(registration)?)));
             for definition in definitions {
-                self.ask(program, definition, registration.as_ref(), wants);
+                self.ask(program, definition, registration.as_ref(), wants, witness);
             }
         }
     }
 
-    fn ask(
+    fn inquiry<'i>(
+        &'i self,
+        program: &'i PublishedProgram,
+        definition: &'i CompiledDefinition,
+        verdict: Verdict<'i>,
+    ) -> Inquiry<'i> {
+        Inquiry {
+            order_line_id: self.id,
+            triggered: &self.triggered,
+            place: self.place,
+            program,
+            definition,
+            verdict,
+        }
+    }
+
+    fn ask<W: Witness>(
         &self,
         program: &PublishedProgram,
         definition: &CompiledDefinition,
         registration: Option<&(&Registration, LineScope)>,
         wants: &mut Wants,
+        witness: &mut W,
     ) {
         let kind = self.triggered.trigger().kind;
         let refusal = registration
             .and_then(|(registration, _)| registration.refusal_of(definition.definition.id, kind));
         // By section 4 of the domain: a registered line's points are the registered customer's, but for definitions
         // that were refused. Of those, what had been earned before goes on as if there were no registration.
+        let mut steps = W::Trace::default();
         let (registered_as, result) = match (registration, refusal) {
-            (Some(_), Some(refusal)) if !refusal.already_earned => return,
+            (Some((registration, _)), Some(refusal)) if !refusal.is_already_earned() => {
+                let verdict = Verdict::Refused(registration, refusal);
+                witness.see(&self.inquiry(program, definition, verdict), steps);
+                return;
+            }
             (Some((registration, scope)), None) => (
                 RegistrationKind::Deferred,
                 self.triggered.evaluate(
@@ -109,13 +141,19 @@ impl LineWants<'_, '_> {
                     definition,
                     scope,
                     Some(registration.stand_in()),
+                    &mut steps,
                 ),
             ),
             _ => (
                 RegistrationKind::Automatic,
-                self.ask_own(program, definition),
+                self.ask_own(program, definition, &mut steps),
             ),
         };
+        let verdict = Verdict::Evaluated {
+            registration: registered_as,
+            result: &result,
+        };
+        witness.see(&self.inquiry(program, definition, verdict), steps);
         let slot = Slot {
             program_id: program.compiled.program.id,
             point_definition_id: definition.definition.id,
@@ -146,13 +184,14 @@ impl LineWants<'_, '_> {
         &self,
         program: &PublishedProgram,
         definition: &CompiledDefinition,
+        trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
         let scope = self
             .own_scope
             .get_or_init(|| line_scope(&self.document.order_id, self.state, self.line, None));
         let scope = scope.as_ref().ok_or(Nothing::NotMatched)?;
         self.triggered
-            .evaluate(self.world, program, definition, scope, None)
+            .evaluate(self.world, program, definition, scope, None, trace)
     }
 
     fn scope_for(&self, registration: &Registration) -> Option<LineScope> {

@@ -191,6 +191,30 @@ impl Expression {
         }
     }
 
+    /// The expression for the value of a tree, as a text: one that stands in an expression that was read before.
+    ///
+    /// # Errors
+    /// A pattern in it is none, in a sentence.
+    pub(super) fn text_of(tree: IdedExpr) -> Result<Self, String> {
+        let bounded = Bounded::new(tree).map_err(|bad| bad.sentence)?;
+        let expression = Self {
+            bounded,
+            is_constant: false,
+        };
+        Ok(expression.into_key())
+    }
+
+    /// Runs one that gives a text.
+    pub(super) fn evaluate_to_text(&self, names: &Names<'_>) -> Result<String, ExecutionError> {
+        match self.evaluate(names)? {
+            Outcome::Text(text) => Ok(text),
+            other => Err(ExecutionError::function_error(
+                "value",
+                format!("{} has no text of its own", other.type_name()),
+            )),
+        }
+    }
+
     /// Whether it sees none of the names, so that it always gives the same.
     pub(super) fn is_constant(&self) -> bool {
         self.is_constant

@@ -27,6 +27,7 @@ mod names;
 mod pattern;
 mod period;
 mod problem;
+mod reading;
 mod rules;
 mod sample;
 mod schema;
@@ -48,11 +49,14 @@ pub use expiry::Expiry;
 pub use expression::{COMPREHENSIONS_NESTED_MAX, EXPRESSION_CHARS_MAX, EXPRESSION_DEPTH_MAX};
 pub use fault::RuleFault;
 pub use gate::{ProgramGate, check_publication};
-pub use meter::EVALUATION_STEPS_MAX;
 pub use key::PERIOD_KEY_BYTES_MAX;
+pub use meter::EVALUATION_STEPS_MAX;
 pub use period::{PeriodSpans, day_of};
 pub use problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
-pub use rules::{AMOUNT_LIMIT, AMOUNT_SCALE, CompiledDefinition, CompiledProgram};
+pub use reading::{Reading, Seen, VALUE_CHARS_MAX, VALUES_SEEN_MAX};
+pub use rules::{
+    AMOUNT_LIMIT, AMOUNT_SCALE, Amount, CompiledDefinition, CompiledProgram, ExpressionField,
+};
 pub use scope::{LineScope, MemberScope, TriggerScope};
 pub use source::{DOCUMENT_BYTES_MAX, ProgramSource};
 

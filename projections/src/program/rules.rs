@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, PointDefinitionId};
 use jiff::tz::TimeZone;
 use rust_decimal::{Decimal, RoundingStrategy};
+use serde::Serialize;
 
 use super::check;
 use super::counter::Counter;
@@ -17,6 +18,7 @@ use super::key::PERIOD_KEY_BYTES_MAX;
 use super::names::{Names, ProgramScope};
 use super::period::PeriodSpans;
 use super::problem::ProgramRefused;
+use super::reading::Reading;
 use super::scope::{LineScope, MemberScope, TriggerScope};
 use super::source::ProgramSource;
 use crate::order::TriggerKind;
@@ -26,6 +28,32 @@ pub const AMOUNT_SCALE: u32 = 9;
 
 /// Numbers of points stay below this, so that exact arithmetic on them and on prices can't overflow.
 pub const AMOUNT_LIMIT: i64 = 1_000_000_000_000;
+
+/// How many points a line gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    /// What `amount` gave, to [`AMOUNT_SCALE`] decimals.
+    pub exact: Decimal,
+    /// The same, rounded as the definition says.
+    pub rounded: Decimal,
+}
+
+/// A field of a definition that holds an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExpressionField {
+    /// `customer`.
+    Customer,
+    /// `when`.
+    When,
+    /// `amount`.
+    Amount,
+    /// `validFrom`.
+    ValidFrom,
+    /// `period.key`.
+    #[serde(rename = "period.key")]
+    PeriodKey,
+}
 
 /// A version of a program that passed every check.
 #[derive(Debug)]
@@ -155,7 +183,7 @@ impl CompiledDefinition {
         }
     }
 
-    /// How many points the line gives, rounded; never negative, 0 for none.
+    /// How many points the line gives; never negative, 0 for none.
     ///
     /// # Errors
     /// The expression failed, or gave what is no number of points: a negative or endless number, a value of another
@@ -165,14 +193,14 @@ impl CompiledDefinition {
         line: &LineScope,
         trigger: &TriggerScope,
         member: Option<&MemberScope<'_>>,
-    ) -> Result<Decimal, RuleFault> {
+    ) -> Result<Amount, RuleFault> {
         match self.run(&self.amount, line, trigger, member)? {
             Outcome::Number(number) => self.points(number),
             other => Err(wrong_type("amount", &other, "a number")),
         }
     }
 
-    fn points(&self, number: Option<Decimal>) -> Result<Decimal, RuleFault> {
+    fn points(&self, number: Option<Decimal>) -> Result<Amount, RuleFault> {
         let number = number.ok_or_else(|| {
             RuleFault::error("amount gave no finite number, or one too large for points")
         })?;
@@ -190,7 +218,10 @@ impl CompiledDefinition {
                 taken.normalize()
             )));
         }
-        Ok(self.round(taken))
+        Ok(Amount {
+            exact: taken.normalize(),
+            rounded: self.round(taken),
+        })
     }
 
     /// A number of points rounded as the definition says.
@@ -272,6 +303,29 @@ impl CompiledDefinition {
             Expiry::Duration { after } => Some(after.after(valid_from, &self.zone)),
             Expiry::Fixed { at } => Some(*at),
         }
+    }
+
+    /// What one of its expressions gives for a line, and what it sees; `None` where the definition has none there.
+    ///
+    /// For a person: it reads the expression anew and evaluates all that stands in it, which takes a hundred times as
+    /// long as the fold does.
+    pub fn read(
+        &self,
+        field: ExpressionField,
+        line: &LineScope,
+        trigger: &TriggerScope,
+        member: Option<&MemberScope<'_>>,
+    ) -> Option<Reading> {
+        let definition = &self.definition;
+        let source = match field {
+            ExpressionField::Customer => definition.customer.as_deref(),
+            ExpressionField::When => definition.when.as_deref(),
+            ExpressionField::Amount => Some(definition.amount.as_str()),
+            ExpressionField::ValidFrom => definition.valid_from.as_deref(),
+            ExpressionField::PeriodKey => definition.period.as_ref()?.key.as_deref(),
+        };
+        let names = || Names::new(line, &self.program, *trigger, member.copied());
+        Some(Reading::new(source?, names))
     }
 
     fn run(

@@ -124,7 +124,7 @@ pub(super) fn amount_of(compiled: &CompiledProgram, line: &LineScope) -> Result<
     let definition = &compiled.all_definitions()[0];
     definition
         .amount(line, &confirmed(), None)
-        .map(|amount| amount.to_string())
+        .map(|amount| amount.rounded.to_string())
 }
 
 /// What an expression gives for an adult's single ticket, as an amount.

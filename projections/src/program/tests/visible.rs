@@ -132,7 +132,9 @@ when = '''member.customerId == "owner" && member.externalReference == "card-7" &
         let amount = definition.amount(&line, &confirmed(), member);
         (
             definition.applies(&line, &confirmed(), member).unwrap(),
-            amount.map_err(|fault| fault.to_string()),
+            amount
+                .map(|amount| amount.rounded)
+                .map_err(|fault| fault.to_string()),
         )
     };
     assert_eq!(of(json!({"level": "gold"})), (true, Ok(2.into())));

@@ -1,0 +1,310 @@
+//! From what a definition said, and the transactions that the fold left, to what is told of it.
+
+use farelog_events::log::Position;
+use farelog_events::money::Money;
+use farelog_projections::document::OrderDocument;
+use farelog_projections::order::LineState;
+use farelog_projections::points::account::TallyOf;
+use farelog_projections::points::chain::Chain;
+use farelog_projections::points::entitlement::{self, Entitlement, Slot, Terms, World};
+use farelog_projections::points::period::{Fall, Period, PeriodTerms, PeriodsOf};
+use farelog_projections::points::trace::Step;
+use farelog_projections::points::{RegistrationKind, Transaction};
+use farelog_projections::program::{PointDefinition, PublishedProgram};
+use rust_decimal::Decimal;
+
+use super::derivation::{
+    AmountExplanation, CapExplanation, DefinitionExplanation, ExpressionExplanation,
+    GivenTransaction, PeriodExplanation, Points, RefundExplanation,
+};
+use super::history::History;
+use super::sentence::{self, Nothing};
+use super::witness::{Asked, Said};
+
+/// What is told of one line.
+pub(super) struct Telling<'a> {
+    /// The order as it is, for its transactions.
+    pub document: &'a OrderDocument,
+    pub history: &'a History,
+    pub world: World<'a>,
+    /// As far as the order is looked at.
+    pub position: Position,
+    pub line: &'a LineState<'a>,
+}
+
+impl Telling<'_> {
+    /// A definition that was asked.
+    pub(super) fn of_asked(&self, asked: Asked) -> DefinitionExplanation {
+        let Asked {
+            slot,
+            program,
+            definition,
+            said,
+            ..
+        } = asked;
+        let mut told = self.blank(&slot, &program, &definition);
+        told.trigger_time = Some(asked.trigger_time);
+        told.trigger_position = Some(asked.trigger_position);
+        told.place = Some(asked.place);
+        for step in asked.steps {
+            take_down(step, &definition, &mut told);
+        }
+        match said {
+            Said::ProgramInactive => is_nothing(&mut told, &Nothing::ProgramInactive(&program)),
+            Said::Refused(registration, refused) => {
+                told.registration = Some(RegistrationKind::Deferred);
+                told.customer_id = Some(registration.customer_id.clone());
+                told.member_id = Some(registration.member_id);
+                let nothing = Nothing::RefusedByRegistration(&registration, &refused);
+                is_nothing(&mut told, &nothing);
+            }
+            Said::Evaluated(registration, Ok(entitlement)) => {
+                told.registration = Some(registration);
+                if let Some(refunds) = &mut told.refunds {
+                    refunds.left = entitlement.amount;
+                }
+                self.settled(&slot, &definition, &entitlement, &mut told);
+            }
+            Said::Evaluated(registration, Err(nothing)) => {
+                told.registration = Some(registration);
+                is_nothing(&mut told, &self.reason(&nothing, asked.place));
+            }
+        }
+        told
+    }
+
+    /// A definition that nobody asked.
+    pub(super) fn of_not_asked(
+        &self,
+        slot: &Slot,
+        program: &PublishedProgram,
+        definition: &PointDefinition,
+        place: Option<Position>,
+    ) -> DefinitionExplanation {
+        let mut told = self.blank(slot, program, definition);
+        told.place = place;
+        let nothing = match (place, self.line.confirmation) {
+            (Some(place), _) => {
+                let first = self.world.programs.versions(slot.program_id).first();
+                let published = first.map_or(program.position, |first| first.position);
+                Nothing::ProgramNotPublished(published, place)
+            }
+            (None, None) => Nothing::NotConfirmed,
+            (None, Some(_)) if !program.compiled.program.active => {
+                Nothing::ProgramInactive(program)
+            }
+            (None, Some(_)) => Nothing::NotTriggered,
+        };
+        is_nothing(&mut told, &nothing);
+        told
+    }
+
+    fn reason<'n>(&self, nothing: &'n entitlement::Nothing, place: Position) -> Nothing<'n> {
+        use entitlement::Nothing as N;
+        match nothing {
+            N::NoCustomer => Nothing::NoCustomer,
+            N::NotMember(customer) => Nothing::NotMember(customer, place),
+            N::NotMatched => Nothing::NotMatched,
+            N::Fault(fault) => Nothing::Fault(fault),
+            N::NoAmount => Nothing::NoAmount,
+            N::Ended => Nothing::LineEnded(self.line.end().map(|end| end.kind)),
+            N::Refunded => Nothing::Refunded,
+        }
+    }
+
+    fn blank(
+        &self,
+        slot: &Slot,
+        program: &PublishedProgram,
+        definition: &PointDefinition,
+    ) -> DefinitionExplanation {
+        DefinitionExplanation {
+            program_id: slot.program_id,
+            program_reference: program.compiled.program.reference.clone(),
+            program_version: program.version,
+            point_definition_id: slot.point_definition_id,
+            point_definition_reference: definition.reference.clone(),
+            trigger: slot.trigger,
+            trigger_time: None,
+            trigger_position: None,
+            place: None,
+            points: Decimal::ZERO,
+            why_nothing: None,
+            summary: String::new(),
+            registration: None,
+            customer_id: None,
+            member_id: None,
+            expressions: Vec::new(),
+            amount: None,
+            refunds: None,
+            period: None,
+            cap: None,
+            transactions: self.transactions(slot),
+        }
+    }
+
+    /// The chain's transactions as they stood.
+    fn transactions(&self, slot: &Slot) -> Vec<GivenTransaction> {
+        let Some(chain) = self.document.ledger.chain(slot) else {
+            return Vec::new();
+        };
+        let all = chain.transactions();
+        let successors = all.iter().skip(1).map(Some).chain([None]);
+        let given = all.iter().zip(successors).map(|(transaction, successor)| {
+            let mut given = GivenTransaction {
+                transaction: transaction.clone(),
+                given_by: self.history.giver(transaction).cloned(),
+                cancelled_by: self.history.canceller(transaction, successor).cloned(),
+            };
+            let canceller = given.cancelled_by.as_ref();
+            if canceller.is_some_and(|event| event.position > self.position) {
+                given.cancelled_by = None;
+                given.transaction.cancelled_at = None;
+                given.transaction.updated_at = None;
+            }
+            given
+        });
+        given
+            .filter(|given| {
+                let id = given.transaction.id;
+                id.is_some_and(|id| id.position() <= self.position)
+            })
+            .collect()
+    }
+
+    /// What came of points that should count, once periods and caps were settled.
+    fn settled(
+        &self,
+        slot: &Slot,
+        definition: &PointDefinition,
+        entitlement: &Entitlement,
+        told: &mut DefinitionExplanation,
+    ) {
+        let member = entitlement.member_id;
+        let mut own = told.transactions.iter().map(|given| &given.transaction);
+        let first = own
+            .clone()
+            .find(|transaction| transaction.member_id == member)
+            .cloned();
+        let live = own.next_back().filter(|last| last.is_live());
+        told.points = live.map_or(Decimal::ZERO, |live| live.amount);
+        if let Some(terms) = &entitlement.terms {
+            let period = terms.period.as_ref();
+            let period =
+                period.map(|period| self.period(slot, period, first.as_ref(), entitlement));
+            let cap = terms.cap.as_ref().zip(definition.cap.as_ref());
+            told.cap = cap.map(|(cap, declared)| CapExplanation {
+                amount: cap.amount,
+                per: declared.per,
+                wanted: entitlement.amount,
+                cut: entitlement.amount.saturating_sub(told.points),
+                counted_now: self.counted(
+                    slot,
+                    terms,
+                    first.as_ref(),
+                    entitlement,
+                    period.as_ref(),
+                ),
+            });
+            told.period = period;
+        }
+        if told.points > Decimal::ZERO {
+            told.summary = sentence::of_points(told);
+            return;
+        }
+        let chain = self.document.ledger.chain(slot);
+        let is_cut = told.cap.is_some() && chain.is_some_and(Chain::is_settled);
+        let nothing = if is_cut {
+            Nothing::CapReached
+        } else {
+            Nothing::Postponed
+        };
+        is_nothing(told, &nothing);
+    }
+
+    /// The period of the member's first transaction, which those after it keep; else the one that points would fall in.
+    fn period(
+        &self,
+        slot: &Slot,
+        terms: &PeriodTerms,
+        first: Option<&Transaction>,
+        entitlement: &Entitlement,
+    ) -> PeriodExplanation {
+        let opened = self.world.accounts.periods(&PeriodsOf {
+            member_id: entitlement.member_id,
+            point_definition_id: slot.point_definition_id,
+            key: terms.key.clone(),
+        });
+        let id = first.and_then(|first| first.point_period_id);
+        let found: Option<Period> = match id {
+            Some(id) => opened.into_iter().find(|period| period.id == id),
+            None => match terms.fall(entitlement.valid_from, opened.into_iter()) {
+                Fall::Into(period) => Some(period),
+                Fall::Open(_) => None,
+            },
+        };
+        PeriodExplanation {
+            id: id.or(found.map(|period| period.id)),
+            key: terms.key.clone(),
+            from: found.map(|period| period.from),
+            to: found.map(|period| period.to),
+        }
+    }
+
+    fn counted(
+        &self,
+        slot: &Slot,
+        terms: &Terms,
+        first: Option<&Transaction>,
+        entitlement: &Entitlement,
+        period: Option<&PeriodExplanation>,
+    ) -> Option<Points> {
+        let valid_from = first.map_or(entitlement.valid_from, |first| first.valid_from);
+        let period_id = period.and_then(|period| period.id);
+        let tally = terms.cap.as_ref()?.counter.tally(valid_from, period_id)?;
+        let of = TallyOf {
+            program_id: slot.program_id,
+            member_id: entitlement.member_id,
+            point_definition_id: slot.point_definition_id,
+            tally,
+        };
+        Some(Points(self.document.ledger.counted(&of, self.world)))
+    }
+}
+
+/// Adds a step to what is told.
+fn take_down(step: Step, definition: &PointDefinition, told: &mut DefinitionExplanation) {
+    match step {
+        Step::Expression(field, reading) => {
+            let expression = ExpressionExplanation::new(field, reading);
+            told.expressions.push(expression);
+        }
+        Step::Customer(customer) => told.customer_id = Some(customer),
+        Step::Member(member) => told.member_id = Some(member),
+        Step::Amount(amount) => {
+            told.amount = Some(AmountExplanation::new(amount, definition.rounding));
+        }
+        Step::Refunds {
+            price,
+            refunded,
+            other_currency,
+        } => {
+            let is_any = !refunded.is_zero() || other_currency;
+            told.refunds = is_any.then_some(RefundExplanation {
+                price,
+                refunded: Money {
+                    amount: refunded,
+                    ..price
+                },
+                other_currency,
+                on_refund: definition.reversal.on_refund,
+                left: Decimal::ZERO,
+            });
+        }
+    }
+}
+
+fn is_nothing(told: &mut DefinitionExplanation, nothing: &Nothing<'_>) {
+    told.summary = nothing.sentence(told);
+    told.why_nothing = Some(nothing.why());
+}

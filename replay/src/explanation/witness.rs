@@ -1,0 +1,83 @@
+//! What looks on while the fold's code asks the definitions of an order, and keeps all of it.
+
+use chrono::{DateTime, Utc};
+use farelog_events::log::Position;
+use farelog_projections::points::RegistrationKind;
+use farelog_projections::points::entitlement::{Entitlement, Nothing, Slot};
+use farelog_projections::points::registration::{RefusedDefinition, Registration};
+use farelog_projections::points::trace::{Inquiry, Step, Verdict, Witness};
+use farelog_projections::program::{PointDefinition, PublishedProgram};
+
+/// A definition that was asked, and what it said.
+pub(super) struct Asked {
+    /// The program, definition, line and trigger.
+    pub slot: Slot,
+    /// The version that was asked.
+    pub program: PublishedProgram,
+    /// The definition in it.
+    pub definition: PointDefinition,
+    /// When the trigger came.
+    pub trigger_time: DateTime<Utc>,
+    /// The record of the event that brought it.
+    pub trigger_position: Position,
+    /// The trigger's place in the log.
+    pub place: Position,
+    /// What it said.
+    pub said: Said,
+    /// How it came to say so.
+    pub steps: Vec<Step>,
+}
+
+/// What a definition said.
+pub(super) enum Said {
+    /// Its program triggers nothing.
+    ProgramInactive,
+    /// The registration did not get it.
+    Refused(Registration, RefusedDefinition),
+    /// What it gives.
+    Evaluated(RegistrationKind, Result<Entitlement, Nothing>),
+}
+
+/// Keeps what was asked of the lines and definitions that are asked for.
+pub(super) struct Keeping<F> {
+    /// Which.
+    pub is_wanted: F,
+    /// What was asked, in the order in which it was.
+    pub asked: Vec<Asked>,
+}
+
+impl<F: Fn(&Slot) -> bool> Witness for Keeping<F> {
+    type Trace = Vec<Step>;
+
+    fn see(&mut self, inquiry: &Inquiry<'_>, steps: Vec<Step>) {
+        let trigger = inquiry.triggered.trigger();
+        let slot = Slot {
+            program_id: inquiry.program.compiled.program.id,
+            point_definition_id: inquiry.definition.definition.id,
+            order_line_id: inquiry.order_line_id.clone(),
+            trigger: trigger.kind,
+        };
+        if !(self.is_wanted)(&slot) {
+            return;
+        }
+        self.asked.push(Asked {
+            slot,
+            program: inquiry.program.clone(),
+            definition: inquiry.definition.definition.clone(),
+            trigger_time: trigger.time,
+            trigger_position: trigger.event.position,
+            place: inquiry.place,
+            said: match inquiry.verdict {
+                Verdict::ProgramInactive => Said::ProgramInactive,
+                Verdict::Refused(registration, refused) => {
+                    Said::Refused(registration.clone(), refused.clone())
+                }
+                Verdict::Evaluated {
+                    registration,
+                    result,
+                } => Said::Evaluated(registration, result.clone()),
+            },
+            steps,
+        });
+    }
+}
