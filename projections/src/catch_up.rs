@@ -19,24 +19,24 @@ use crate::program::ProgramCatalog;
 use crate::projector::{Changes, Projector, decode};
 use crate::store::{Counters, ProjectionError};
 
-/// How much is done at a time.
+/// How much is done at a time, at most.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// Records that are read from the log at a time.
-    read_records_max: usize,
+    records_read: usize,
     /// Records that are folded into one batch.
-    batch_records_max: usize,
+    records_batched: usize,
     /// Bytes of data that are folded into one batch, but for what the last read brought beyond them.
-    batch_bytes_max: usize,
+    bytes_batched: usize,
 }
 
 impl Limits {
     /// Reads are small, so that their memory is used again while it is warm; batches are large, so that an order is
     /// written once for all its events that come close together.
     const USUAL: Self = Self {
-        read_records_max: 1_024,
-        batch_records_max: 16_384,
-        batch_bytes_max: 16 * 1024 * 1024,
+        records_read: 1_024,
+        records_batched: 16_384,
+        bytes_batched: 16 * 1024 * 1024,
     };
 }
 
@@ -116,7 +116,7 @@ fn read(
 ) -> Result<(), ProjectionError> {
     let mut next = first;
     loop {
-        let records = log.read(next, limits.read_records_max)?;
+        let records = log.read(next, limits.records_read)?;
         let Some(last) = records.last() else {
             return Ok(());
         };
@@ -165,7 +165,7 @@ fn fold(
             }
         }
         let is_full =
-            changes.records >= limits.batch_records_max || changes.bytes >= limits.batch_bytes_max;
+            changes.records >= limits.records_batched || changes.bytes >= limits.bytes_batched;
         if (read.is_last || is_full) && send(projector, std::mem::take(&mut changes))?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -273,13 +273,13 @@ mod tests {
             .project(&log.read(1, usize::MAX).unwrap())
             .unwrap();
 
-        for (read_records_max, batch_records_max) in [(1, 1), (3, 2), (2, 5), (7, 20)] {
+        for (records_read, records_batched) in [(1, 1), (3, 2), (2, 5), (7, 20)] {
             let limits = Limits {
-                read_records_max,
-                batch_records_max,
+                records_read,
+                records_batched,
                 ..Limits::USUAL
             };
-            let store = store(&format!("{read_records_max}-{batch_records_max}"));
+            let store = store(&format!("{records_read}-{records_batched}"));
             let writing = store.for_writer();
             let mut projector = Projector::new(&writing, start, Arc::default()).unwrap();
             let write = |folded: &Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
