@@ -20,7 +20,6 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::schema::{GroupView, TransactionView};
-use sentence::counted;
 
 /// The timeline of an order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -127,12 +126,7 @@ impl Timeline {
             for group in document.groups.to_view() {
                 let position = group.id.get().unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX);
                 entries.push(TimelineEntry {
-                    summary: format!(
-                        "Ticket distribution group {} was generated for line {} with {}.",
-                        group.id,
-                        group.order_line_id,
-                        counted(group.ticket_distributions.len(), "ticket"),
-                    ),
+                    summary: sentence::of_group(&group),
                     group: Some(group.clone()),
                     ..TimelineEntry::effect(EntryKind::Group, position, group.created_at, records)
                 });

@@ -39,7 +39,7 @@ async fn a_timeline_tells_an_order_in_log_order() {
             "5 EVENT Version 1 of the order was confirmed.",
             "5 TRANSACTION Member 8192 got 39 points by per-ten-purchase of program 11 for line O1-1.",
             "6 EVENT Ticket distributions were generated for version 1 of the order.",
-            "6 GROUP Ticket distribution group 24576 was generated for line O1-1 with 1 ticket.",
+            "6 GROUP Ticket distribution group 24576 was generated for line O1-1 with 1 ticket, now CANCELLED.",
             "7 EVENT Line O1-1 was cancelled.",
             "7 TRANSACTION Transaction 20480 was cancelled: 39 points by per-ten-purchase of program 11 of member 8192.",
             "8 DEAD_LETTER A message could not be read (not-readable) and is dead letter 8.",
@@ -104,7 +104,7 @@ async fn a_timeline_tells_what_ticket_systems_were_told_and_what_they_said_that_
     assert_eq!(
         told,
         [
-            "4 GROUP Ticket distribution group 16384 was generated for line O1-1 with 1 ticket.",
+            "4 GROUP Ticket distribution group 16384 was generated for line O1-1 with 1 ticket, now CANCELLED.",
             "5 EVENT 1 ticket distribution was handed to the ticket systems.",
             "5 FACT NOD was asked for ticket distribution 16384: ENT:PreassignedFareProduct:AdultSingle.",
             "6 EVENT The ticket system has ticket distribution 16384 under NOD:1.",

@@ -6,7 +6,9 @@ use farelog_events::id::OrderLineId;
 use farelog_events::log::Record;
 use farelog_events::order::Replacement;
 use farelog_projections::distribution::fact::CancellationCause;
-use farelog_projections::distribution::{DistributionFact, Ignored, IgnoredReason};
+use farelog_projections::distribution::{
+    DistributionFact, Ignored, IgnoredReason, TicketDistributionGroup,
+};
 
 /// What a record says, in a sentence.
 pub fn of_record(record: &Record) -> String {
@@ -177,7 +179,7 @@ fn products(products: &[farelog_events::order::FareProduct]) -> String {
     }
 }
 
-pub fn counted(count: usize, noun: &str) -> String {
+fn counted(count: usize, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {
@@ -187,6 +189,25 @@ pub fn counted(count: usize, noun: &str) -> String {
 
 fn was_or_were(count: usize) -> &'static str {
     if count == 1 { "was" } else { "were" }
+}
+
+/// That a group was generated, and how far its tickets are now.
+pub fn of_group(group: &TicketDistributionGroup) -> String {
+    let tickets = &group.ticket_distributions;
+    let statuses: Vec<&str> = tickets
+        .iter()
+        .map(|ticket| ticket.status.as_str())
+        .collect();
+    let now = match statuses.as_slice() {
+        [] => String::new(),
+        statuses => format!(", now {}", statuses.join(", ")),
+    };
+    format!(
+        "Ticket distribution group {} was generated for line {} with {}{now}.",
+        group.id,
+        group.order_line_id,
+        counted(tickets.len(), "ticket"),
+    )
 }
 
 /// What a ticket system was told.
