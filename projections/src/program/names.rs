@@ -109,7 +109,11 @@ impl<'n> Names<'n> {
             "trigger" => self.trigger_value.get_or_init(|| self.trigger.fields()),
             "member" => self
                 .member_value
-                .get_or_init(|| or_null(self.member, |member| Box::new(member.fields())))
+                .get_or_init(|| {
+                    or_null(self.member, |member| {
+                        Box::new(member.fields(self.line.is_sample))
+                    })
+                })
                 .as_ref(),
             "program" => &self.program.program,
             "tables" => &self.program.tables,

@@ -26,6 +26,8 @@ pub struct LineScope {
     pub(super) order: Fields,
     pub(super) line: Fields,
     customer: Option<CustomerId>,
+    /// Whether nothing is known of what publishers write in forms of their own.
+    pub(super) is_sample: bool,
 }
 
 impl LineScope {
@@ -50,14 +52,17 @@ impl LineScope {
             order: order_fields(
                 created.map(|(created, event)| (created, &*event.json)),
                 order_id,
+                false,
             ),
             line: line_fields(
                 confirmation.line,
                 customer,
                 travellers,
                 &confirmation.line_event.json,
+                false,
             ),
             customer: customer.cloned(),
+            is_sample: false,
         }
     }
 
@@ -65,9 +70,10 @@ impl LineScope {
     pub(super) fn sample(order: (&OrderCreated, &RawValue), line: (&OrderLine, &RawValue)) -> Self {
         let customer = line.0.customer_id.as_ref();
         Self {
-            order: order_fields(Some(order), &order.0.order_id),
-            line: line_fields(line.0, customer, Box::new(Anything), line.1),
+            order: order_fields(Some(order), &order.0.order_id, true),
+            line: line_fields(line.0, customer, Box::new(Anything), line.1, true),
             customer: customer.cloned(),
+            is_sample: true,
         }
     }
 
@@ -77,15 +83,20 @@ impl LineScope {
     }
 }
 
-fn order_fields(created: Option<(&OrderCreated, &RawValue)>, order_id: &OrderId) -> Fields {
+fn order_fields(
+    created: Option<(&OrderCreated, &RawValue)>,
+    order_id: &OrderId,
+    is_sample: bool,
+) -> Fields {
     let extra = match created {
         Some((_, json)) => Fields::rest(
             "order.extra",
             Arc::from(json.to_owned()),
             Vec::new(),
             &schema::ORDER,
+            is_sample,
         ),
-        None => Fields::map("order.extra", BTreeMap::new()),
+        None => Fields::open("order.extra", BTreeMap::new(), is_sample),
     };
     let created = created.map(|(created, _)| created);
     Fields::object(
@@ -131,15 +142,22 @@ fn line_fields(
     customer: Option<&CustomerId>,
     travellers: Owned,
     json: &RawValue,
+    is_sample: bool,
 ) -> Fields {
     let json: Arc<RawValue> = Arc::from(json.to_owned());
     let products: Vec<Owned> = line
         .fare_products
         .iter()
         .enumerate()
-        .map(|(index, product)| Box::new(product_fields(product, index, &json)) as Owned)
+        .map(|(index, product)| Box::new(product_fields(product, index, &json, is_sample)) as Owned)
         .collect();
-    let extra = Fields::rest("line.extra", Arc::clone(&json), Vec::new(), &schema::LINE);
+    let extra = Fields::rest(
+        "line.extra",
+        Arc::clone(&json),
+        Vec::new(),
+        &schema::LINE,
+        is_sample,
+    );
     Fields::object(
         "line",
         vec![
@@ -170,13 +188,13 @@ fn line_fields(
             (
                 "travel",
                 or_null(line.travel.as_ref(), |travel| {
-                    Box::new(travel_fields(travel, &json))
+                    Box::new(travel_fields(travel, &json, is_sample))
                 }),
             ),
             (
                 "distributionDetails",
                 or_null(line.distribution_details.as_ref(), |details| {
-                    Box::new(distribution_fields(details, &json))
+                    Box::new(distribution_fields(details, &json, is_sample))
                 }),
             ),
             ("extra", Box::new(extra)),
@@ -195,9 +213,14 @@ fn price_fields(price: &Money) -> Fields {
     )
 }
 
-fn product_fields(product: &FareProduct, index: usize, json: &Arc<RawValue>) -> Fields {
+fn product_fields(
+    product: &FareProduct,
+    index: usize,
+    json: &Arc<RawValue>,
+    is_sample: bool,
+) -> Fields {
     let path = vec![Step::Field("fareProducts"), Step::Index(index)];
-    let extra = Fields::rest("extra", Arc::clone(json), path, &schema::PRODUCT);
+    let extra = Fields::rest("extra", Arc::clone(json), path, &schema::PRODUCT, is_sample);
     Fields::object(
         "",
         vec![
@@ -210,9 +233,15 @@ fn product_fields(product: &FareProduct, index: usize, json: &Arc<RawValue>) -> 
     )
 }
 
-fn travel_fields(travel: &Travel, json: &Arc<RawValue>) -> Fields {
+fn travel_fields(travel: &Travel, json: &Arc<RawValue>, is_sample: bool) -> Fields {
     let path = vec![Step::Field("travel")];
-    let extra = Fields::rest("line.travel.extra", Arc::clone(json), path, &schema::TRAVEL);
+    let extra = Fields::rest(
+        "line.travel.extra",
+        Arc::clone(json),
+        path,
+        &schema::TRAVEL,
+        is_sample,
+    );
     Fields::object(
         "line.travel",
         vec![
@@ -230,13 +259,18 @@ fn travel_fields(travel: &Travel, json: &Arc<RawValue>) -> Fields {
     )
 }
 
-fn distribution_fields(details: &DistributionDetails, json: &Arc<RawValue>) -> Fields {
+fn distribution_fields(
+    details: &DistributionDetails,
+    json: &Arc<RawValue>,
+    is_sample: bool,
+) -> Fields {
     let path = vec![Step::Field("distributionDetails")];
     let extra = Fields::rest(
         "line.distributionDetails.extra",
         Arc::clone(json),
         path,
         &schema::DISTRIBUTION,
+        is_sample,
     );
     Fields::object(
         "line.distributionDetails",
@@ -292,9 +326,10 @@ pub struct MemberScope<'m> {
 }
 
 impl MemberScope<'_> {
-    pub(super) fn fields(self) -> Fields {
+    pub(super) fn fields(self, is_sample: bool) -> Fields {
         let change = self.change;
-        let metadata = Fields::map("member.metadata", entries_from_json(&change.metadata));
+        let metadata = entries_from_json(&change.metadata);
+        let metadata = Fields::open("member.metadata", metadata, is_sample);
         Fields::object(
             "member",
             vec![

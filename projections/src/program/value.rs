@@ -68,6 +68,8 @@ struct Inner {
     /// What expressions call it, for errors; empty for one that has no name.
     name: Box<str>,
     content: Content,
+    /// Whether a key that is not there gives null: where publishers write what they like, every name could be a field.
+    absent_is_null: bool,
 }
 
 #[derive(Debug)]
@@ -97,37 +99,43 @@ pub(super) enum Step {
 impl Fields {
     /// A known object.
     pub(super) fn object(name: &str, fields: Vec<(&'static str, Owned)>) -> Self {
-        Self::new(name, Content::Object(fields))
+        Self::new(name, Content::Object(fields), false)
     }
 
     /// A map with any keys.
     pub(super) fn map(name: &str, entries: BTreeMap<Key, Owned>) -> Self {
-        Self::new(name, Content::Map(entries))
+        Self::new(name, Content::Map(entries), false)
     }
 
-    /// What a JSON object has beside the fields of `of`. The object stands at `path` in `json`.
+    /// What a publisher keeps in a form of its own: any name is a field of it, and an absent one null. On samples, where
+    /// nothing is known of it, an absent one is an error.
+    pub(super) fn open(name: &str, entries: BTreeMap<Key, Owned>, is_sample: bool) -> Self {
+        Self::new(name, Content::Map(entries), !is_sample)
+    }
+
+    /// What a JSON object has beside the fields of `of`, [`open`](Self::open). The object stands at `path` in `json`.
     pub(super) fn rest(
         name: &str,
         json: Arc<RawValue>,
         path: Vec<Step>,
         of: &'static Object,
+        is_sample: bool,
     ) -> Self {
         let read = OnceLock::new();
-        Self::new(
-            name,
-            Content::Rest {
-                json,
-                path,
-                of,
-                read,
-            },
-        )
+        let content = Content::Rest {
+            json,
+            path,
+            of,
+            read,
+        };
+        Self::new(name, content, !is_sample)
     }
 
-    fn new(name: &str, content: Content) -> Self {
+    fn new(name: &str, content: Content, absent_is_null: bool) -> Self {
         Self(Arc::new(Inner {
             name: name.into(),
             content,
+            absent_is_null,
         }))
     }
 
@@ -286,6 +294,8 @@ impl Container for Fields {
     }
 }
 
+static NULL: CelNull = CelNull;
+
 impl Indexer for Fields {
     fn get<'b, 'v>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
@@ -295,6 +305,7 @@ impl Indexer for Fields {
             return Ok(CowVal::Borrowed(value));
         }
         match Key::of(key) {
+            Some(_) if self.0.absent_is_null => Ok(CowVal::Borrowed(&NULL)),
             Some(key) => Err(ExecutionError::no_such_key(&format!(
                 "{}[{key}]",
                 self.0.name
@@ -335,7 +346,7 @@ pub(super) fn from_json(name: &str, json: &Json) -> Owned {
             let items: Vec<Owned> = items.iter().map(|item| from_json("", item)).collect();
             Box::new(CelList::from(items))
         }
-        Json::Object(object) => Box::new(Fields::map(name, entries_from_json(object))),
+        Json::Object(object) => Box::new(Fields::open(name, entries_from_json(object), false)),
     }
 }
 

@@ -175,7 +175,7 @@ fn what_is_no_number_of_points_gives_nothing_and_is_a_rule_error() {
     );
     assert_eq!(
         sentence("line.extra.zones"),
-        "there is no line.extra[\"zones\"]"
+        "amount gave null, not a number"
     );
     assert_eq!(
         sentence("size(line.travel.fromStopPlace)"),

@@ -139,13 +139,7 @@ when = '''member.customerId == "owner" && member.externalReference == "card-7" &
     };
     assert_eq!(of(json!({"level": "gold"})), (true, Ok(2.into())));
     assert_eq!(of(json!({"level": "red"})), (true, Ok(1.into())));
-    assert_eq!(
-        of(json!({})),
-        (
-            false,
-            Err("there is no member.metadata[\"level\"]".to_owned())
-        )
-    );
+    assert_eq!(of(json!({})), (false, Ok(1.into())));
 }
 
 #[test]
@@ -169,4 +163,45 @@ fn a_missing_key_of_a_map_that_is_no_table_is_an_error() {
     let fault = amount(r#"{"CHILD": 2}[line.userType]"#).unwrap_err();
     assert!(fault.is_error());
     assert_eq!(fault.to_string(), r#"there is no ["ADULT"]"#);
+}
+
+#[test]
+fn what_publishers_write_in_a_form_of_their_own_is_null_where_it_is_absent() {
+    let patch = json!({
+        "zones": {"from": 1}, "travellers": [{"age": 3}],
+        "fareProducts": [{"id": "p", "type": "SINGLE", "class": {"level": 2}}]
+    });
+    for expression in [
+        "line.extra.campaign == null",
+        "order.extra.none == null",
+        r#"line.extra["zones"].to == null"#,
+        "line.extra.zones.from == 1",
+        "line.travellers[0].name == null",
+        "line.fareProducts[0].extra.none == null",
+        "line.fareProducts[0].extra.class.none == null",
+        r#"!("campaign" in line.extra)"#,
+        "!has(line.extra.campaign)",
+    ] {
+        assert_eq!(holds_for(expression, &patch), Ok(true), "{expression}");
+    }
+    // A map of the program's own has the keys that it has
+    assert!(holds(r#"{"a": line.userType}.b == null"#).is_err());
+    assert!(holds("line.extra.none.none == null").is_err());
+
+    let compiled = definition(r#"amount = 'member.metadata.level == "GOLD" ? 3 : 2'"#, "");
+    let line = Purchase::of(&json!({})).scope(None);
+    let customer: CustomerId = "kari".parse().unwrap();
+    let points = |metadata: Value| {
+        let member = MemberScope {
+            customer_id: &customer,
+            change: &membership(metadata),
+        };
+        let definition = &compiled.all_definitions()[0];
+        definition
+            .amount(&line, &confirmed(), Some(&member))
+            .unwrap()
+            .rounded
+    };
+    assert_eq!(points(json!({"level": "GOLD"})).to_string(), "3");
+    assert_eq!(points(json!({})).to_string(), "2");
 }
