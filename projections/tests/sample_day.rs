@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up is to fail")]
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -170,13 +171,13 @@ fn the_sample_day_gives_what_it_gave() {
         let live = || all.iter().filter(|transaction| transaction.is_live());
         let points: Decimal = live().map(|transaction| transaction.amount).sum();
         let periods: BTreeSet<i64> = all.iter().filter_map(|it| it.point_period_id).collect();
-        table += &format!(
-            "{:18} members {members:3}, transactions {:3}, live {:3}, points {points:5}, periods {:2}\n",
-            program.compiled.program.reference,
-            all.len(),
-            live().count(),
-            periods.len(),
-        );
+        let (rows, live, periods) = (all.len(), live().count(), periods.len());
+        let name = &program.compiled.program.reference;
+        writeln!(
+            table,
+            "{name:18} members {members:3}, transactions {rows:3}, live {live:3}, points {points:5}, periods {periods:2}"
+        )
+        .unwrap();
     }
     assert_eq!(
         table,
