@@ -397,3 +397,73 @@ async fn a_run_that_was_killed_goes_on_where_it_was() {
     assert_eq!(stats["lastPosition"], 2 + 4 * 300);
     assert_eq!(stats["projections"]["transactionsGiven"], 300);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_says_why_online_and_on_the_files() {
+    let (mut server, address) = given_sales().await;
+    let transactions = "/personalisation/v1/transactions?orderId=O1";
+    let transaction = server.get(transactions).await.json[0]["id"].to_string();
+    let explain = ["replay", "explain", "--order", "O1"];
+    let online = [&explain[..], &["--server", &address]].concat();
+
+    let text = done(&online);
+    assert!(text.starts_with("Order O1\n\nLine "), "{text}");
+    for part in [
+        "confirmed, 399.00 NOK",
+        "customer C1: `amount` gave 39.9, rounded down to 39.",
+        "amount: double(line.price.amount) / 10.0 → 39.9",
+        "line.price.amount = \"399.00\"",
+        &format!("transaction {transaction}: 39 to member"),
+        "given by OrderConfirmed",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let json = json_of(&online);
+    let line = &json["lines"][0];
+    assert_eq!(line["definitions"][0]["points"], 39);
+    let one = [
+        &online[..],
+        &["--line", line["orderLineId"].as_str().unwrap()],
+    ]
+    .concat();
+    assert_eq!(
+        json_of(&[&one[..], &["--program", "per-ten"]].concat()),
+        json
+    );
+
+    let nothing = done(&["replay", "explain", "--order", "O3", "--server", &address]);
+    assert!(
+        nothing.contains("Nothing: customer C3 was not a member of the program"),
+        "{nothing}"
+    );
+    let by_id = ["replay", "explain", "--transaction", &transaction];
+    let given = done(&[&by_id[..], &["--server", &address]].concat());
+    assert!(given.contains("When it was given\n\nLine "), "{given}");
+
+    for (arguments, problem) in [
+        (["--order", "O9"], "There is no order O9"),
+        (["--transaction", "1"], "There is no transaction 1"),
+    ] {
+        let arguments = [&["replay", "explain", "--server", &address], &arguments[..]].concat();
+        let output = farelog(&arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(problem), "{}", said(&output));
+    }
+    let output = farelog(&[&online[..], &["--line", "b"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("order O1 has no line b"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(farelog(&["replay", "explain"]).status.code(), Some(2));
+
+    server.kill();
+    let data_dir = server.data_dir();
+    let offline = [
+        &explain[..],
+        &["--offline", "--data-dir", self::text(&data_dir)],
+    ]
+    .concat();
+    assert_eq!(json_of(&offline), json);
+}

@@ -2,6 +2,8 @@
 
 mod claims;
 mod claims_file;
+mod explain;
+mod explanation;
 mod rebuild;
 mod simulate;
 mod simulation;
@@ -28,6 +30,9 @@ pub enum ReplayCommand {
         after_help = "Example:\n  farelog replay revoke --program points-per-krone --order TRONDHM2 --line TRONDHM2-1"
     )]
     Revoke(RevokeArgs),
+    /// Tells why points are what they are, or why there are none
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::ExplainArgs),
     /// Shows what programs would have given, against what stands
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(simulate::SimulateArgs),
@@ -129,6 +134,7 @@ pub async fn run(command: ReplayCommand) -> Result<(), Failure> {
     match command {
         ReplayCommand::Register(args) => register_any(&args).await,
         ReplayCommand::Revoke(args) => revoke(&args).await,
+        ReplayCommand::Explain(args) => explain::run(&args).await,
         ReplayCommand::Simulate(args) => simulate::run(&args).await,
         ReplayCommand::Rebuild(args) => rebuild::run(&args).await,
     }

@@ -8,6 +8,11 @@ codes! { RESOURCE_CODES;
          reason of a refused registration it stands in `reasons`, and the status is 422.",
         "Check the id. If the order was just published, ask with `minStreamSequence` set to the sequence that \
          JetStream acknowledged; an event that could not be read is listed by `farelog dead-letters list`.";
+    TRANSACTION_UNKNOWN = "transaction-unknown", Some(404), "The transaction is not known",
+        "No points transaction has this id, as far as the answer reflects the log (header `Farelog-Position`). A transaction \
+         that was cancelled keeps its id.",
+        "List the transactions of the order with GET /personalisation/v1/transactions?orderId=, or of the member. If the \
+         event was just published, ask with `minStreamSequence`.";
     PROGRAM_UNKNOWN = "program-unknown", Some(404), "The program is not known",
         "No program with this id was published.",
         "List the programs with GET /personalisation/v1/programs, or publish this one with PUT.";

@@ -22,6 +22,7 @@ mod deprecation;
 mod distributions;
 mod docs;
 mod event;
+mod explanation;
 mod export;
 mod health;
 mod if_match;
@@ -123,6 +124,7 @@ fn operations() -> OpenApiRouter<Server> {
     OpenApiRouter::new()
         .routes(routes!(transactions::of_order))
         .routes(routes!(transactions::of_member))
+        .routes(routes!(explanation::of_transaction))
         .routes(routes!(registration::register))
         .routes(routes!(members::list, members::enrol))
         .routes(routes!(members::show, members::change, members::withdraw))
@@ -135,6 +137,7 @@ fn operations() -> OpenApiRouter<Server> {
         .routes(routes!(distributions::distribute_groups))
         .merge(deprecated)
         .routes(routes!(orders::timeline))
+        .routes(routes!(explanation::of_order))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::retry_all))
         .routes(routes!(dead_letters::show))

@@ -104,7 +104,12 @@ impl Nothing<'_> {
                 of_end(*end)
             ),
             Self::Refunded => match &told.refunds {
-                Some(refunds) => format!("Nothing: {}.", of_refunds(refunds)),
+                Some(refunds) => {
+                    let amount = told.amount.as_ref().map(of_amount);
+                    let ways: Vec<String> =
+                        amount.into_iter().chain([of_refunds(refunds)]).collect();
+                    format!("Nothing: {}.", ways.join("; "))
+                }
                 None => "Nothing: the line was paid back.".to_owned(),
             },
             Self::CapReached => match &told.cap {
@@ -190,7 +195,12 @@ fn of_refunds(refunds: &RefundExplanation) -> String {
         _ if refunded.amount.is_zero() => "which changes nothing".to_owned(),
         OnRefund::Keep => "and all is kept".to_owned(),
         OnRefund::Cancel => "and any refund takes all".to_owned(),
-        OnRefund::Proportional if left.is_zero() => "which leaves nothing".to_owned(),
+        OnRefund::Proportional if refunded.amount >= price.amount => {
+            "which leaves nothing".to_owned()
+        }
+        OnRefund::Proportional if left.is_zero() => {
+            "and what that leaves is rounded to nothing".to_owned()
+        }
         OnRefund::Proportional => format!("which leaves {left}"),
     };
     let mut said = format!(

@@ -8,6 +8,7 @@ mod conformance;
 mod customers;
 mod description;
 mod distributions;
+mod explanation;
 mod export;
 mod members;
 mod operate;
