@@ -3,8 +3,10 @@
 //! A command is answered when its events are durable and projected, so that whoever reads after the answer sees what
 //! the command did (design, rules 1 and 3).
 
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use farelog_events::dead_letter::RawMessage;
 use farelog_events::envelope;
@@ -14,6 +16,7 @@ use farelog_events::log::{EventLog, LogError, Position};
 use farelog_projections::answer::Answer;
 use farelog_projections::{ProjectionError, Projections};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tracing::Span;
 
 /// Log, projections and writer, as the interfaces use them. Cheap to clone; all clones are one.
@@ -24,6 +27,8 @@ pub struct Engine {
     writer: LogWriter,
     /// The end of the log when it was opened.
     catch_up_to: Position,
+    /// One less than the threads that serve connections.
+    look_ups: Arc<Semaphore>,
 }
 
 /// Why a query or a command was not carried out. Not a refusal: that is for the decision's own error to say.
@@ -51,6 +56,7 @@ impl Engine {
             log,
             projections,
             writer,
+            look_ups: Arc::new(Semaphore::new(connection_threads().saturating_sub(1))),
         }
     }
 
@@ -84,6 +90,21 @@ impl Engine {
         blocking(move || query(&projections))
             .await?
             .map_err(EngineError::from)
+    }
+
+    /// Asks for what one key of the projections holds: on the thread that asks, which takes a fraction of the time that
+    /// handing it to another takes, as long as one more thread serves connections, should the disk or a batch be slow.
+    ///
+    /// # Errors
+    /// The projections can't answer.
+    pub async fn look_up<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Projections) -> Result<Answer<T>, ProjectionError> + Send + 'static,
+    ) -> Result<Answer<T>, EngineError> {
+        let Ok(_permit) = self.look_ups.try_acquire() else {
+            return self.read(query).await;
+        };
+        Ok(query(&self.projections)?)
     }
 
     /// Asks the log and the projections together.
@@ -176,6 +197,11 @@ impl Engine {
             .wait_for(|reached| *reached >= position)
             .await;
     }
+}
+
+/// As many as the runtime starts.
+fn connection_threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -8,6 +8,7 @@ use sled::IVec;
 
 use crate::document::OrderDocument;
 use crate::store::{self, ProjectionError};
+use crate::stored_order;
 
 /// What becomes of a key.
 #[derive(Debug, Clone)]
@@ -62,7 +63,8 @@ impl WriteBatch {
             }
         }
         for (order, document) in &self.orders {
-            batch.insert(store::order_key(order), store::encode_order(document)?);
+            let stored = stored_order::encode(document).map_err(ProjectionError::unwritable)?;
+            batch.insert(store::order_key(order), stored);
         }
         Ok(batch)
     }

@@ -26,6 +26,7 @@ mod projections;
 mod projector;
 mod rebuild;
 mod store;
+mod stored_order;
 pub mod trial;
 
 pub use member::TransactionFilter;

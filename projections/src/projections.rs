@@ -301,17 +301,22 @@ impl Projections {
         &self,
         order: &OrderId,
     ) -> Result<Answer<Vec<Transaction>>, ProjectionError> {
-        let Answer { position, value } = self.order(order)?;
-        let value = value
-            .map(|document| {
-                document
-                    .ledger
-                    .transactions()
-                    .into_iter()
-                    .cloned()
-                    .collect()
-            })
-            .unwrap_or_default();
+        let Answer { position, value } = self.transactions_of_order_as_json(order)?;
+        let value =
+            serde_json::from_slice(&value).map_err(|source| ProjectionError::Unreadable {
+                what: format!("the transactions of order {order}"),
+                source,
+            })?;
+        Ok(Answer { position, value })
+    }
+
+    /// The same as a JSON array, which is how they are stored. Waits for no other query and reads one key.
+    pub fn transactions_of_order_as_json(
+        &self,
+        order: &OrderId,
+    ) -> Result<Answer<Vec<u8>>, ProjectionError> {
+        let position = self.position();
+        let value = self.store().read_transactions(order)?;
         Ok(Answer { position, value })
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `c` | the checkpoint |
 //! | `s` | counters |
-//! | `o` order id | the order, [`OrderDocument`], packed |
+//! | `o` order id | the order, [`OrderDocument`], with its transactions apart: [`crate::stored_order`] |
 //! | `p` program id, position | a published version of a program |
 //! | `e` program id, customer id | a member |
 //! | `a` customer id | the customer's merges, [`crate::member::Identity`] |
@@ -40,14 +40,14 @@ use crate::answer::{Page, Paged};
 use crate::batch::{Change, WriteBatch};
 use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
-use crate::packed::{pack, unpack};
 use crate::points::account::TallyOf;
 use crate::points::period::PeriodsOf;
 use crate::program::Tally;
+use crate::stored_order;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 8;
+pub const FOLD_VERSION: u32 = 9;
 
 /// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -278,14 +278,22 @@ impl Store {
         if let Some(document) = self.in_flight(|batch| batch.order(order).cloned()) {
             return Ok(Some(document));
         }
-        let Some(packed) = self.db.get(order_key(order))? else {
+        let Some(stored) = self.db.get(order_key(order))? else {
             return Ok(None);
         };
-        let bytes = unpack(&packed).map_err(|error| ProjectionError::Unreadable {
-            what: order.as_str().to_owned(),
-            source: serde_json::Error::io(error),
-        })?;
-        parse(&bytes, || order.as_str().to_owned()).map(Some)
+        let document = stored_order::decode(&stored);
+        document.map(Some).map_err(|error| unreadable(order, error))
+    }
+
+    /// Reads an order's transactions, oldest first, as a JSON array. One key is read, so no batch shows half of itself.
+    pub fn read_transactions(&self, order: &OrderId) -> Result<Vec<u8>, ProjectionError> {
+        let Some(stored) = self.db.get(order_key(order))? else {
+            return Ok(stored_order::NO_TRANSACTIONS.to_vec());
+        };
+        let transactions = stored_order::transactions(&stored);
+        transactions
+            .map(<[u8]>::to_vec)
+            .map_err(|error| unreadable(order, error))
     }
 
     /// Goes through the values whose keys begin with `prefix`, in the order of keys.
@@ -419,10 +427,11 @@ fn parse<T: DeserializeOwned>(
     })
 }
 
-/// An order's stored form.
-pub fn encode_order(document: &OrderDocument) -> Result<Vec<u8>, ProjectionError> {
-    pack(&encode(document)?)
-        .map_err(|error| ProjectionError::unwritable(serde_json::Error::io(error)))
+fn unreadable(order: &OrderId, source: serde_json::Error) -> ProjectionError {
+    ProjectionError::Unreadable {
+        what: format!("order {order}"),
+        source,
+    }
 }
 
 /// The value's stored form.

@@ -147,7 +147,11 @@ proptest! {
             .iter()
             .flat_map(|order| {
                 let order: OrderId = order.parse().unwrap();
-                projections.transactions_of_order(&order).unwrap().value
+                let document = projections.order(&order).unwrap().value;
+                let ledger = document.map(|document| document.ledger).unwrap_or_default();
+                let of_order = projections.transactions_of_order(&order).unwrap().value;
+                assert!(ledger.transactions().into_iter().eq(&of_order));
+                of_order
             })
             .filter(|transaction| transaction.member_id == member && admits(&filter, transaction))
             .collect();

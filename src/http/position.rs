@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use farelog_events::log::Position;
@@ -155,6 +156,16 @@ pub fn answered<T: Serialize>(answer: Answer<T>) -> Response {
         Json(value),
     )
         .into_response()
+}
+
+/// The same with what is JSON already.
+pub fn answered_as_json(answer: Answer<Vec<u8>>) -> Response {
+    let Answer { position, value } = answer;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (FARELOG_POSITION.clone(), HeaderValue::from(position)),
+    ];
+    (headers, value).into_response()
 }
 
 #[cfg(test)]

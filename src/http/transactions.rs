@@ -7,7 +7,7 @@ use farelog_projections::TransactionFilter;
 
 use super::members::existing;
 use super::path::PathParameters;
-use super::position::{AtLeast, answered};
+use super::position::{AtLeast, answered, answered_as_json};
 use super::problem::Problem;
 use super::query::QueryParameters;
 use super::schema::{PagedTransactions, TransactionView};
@@ -42,9 +42,9 @@ pub async fn of_order(
     at_least.wait(&server).await?;
     let answer = server
         .engine()
-        .read(move |projections| projections.transactions_of_order(&order))
+        .look_up(move |projections| projections.transactions_of_order_as_json(&order))
         .await?;
-    Ok(answered(answer))
+    Ok(answered_as_json(answer))
 }
 
 /// All transactions of a member, newest `validFrom` first

@@ -1,0 +1,67 @@
+//! An order as it is stored: its points transactions as they are answered, and behind them the whole order, packed.
+//!
+//! Whoever asks for an order's transactions gets the first part as it stands, so nothing has to be unpacked, decoded and
+//! encoded again. They are in the second part too, with what the fold remembers beside them.
+
+use std::io;
+
+use serde_json::{Error, from_slice, to_vec, to_writer};
+
+use crate::document::OrderDocument;
+use crate::packed::{pack, unpack};
+
+/// The transactions of an order that has none, or is not known.
+pub const NO_TRANSACTIONS: &[u8] = b"[]";
+
+/// The stored form: how long the first part is, 4 bytes little-endian; the transactions, oldest first, a JSON array; the
+/// order.
+pub fn encode(document: &OrderDocument) -> Result<Vec<u8>, Error> {
+    let packed = pack(&to_vec(document)?).map_err(Error::io)?;
+    let mut stored = vec![0; size_of::<u32>()];
+    to_writer(&mut stored, &document.ledger.transactions())?;
+    let length = u32::try_from(stored.len() - size_of::<u32>())
+        .map_err(|_| Error::io(io::Error::other("the order has too many transactions")))?;
+    stored[..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
+    stored.extend(packed);
+    Ok(stored)
+}
+
+/// The order of a stored form.
+pub fn decode(stored: &[u8]) -> Result<OrderDocument, Error> {
+    let (_, packed) = parts(stored)?;
+    from_slice(&unpack(packed).map_err(Error::io)?)
+}
+
+/// The transactions of a stored form, as a JSON array.
+pub fn transactions(stored: &[u8]) -> Result<&[u8], Error> {
+    let (transactions, _) = parts(stored)?;
+    Ok(transactions)
+}
+
+fn parts(stored: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    stored
+        .split_first_chunk()
+        .and_then(|(length, parts)| {
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            parts.split_at_checked(length)
+        })
+        .ok_or_else(|| Error::io(io::Error::other("the value is damaged")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_given_back_and_damage_is_an_error() {
+        let document = OrderDocument::new("o".parse().unwrap());
+        let stored = encode(&document).unwrap();
+        assert_eq!(transactions(&stored).unwrap(), NO_TRANSACTIONS);
+        let given_back = decode(&stored).unwrap();
+        assert_eq!(to_vec(&given_back).unwrap(), to_vec(&document).unwrap());
+        for cut in 0..stored.len() {
+            assert!(decode(&stored[..cut]).is_err(), "{cut}");
+        }
+        assert!(transactions(&[0xff; 8]).is_err());
+    }
+}
