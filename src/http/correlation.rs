@@ -7,13 +7,15 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use farelog_events::envelope::CORRELATION_ID_BYTES_MAX;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::client_name::client_name;
+use super::deadline;
+use super::origin;
 use super::problem::{self, Occurrence, Problem};
 use super::state::Server;
 
@@ -68,6 +70,9 @@ pub fn describe_metrics() {
 }
 
 /// The outermost layer: gives the request its correlation id and span, the error its body, and counts both.
+///
+/// The host is looked at and the time is limited here too: a layer of this kind copies all layers within it for each
+/// request, so there is one.
 pub async fn correlate(State(server): State<Server>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let correlation_id = CorrelationId::of(request.headers());
@@ -83,7 +88,10 @@ pub async fn correlate(State(server): State<Server>, mut request: Request, next:
     let client = client_name(request.headers());
     let span = tracing::info_span!("request", %correlation_id, client, %method, path);
     async {
-        let response = next.run(request).await;
+        let response = match origin::known_host(&request, server.public_url()) {
+            Ok(()) => deadline::within_time(next.run(request)).await,
+            Err(refusal) => refusal.into_response(),
+        };
         let code = response
             .extensions()
             .get::<Problem>()

@@ -18,6 +18,7 @@ mod correlation;
 mod customer_view;
 mod customers;
 mod dead_letters;
+mod deadline;
 mod deprecation;
 mod distributions;
 mod docs;
@@ -52,10 +53,9 @@ mod work;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -70,9 +70,6 @@ pub use state::Server;
 
 use crate::errors;
 use problem::Problem;
-
-/// How long a request may take from its head to its answer. Longer than the longest wait for a position.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {
@@ -92,7 +89,8 @@ fn described(operations: OpenApiRouter<Server>) -> (Router<Server>, OpenApi) {
     (router, description)
 }
 
-/// Operations with all that stands before them, from the outside in: correlation, origin, time, panics, limits.
+/// Operations with all that stands before them, from the outside in: correlation, with host and time;
+/// origin, panics, limits.
 fn layered(operations: Router<Server>, server: Server) -> Router {
     operations
         .fallback(|| async { Problem::new(&errors::PATH_UNKNOWN, "No operation has this path.") })
@@ -104,9 +102,7 @@ fn layered(operations: Router<Server>, server: Server) -> Router {
         })
         .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(within_time))
         .layer(origin::same_origin(server.public_url()))
-        .layer(from_fn_with_state(server.clone(), origin::known_host))
         .layer(from_fn_with_state(server.clone(), correlation::correlate))
         .with_state(server)
 }
@@ -156,21 +152,6 @@ fn operations() -> OpenApiRouter<Server> {
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::error_index))
         .routes(routes!(docs::error_page))
-}
-
-async fn within_time(request: Request, next: Next) -> Response {
-    tokio::time::timeout(REQUEST_TIME_MAX, next.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            Problem::new(
-                &errors::REQUEST_TIMEOUT,
-                format!(
-                    "The request was not complete within {} s.",
-                    REQUEST_TIME_MAX.as_secs()
-                ),
-            )
-            .into_response()
-        })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands panics over")]

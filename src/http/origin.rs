@@ -6,15 +6,13 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use super::problem::Problem;
-use super::state::Server;
 use crate::errors;
 
 /// How a refusal of the layer below is answered.
@@ -37,16 +35,15 @@ fn refuse(_: ProtectionError) -> Response {
     .into_response()
 }
 
-/// The layer that refuses requests to a host that this server is not.
-pub async fn known_host(State(server): State<Server>, request: Request, next: Next) -> Response {
-    if is_known(request.uri(), request.headers(), server.public_url()) {
-        return next.run(request).await;
+/// Refuses a request to a host that this server is not.
+pub fn known_host(request: &Request, public_url: &str) -> Result<(), Problem> {
+    if is_known(request.uri(), request.headers(), public_url) {
+        return Ok(());
     }
-    Problem::new(
+    Err(Problem::new(
         &errors::HOST_UNKNOWN,
         "The request names a host that this server does not serve.",
-    )
-    .into_response()
+    ))
 }
 
 /// Scheme and host of an address.
