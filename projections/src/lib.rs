@@ -25,6 +25,7 @@ mod progress;
 mod projections;
 mod projector;
 mod rebuild;
+pub mod search;
 mod store;
 mod stored_order;
 pub mod trial;

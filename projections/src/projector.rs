@@ -25,6 +25,7 @@ use crate::outbox::points::points_changed;
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
+use crate::search::index;
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 
 /// Orders that stay decoded in memory between batches, so that the events of an order which come close together
@@ -216,7 +217,10 @@ impl<'s> Projector<'s> {
         };
         // A copy only where the batch before, which has the order too, is still being written.
         let document = Arc::make_mut(document);
+        let groups_before = document.groups.to_view();
         let effects = document.apply(event, world);
+        let groups = document.groups.to_view();
+        index::follow(&mut changes.values, &groups_before, &groups)?;
         self.accounts.take_in(&effects.settled.accounts);
         changes.orders.insert(order_id.clone());
         let mut facts = Vec::new();

@@ -18,6 +18,7 @@
 //! | `d` position | a dead letter, without its bytes |
 //! | `x` position, number | facts for other systems, [`crate::outbox::Fact`], from the one of this place on |
 //! | `f` | the place of the last fact that is no longer kept |
+//! | `g`, `h`, `i` | ticket distribution groups and what they are found by, see [`crate::search::index`] |
 //!
 //! Everything here can be made again from the log, so it is flushed in the background and not with each batch: after
 //! a crash the checkpoint says from where to go on.
@@ -47,7 +48,7 @@ use crate::stored_order;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 9;
+pub const FOLD_VERSION: u32 = 10;
 
 /// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -308,6 +309,29 @@ impl Store {
         })
     }
 
+    /// Goes through the values whose keys lie within `range`, in the order of keys.
+    pub fn scan_range<T: DeserializeOwned>(
+        &self,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> impl Iterator<Item = Result<(sled::IVec, T), ProjectionError>> + use<T> {
+        self.db.range(range).map(|entry| {
+            let (key, bytes) = entry?;
+            let value = parse(&bytes, || format!("key {}", key.escape_ascii()))?;
+            Ok((key, value))
+        })
+    }
+
+    /// Goes through the keys within `range`, in order.
+    pub fn keys(
+        &self,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> impl Iterator<Item = Result<sled::IVec, ProjectionError>> + use<> {
+        self.db
+            .range(range)
+            .keys()
+            .map(|key| key.map_err(ProjectionError::from))
+    }
+
     /// A page of the values whose keys begin with `prefix`, in the order of keys. Values on other pages are counted and not
     /// decoded.
     pub fn page<T: DeserializeOwned>(
@@ -519,16 +543,23 @@ pub fn transaction_key(
     valid_from: DateTime<Utc>,
     transaction: TransactionId,
 ) -> Vec<u8> {
-    // Flipping the sign bit makes signed numbers sort as unsigned ones; flipping the rest makes them descend.
-    let seconds = valid_from.timestamp().cast_unsigned() ^ (u64::MAX >> 1);
-    let nanos = u32::MAX - valid_from.timestamp_subsec_nanos();
     [
         transactions_prefix(member).as_slice(),
-        &seconds.to_be_bytes(),
-        &nanos.to_be_bytes(),
+        &time_descending(valid_from),
         &(!transaction.get().cast_unsigned()).to_be_bytes(),
     ]
     .concat()
+}
+
+/// A time within a key, so that later ones sort before earlier ones.
+pub fn time_descending(time: DateTime<Utc>) -> [u8; 12] {
+    // Flipping the sign bit makes signed numbers sort as unsigned ones; flipping the rest makes them descend.
+    let seconds = time.timestamp().cast_unsigned() ^ (u64::MAX >> 1);
+    let nanos = u32::MAX - time.timestamp_subsec_nanos();
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&seconds.to_be_bytes());
+    bytes[8..].copy_from_slice(&nanos.to_be_bytes());
+    bytes
 }
 
 /// Key of a member's periods.

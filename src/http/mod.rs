@@ -42,6 +42,7 @@ mod query;
 mod rebuild;
 mod registration;
 mod schema;
+mod search;
 mod simulations;
 mod source;
 mod state;
@@ -131,6 +132,7 @@ fn operations() -> OpenApiRouter<Server> {
         .routes(routes!(distributions::summarise))
         .routes(routes!(distributions::generate))
         .routes(routes!(distributions::distribute_groups))
+        .routes(routes!(search::groups))
         .merge(deprecated)
         .routes(routes!(orders::timeline))
         .routes(routes!(explanation::of_order))

@@ -57,6 +57,11 @@ impl QueryParameters {
             .collect()
     }
 
+    /// Whether a parameter is there and was not read yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.unread.iter().any(|(key, _)| key == name)
+    }
+
     /// The value of a parameter that may be absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.values(name);
@@ -82,7 +87,7 @@ impl QueryParameters {
     /// The value of a parameter that must be there, read as `T`. `None` when it is missing or malformed, which
     /// [`finish`](Self::finish) then reports.
     pub fn required<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
-        if !self.unread.iter().any(|(key, _)| key == name) {
+        if !self.has(name) {
             self.problems.push(FieldProblem::missing(name));
             return None;
         }

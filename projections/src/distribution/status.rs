@@ -1,8 +1,10 @@
 //! The life of a ticket distribution: its statuses, and what moves it from one to the next.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// How far a ticket is on its way.
 ///
@@ -141,6 +143,21 @@ impl DistributionStatus {
 impl fmt::Display for DistributionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The text is the name of no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "a status is one of GENERATED, REQUESTED, DISTRIBUTED, ACTIVATED, CANCELLED, CANCELLED_EXTERNALLY, FAILED"
+)]
+pub struct UnknownStatus;
+
+impl FromStr for DistributionStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(name: &str) -> Result<Self, UnknownStatus> {
+        Self::from_name(name).ok_or(UnknownStatus)
     }
 }
 
