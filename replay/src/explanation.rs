@@ -27,6 +27,7 @@ use farelog_projections::{ProjectionError, Projections};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use asking::LINES_TOLD_MAX;
 pub use derivation::{
     AmountExplanation, CapExplanation, DefinitionExplanation, ExpressionExplanation,
     GivenTransaction, LineExplanation, LineStanding, PeriodExplanation, Points, RefundExplanation,
@@ -54,8 +55,10 @@ pub struct OrderQuestion {
 pub struct OrderExplanation {
     /// The order.
     pub order_id: OrderId,
-    /// Its lines, by id.
+    /// Its lines, by id, at most [`LINES_TOLD_MAX`].
     pub lines: Vec<LineExplanation>,
+    /// How many lines are left out, since there are more; a question may name one.
+    pub lines_left_out: usize,
 }
 
 /// A transaction, with its reasons.
@@ -116,7 +119,8 @@ pub fn explain_order(
         position,
         value: Some(OrderExplanation {
             order_id: question.order_id.clone(),
-            lines,
+            lines: lines.told,
+            lines_left_out: lines.left_out,
         }),
     })
 }
@@ -162,7 +166,7 @@ pub fn explain_transaction(
                     definition: Some((slot.point_definition_id, slot.trigger)),
                 },
             };
-            asking.lines(seen).pop()
+            asking.lines(seen).told.pop()
         };
         let given = as_of(id.position(), &document.as_of(id.position()));
         (given, as_of(position, &document))

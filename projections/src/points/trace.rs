@@ -45,9 +45,12 @@ impl Trace for () {
     fn note(&mut self, _: impl FnOnce() -> Option<Step>) {}
 }
 
-impl Trace for Vec<Step> {
+/// `None` takes nothing down.
+impl Trace for Option<Vec<Step>> {
     fn note(&mut self, step: impl FnOnce() -> Option<Step>) {
-        self.extend(step());
+        if let Some(steps) = self {
+            steps.extend(step());
+        }
     }
 }
 
@@ -85,7 +88,15 @@ pub enum Verdict<'i> {
 /// What looks on while definitions are asked.
 pub trait Witness {
     /// What takes down the steps of each.
-    type Trace: Trace + Default;
+    type Trace: Trace;
+
+    /// What is to take down the steps of this definition, for this line.
+    fn trace(
+        &mut self,
+        line: &OrderLineId,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+    ) -> Self::Trace;
 
     /// Sees an inquiry and the steps that it took.
     fn see(&mut self, inquiry: &Inquiry<'_>, steps: Self::Trace);
@@ -93,6 +104,8 @@ pub trait Witness {
 
 impl Witness for () {
     type Trace = ();
+
+    fn trace(&mut self, _: &OrderLineId, _: &PublishedProgram, _: &CompiledDefinition) {}
 
     fn see(&mut self, _: &Inquiry<'_>, (): ()) {}
 }

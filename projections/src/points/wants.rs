@@ -73,13 +73,14 @@ struct LineWants<'a, 'e> {
 }
 
 impl LineWants<'_, '_> {
-    fn collect<W: Witness>(&self, wants: &mut Wants, witness: &mut W) {
+    fn collect(&self, wants: &mut Wants, witness: &mut impl Witness) {
         let kind = self.triggered.trigger().kind;
         for program in self.world.programs.standing_everywhere_at(self.place) {
             if !program.compiled.program.active {
                 for definition in program.compiled.definitions(kind) {
                     let inquiry = self.inquiry(program, definition, Verdict::ProgramInactive);
-                    witness.see(&inquiry, W::Trace::default());
+                    let steps = witness.trace(self.id, program, definition);
+                    witness.see(&inquiry, steps);
                 }
                 continue;
             }
@@ -113,20 +114,20 @@ impl LineWants<'_, '_> {
         }
     }
 
-    fn ask<W: Witness>(
+    fn ask(
         &self,
         program: &PublishedProgram,
         definition: &CompiledDefinition,
         registration: Option<&(&Registration, LineScope)>,
         wants: &mut Wants,
-        witness: &mut W,
+        witness: &mut impl Witness,
     ) {
         let kind = self.triggered.trigger().kind;
         let refusal = registration
             .and_then(|(registration, _)| registration.refusal_of(definition.definition.id, kind));
         // By section 4 of the domain: a registered line's points are the registered customer's, but for definitions
         // that were refused. Of those, what had been earned before goes on as if there were no registration.
-        let mut steps = W::Trace::default();
+        let mut steps = witness.trace(self.id, program, definition);
         let (registered_as, result) = match (registration, refusal) {
             (Some((registration, _)), Some(refusal)) if !refusal.is_already_earned() => {
                 let verdict = Verdict::Refused(registration, refusal);

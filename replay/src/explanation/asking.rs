@@ -11,7 +11,7 @@ use farelog_projections::order::state::EndKind;
 use farelog_projections::order::{LineState, OrderState, TriggerKind};
 use farelog_projections::points::entitlement::{Slot, World};
 use farelog_projections::points::wants::wants;
-use farelog_projections::program::{CompiledDefinition, PublishedProgram};
+use farelog_projections::program::{CompiledDefinition, PointDefinition, PublishedProgram};
 
 use super::derivation::{
     DefinitionExplanation, LineExplanation, LineStanding, RefusalExplanation,
@@ -20,6 +20,9 @@ use super::derivation::{
 use super::history::{CountedEvent, EventRole, History};
 use super::telling::Telling;
 use super::witness::{Asked, Keeping};
+
+/// Most lines of an order that one explanation tells of.
+pub const LINES_TOLD_MAX: usize = 100;
 
 /// What of an order is explained.
 #[derive(Debug, Clone, Default)]
@@ -30,17 +33,23 @@ pub(super) struct Selection<'s> {
 }
 
 impl Selection<'_> {
-    fn admits(&self, slot: &Slot) -> bool {
-        self.admits_line(&slot.order_line_id)
-            && self.program.is_none_or(|only| only == slot.program_id)
-            && self
-                .definition
-                .is_none_or(|only| only == (slot.point_definition_id, slot.trigger))
-    }
-
     fn admits_line(&self, line: &OrderLineId) -> bool {
         self.line.is_none_or(|only| only == line)
     }
+
+    fn admits(&self, program: ProgramId, definition: &PointDefinition) -> bool {
+        self.program.is_none_or(|only| only == program)
+            && self
+                .definition
+                .is_none_or(|only| only == (definition.id, definition.trigger))
+    }
+}
+
+/// Lines of an order that are told.
+pub(super) struct Lines {
+    pub told: Vec<LineExplanation>,
+    /// How many more there are.
+    pub left_out: usize,
 }
 
 /// An order under explanation.
@@ -55,11 +64,24 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The lines of an order that stands as `seen` says.
-    pub(super) fn lines(&self, seen: &OrderDocument) -> Vec<LineExplanation> {
+    /// The lines of an order that stands as `seen` says, at most [`LINES_TOLD_MAX`].
+    pub(super) fn lines(&self, seen: &OrderDocument) -> Lines {
         let state = seen.state();
+        let admitted = || {
+            let lines = state.lines.iter();
+            lines.filter(|(id, _)| self.selection.admits_line(id))
+        };
+        let lines: BTreeMap<_, _> = admitted().take(LINES_TOLD_MAX).collect();
+        let left_out = admitted().count() - lines.len();
         let mut witness = Keeping {
-            is_wanted: |slot: &Slot| self.selection.admits(slot),
+            is_wanted: |line: &OrderLineId,
+                        program: &PublishedProgram,
+                        definition: &PointDefinition| {
+                lines.contains_key(line)
+                    && self
+                        .selection
+                        .admits(program.compiled.program.id, definition)
+            },
             asked: Vec::new(),
         };
         wants(seen, &state, self.world, &mut witness);
@@ -68,14 +90,14 @@ impl Asking<'_> {
             let line = one.slot.order_line_id.clone();
             asked.entry(line).or_default().push(one);
         }
-        let lines = state.lines.iter();
-        lines
-            .filter(|(id, _)| self.selection.admits_line(id))
-            .map(|(id, line)| {
-                let asked = asked.remove(id).unwrap_or_default();
-                self.line(seen, &state, id, line, asked)
-            })
-            .collect()
+        let told = lines.into_iter().map(|(id, line)| {
+            let asked = asked.remove(id).unwrap_or_default();
+            self.line(seen, &state, id, line, asked)
+        });
+        Lines {
+            told: told.collect(),
+            left_out,
+        }
     }
 
     fn line(
@@ -104,9 +126,13 @@ impl Asking<'_> {
             let has_come = state.trigger(line, kind).is_some();
             let place = seen.trigger_place(id, kind).filter(|_| has_come);
             for (program, definition) in self.not_asked(kind, place) {
-                let slot = slot(program, definition, id, kind);
-                if self.selection.admits(&slot) {
-                    let told = telling.of_not_asked(&slot, program, &definition.definition, place);
+                let definition = &definition.definition;
+                if self
+                    .selection
+                    .admits(program.compiled.program.id, definition)
+                {
+                    let slot = slot(program, definition, id, kind);
+                    let told = telling.of_not_asked(&slot, program, definition, place);
                     definitions.insert(slot, told);
                 }
             }
@@ -156,21 +182,19 @@ impl Asking<'_> {
     ) {
         for chain in self.document.ledger.chains() {
             let slot = &chain.slot;
-            let is_missing = slot.order_line_id == *id
-                && self.selection.admits(slot)
-                && !definitions.contains_key(slot);
+            let is_missing = slot.order_line_id == *id && !definitions.contains_key(slot);
             let last = chain.transactions().last().filter(|_| is_missing);
             let former = last.and_then(|last| {
                 let versions = self.world.programs.versions(slot.program_id);
                 let version = last.metadata.program_version;
                 let program = versions.iter().find(|it| it.version == version)?;
-                Some((
-                    program,
-                    program.compiled.definition(slot.point_definition_id)?,
-                ))
+                let definition = program.compiled.definition(slot.point_definition_id)?;
+                Some((program, &definition.definition))
             });
+            let former =
+                former.filter(|(_, definition)| self.selection.admits(slot.program_id, definition));
             if let Some((program, definition)) = former {
-                let told = telling.of_not_asked(slot, program, &definition.definition, None);
+                let told = telling.of_not_asked(slot, program, definition, None);
                 if !told.transactions.is_empty() {
                     definitions.insert(slot.clone(), told);
                 }
@@ -213,13 +237,13 @@ impl Asking<'_> {
 
 fn slot(
     program: &PublishedProgram,
-    definition: &CompiledDefinition,
+    definition: &PointDefinition,
     line: &OrderLineId,
     trigger: TriggerKind,
 ) -> Slot {
     Slot {
         program_id: program.compiled.program.id,
-        point_definition_id: definition.definition.id,
+        point_definition_id: definition.id,
         order_line_id: line.clone(),
         trigger,
     }

@@ -1,12 +1,13 @@
 //! What looks on while the fold's code asks the definitions of an order, and keeps all of it.
 
 use chrono::{DateTime, Utc};
+use farelog_events::id::OrderLineId;
 use farelog_events::log::Position;
 use farelog_projections::points::RegistrationKind;
 use farelog_projections::points::entitlement::{Entitlement, Nothing, Slot};
 use farelog_projections::points::registration::{RefusedDefinition, Registration};
 use farelog_projections::points::trace::{Inquiry, Step, Verdict, Witness};
-use farelog_projections::program::{PointDefinition, PublishedProgram};
+use farelog_projections::program::{CompiledDefinition, PointDefinition, PublishedProgram};
 
 /// A definition that was asked, and what it said.
 pub(super) struct Asked {
@@ -46,22 +47,30 @@ pub(super) struct Keeping<F> {
     pub asked: Vec<Asked>,
 }
 
-impl<F: Fn(&Slot) -> bool> Witness for Keeping<F> {
-    type Trace = Vec<Step>;
+impl<F: Fn(&OrderLineId, &PublishedProgram, &PointDefinition) -> bool> Witness for Keeping<F> {
+    type Trace = Option<Vec<Step>>;
 
-    fn see(&mut self, inquiry: &Inquiry<'_>, steps: Vec<Step>) {
-        let trigger = inquiry.triggered.trigger();
-        let slot = Slot {
-            program_id: inquiry.program.compiled.program.id,
-            point_definition_id: inquiry.definition.definition.id,
-            order_line_id: inquiry.order_line_id.clone(),
-            trigger: trigger.kind,
-        };
-        if !(self.is_wanted)(&slot) {
+    fn trace(
+        &mut self,
+        line: &OrderLineId,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+    ) -> Option<Vec<Step>> {
+        (self.is_wanted)(line, program, &definition.definition).then(Vec::new)
+    }
+
+    fn see(&mut self, inquiry: &Inquiry<'_>, steps: Option<Vec<Step>>) {
+        let Some(steps) = steps else {
             return;
-        }
+        };
+        let trigger = inquiry.triggered.trigger();
         self.asked.push(Asked {
-            slot,
+            slot: Slot {
+                program_id: inquiry.program.compiled.program.id,
+                point_definition_id: inquiry.definition.definition.id,
+                order_line_id: inquiry.order_line_id.clone(),
+                trigger: trigger.kind,
+            },
             program: inquiry.program.clone(),
             definition: inquiry.definition.definition.clone(),
             trigger_time: trigger.time,

@@ -1,18 +1,19 @@
 //! How points came about, and what became of them.
 
+use farelog_events::event::EventKind;
 use farelog_events::id::{ProgramId, TransactionId};
 use farelog_projections::points::RegistrationKind;
 use farelog_projections::points::registration::ReasonCode;
 use farelog_projections::program::ExpressionField;
 use farelog_replay::explanation::{
-    CountedEvent, EventRole, LineStanding, OrderQuestion, WhyNothing, explain_order,
-    explain_transaction,
+    CountedEvent, EventRole, LINES_TOLD_MAX, LineStanding, OrderQuestion, WhyNothing,
+    explain_order, explain_transaction,
 };
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{self, order_id};
-use crate::given::{AT, LATER, desk, line, per_ten, program, refunds, seen, sells_to, told};
+use crate::given::{AT, LATER, desk, line, opens, per_ten, program, refunds, seen, sells_to, told};
 
 #[test]
 fn points_are_told_with_all_that_made_them() {
@@ -230,4 +231,59 @@ fn json_has_exact_numbers_and_no_empty_fields() {
     assert_eq!(json["points"].to_string(), "39.9");
     assert_eq!(json["expressions"][0]["field"], "amount");
     assert!(json.get("whyNothing").is_none() && json.get("cap").is_none());
+}
+
+/// A reset that arrives late can take a confirmation back (domain, section 1), and a new version the definition that gave.
+#[test]
+fn what_was_given_for_a_trigger_that_is_gone_is_told_with_its_end() {
+    let mut desk = desk(&per_ten(""));
+    opens(&mut desk, "O1", "C1");
+    let round = json!({"orderId": "O1", "orderVersion": 1});
+    desk.event(EventKind::OrderConfirmed, LATER, &round);
+    desk.program(&per_ten("").replace("id = 11", "id = 12"));
+    assert_eq!(told(&desk, "O1").points, 39.into());
+
+    desk.event(EventKind::OrderReset, "2026-01-12T08:00:00Z", &round);
+    let definitions = line(&desk, "O1").definitions;
+    let ids: Vec<i64> = definitions
+        .iter()
+        .map(|told| told.point_definition_id.get())
+        .collect();
+    assert_eq!(ids, [11, 12]);
+    assert_eq!(definitions[0].why_nothing, Some(WhyNothing::NotConfirmed));
+    let cause = definitions[0].transactions[0].cancelled_by.as_ref();
+    assert_eq!(cause.unwrap().event_type, "OrderReset");
+    let id = definitions[0].transactions[0].transaction.id.unwrap();
+    let explained = explain_transaction(&desk.projections, &*desk.log, id).unwrap();
+    assert_eq!(
+        explained.value.unwrap().given.definitions[0].points,
+        39.into()
+    );
+}
+
+#[test]
+fn of_an_order_of_many_lines_some_are_told_and_any_can_be_asked_for() {
+    let mut desk = desk(&per_ten(""));
+    let created =
+        json!({"orderId": "O1", "orderVersion": 1, "organisationId": 1, "currency": "NOK"});
+    desk.event(EventKind::OrderCreated, AT, &created);
+    for number in 0..=LINES_TOLD_MAX {
+        let line = json!({
+            "orderId": "O1", "orderVersion": 1, "orderLineId": format!("l{number:03}"), "orderLineVersion": 1,
+            "fareProducts": [], "price": {"amount": "10.00", "currency": "NOK"}
+        });
+        desk.event(EventKind::OrderLineAdded, AT, &line);
+    }
+    let explain = |line: Option<&str>| {
+        let question = OrderQuestion {
+            order_id: order_id("O1"),
+            order_line_id: line.map(|line| line.parse().unwrap()),
+            program_id: None,
+        };
+        let answer = explain_order(&desk.projections, &*desk.log, &question);
+        let explanation = answer.unwrap().value.unwrap();
+        (explanation.lines.len(), explanation.lines_left_out)
+    };
+    assert_eq!(explain(None), (LINES_TOLD_MAX, 1));
+    assert_eq!(explain(Some("l100")), (1, 0));
 }

@@ -15,6 +15,7 @@ pub struct OrderExplanation {
     order_id: String,
     /// Its lines.
     pub lines: Vec<Line>,
+    lines_left_out: u64,
 }
 
 /// Why a transaction is what it is.
@@ -140,6 +141,10 @@ impl Display for OrderExplanation {
         writeln!(f, "Order {}", self.order_id)?;
         for line in &self.lines {
             write!(f, "\n{line}")?;
+        }
+        if self.lines_left_out > 0 {
+            let more = output::counted(self.lines_left_out, "line is", "lines are");
+            writeln!(f, "\n{more} left out; --line tells of one")?;
         }
         Ok(())
     }

@@ -23,8 +23,10 @@ pub struct MoneyView {
 pub struct OrderExplanationView {
     /// The order.
     order_id: String,
-    /// Its lines, by id.
+    /// Its lines, by id, at most 100.
     lines: Vec<LineExplanationView>,
+    /// How many lines are left out, since there are more; a question may name one.
+    lines_left_out: u64,
 }
 
 /// A transaction, with its reasons.
