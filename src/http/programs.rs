@@ -173,8 +173,7 @@ pub async fn publish(
                     answer: is_new,
                 });
             }
-            check_publication(&catalog, &compiled)
-                .map_err(|refused| not_valid(&refused, ""))?;
+            check_publication(&catalog, &compiled).map_err(|refused| not_valid(&refused, ""))?;
             let kind = EventKind::ProgramPublished;
             let about = About::Program(id);
             let event = own_event(kind, about, &compiled.program, moment, &correlation_id)?;

@@ -59,11 +59,8 @@ fn limits_are_told_with_what_to_do() {
 #[test]
 fn a_period_and_a_cap_are_checked_with_their_place() {
     const UNFIT: &str = "`period.key` must give a string, number, bool, timestamp or null, or a list or map of them";
-    let with_key = |key: &str| {
-        format!(
-            "amount = '1'\nperiod = {{ kind = \"CALENDAR_YEAR\", key = '{key}' }}"
-        )
-    };
+    let with_key =
+        |key: &str| format!("amount = '1'\nperiod = {{ kind = \"CALENDAR_YEAR\", key = '{key}' }}");
     assert_refusals(&[
         (
             "amount = '1'\nperiod = { kind = \"ROLLING_FROM_FIRST\" }",
