@@ -3,10 +3,8 @@
 //! A command is answered when its events are durable and projected, so that whoever reads after the answer sees what
 //! the command did (design, rules 1 and 3).
 
-use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use farelog_events::dead_letter::RawMessage;
 use farelog_events::envelope;
@@ -16,6 +14,7 @@ use farelog_events::log::{EventLog, LogError, Position};
 use farelog_projections::answer::Answer;
 use farelog_projections::{ProjectionError, Projections};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
@@ -199,9 +198,9 @@ impl Engine {
     }
 }
 
-/// As many as the runtime starts.
+/// Those of the runtime that the engine is made in.
 fn connection_threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+    Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
 }
 
 async fn blocking<T: Send + 'static>(
