@@ -17,6 +17,7 @@ mod programs;
 mod registration;
 mod replay;
 mod request;
+mod search;
 mod transactions;
 
 use axum::Router;
