@@ -34,7 +34,7 @@ lint: ## Checks format and lints
 	cargo fmt --manifest-path bench/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-FUZZ_TARGETS := envelope record pack export_line expression program
+FUZZ_TARGETS := envelope record pack export_line expression program search
 FUZZ_SECONDS ?= 60
 
 fuzz: ## Feeds made-up input to what reads input, FUZZ_SECONDS (60) for each target
