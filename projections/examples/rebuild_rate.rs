@@ -1,8 +1,7 @@
 //! Measures a rebuild of all projections from a log on disk, beside reading and decoding the same log alone.
 //!
 //! ```text
-//! python3 samples/multiply.py 200000 > events.ndjson
-//! cargo run --release -p farelog-projections --example rebuild_rate -- events.ndjson [rounds] [log directory]
+//! cargo run --release -p farelog-projections --example rebuild_rate -- samples/day.ndjson [rounds] [log directory]
 //! ```
 //!
 //! The log is made of the programs in `samples/programs` and the events of the file, through the one writer, so that

@@ -11,6 +11,7 @@ use crate::order::{OrderEvent, OrderState, TriggerKind};
 use crate::points::entitlement::{Slot, World};
 use crate::points::ledger::{Ledger, Settled};
 use crate::points::registration::{Claim, Registration, assess};
+use crate::points::trace::Witness;
 use crate::points::wants::{Wants, wants};
 
 /// Where in the log a line first had a trigger. It never moves (domain, section 3, rule 1).
@@ -136,6 +137,16 @@ impl OrderDocument {
     /// Pure: the same document, event and world give the same document and effects. Events are given in the order of
     /// the log, each once.
     pub fn apply(&mut self, event: OrderEvent, world: World<'_>) -> Effects {
+        self.apply_before(event, world, &mut ())
+    }
+
+    /// The same, with somebody who looks on while definitions are asked.
+    pub fn apply_before(
+        &mut self,
+        event: OrderEvent,
+        world: World<'_>,
+        witness: &mut impl Witness,
+    ) -> Effects {
         let mut events = std::mem::take(&mut self.events);
         let passing;
         let event = if decides_state(event.kind) {
@@ -151,7 +162,7 @@ impl OrderDocument {
             self.note_trigger_places(&state, event.position);
             self.note_registration(&state, event, world);
             if self.is_unsettled || may_change_wants(event.kind, world) {
-                let Wants { wanted, faults } = wants(self, &state, world, &mut ());
+                let Wants { wanted, faults } = wants(self, &state, world, witness);
                 effects.rule_errors = self.note_rule_errors(faults, event.position);
                 effects.settled = self.ledger.settle(&wanted, event, world);
                 self.is_unsettled = effects.settled.postponed > 0;
