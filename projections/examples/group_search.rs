@@ -26,6 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// The filters of the nth search of a kind.
+type AskedBy<'a> = dyn Fn(u64) -> Vec<(&'static str, String)> + 'a;
+
 const GROUPS_DEFAULT: u64 = 1_000_000;
 const LINES: u64 = 10;
 const ORDERS_PER_BATCH: u64 = 200;
@@ -61,7 +64,7 @@ fn main() -> Result<()> {
     let minute = |n: u64| time_of(n / ORDERS_PER_BATCH).to_rfc3339();
     let id =
         |n: u64| id_from_position(generated[usize::try_from(of(n)).unwrap_or(0)], 3).unwrap_or(1);
-    let searches: [(&str, &dyn Fn(u64) -> Vec<(&'static str, String)>); 13] = [
+    let searches: [(&str, &AskedBy<'_>); 13] = [
         ("orderId", &|n| {
             vec![("orderId", format!("ENT:Order:{}", of(n)))]
         }),

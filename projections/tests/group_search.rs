@@ -60,13 +60,13 @@ impl Market {
         }
         for n in (1..=ORDERS).rev().filter(|n| n % 5 == 0) {
             let cancelled = json!({"orderId": order(n), "orderVersion": 1});
-            market.record(EventKind::OrderCancelled, cancelled);
+            market.record(EventKind::OrderCancelled, &cancelled);
         }
         for n in (1..=ORDERS).rev().filter(|n| n % 7 == 0) {
-            market.record(EventKind::OrderLineAdded, line(n, 1, 2));
+            market.record(EventKind::OrderLineAdded, &line(n, 1, 2));
             market.record(
                 EventKind::OrderConfirmed,
-                json!({"orderId": order(n), "orderVersion": 2}),
+                &json!({"orderId": order(n), "orderVersion": 2}),
             );
             market.generate(n);
         }
@@ -78,11 +78,11 @@ impl Market {
             "orderId": order(n), "orderVersion": 1, "organisationId": n % 2 + 1, "currency": "NOK",
             "customerId": format!("owner-{}", n % 4)
         });
-        self.record(EventKind::OrderCreated, created);
-        self.record(EventKind::OrderLineAdded, line(n, 1, 1));
-        self.record(EventKind::OrderLineAdded, line(n, 2, 1));
+        self.record(EventKind::OrderCreated, &created);
+        self.record(EventKind::OrderLineAdded, &line(n, 1, 1));
+        self.record(EventKind::OrderLineAdded, &line(n, 2, 1));
         let confirmed = json!({"orderId": order(n), "orderVersion": 1});
-        self.record(EventKind::OrderConfirmed, confirmed);
+        self.record(EventKind::OrderConfirmed, &confirmed);
     }
 
     fn generate(&mut self, n: u64) {
@@ -113,11 +113,11 @@ impl Market {
 
     fn record_decided(&mut self, kind: EventKind, event: Option<impl Serialize>) {
         if let Some(event) = event {
-            self.record(kind, serde_json::to_value(event).unwrap());
+            self.record(kind, &serde_json::to_value(event).unwrap());
         }
     }
 
-    fn record(&mut self, kind: EventKind, data: Value) {
+    fn record(&mut self, kind: EventKind, data: &Value) {
         let number = self.log.head().position + 1;
         let json = data.to_string();
         let event = NewEvent {
@@ -287,7 +287,7 @@ fn filters(groups: &[TicketDistributionGroup]) -> impl Strategy<Value = Vec<(Str
 fn a_search_finds_what_a_filter_over_all_groups_finds() {
     let market = Market::busy();
     let groups = market.groups();
-    assert_eq!(groups.len(), 2 * ORDERS as usize);
+    assert_eq!(groups.len() as u64, 2 * ORDERS);
     let mut runner = TestRunner::new(Config::with_cases(400));
     runner
         .run(&(filters(&groups), 1_usize..30), |(asked, per_page)| {
@@ -322,7 +322,7 @@ fn a_group_that_moved_is_found_where_it_is_and_nowhere_else() {
         market.distribute(1, None);
         market.record(
             EventKind::OrderCancelled,
-            json!({"orderId": order(1), "orderVersion": 1}),
+            &json!({"orderId": order(1), "orderVersion": 1}),
         );
         let found = market.page(&search, Start::Offset(0));
         let ids: Vec<_> = found.items.iter().map(|group| group.id).collect();
