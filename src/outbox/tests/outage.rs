@@ -79,6 +79,8 @@ async fn a_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_hangs_while_it_takes_facts_is_sent_nothing_twice() {
     let mut stage = Stage::new().await;
+    // Connected, so that the broker hangs under facts and not under the first greeting.
+    stage.all_is_sent().await;
     for pause_ms in [1, 15] {
         stage.record(600);
         sleep(Duration::from_millis(pause_ms)).await;
