@@ -38,7 +38,8 @@ impl Place {
         remove(&place.unfinished)?;
         remove(&place.trial)?;
         if place.rebuilt.exists() {
-            // Both are whole where both are there; the later one was asked for.
+            // Both are whole where both are there, and the log has what either lacks. After a first rebuild the one made
+            // anew is kept; after a second the one that it was to replace.
             place.retire(&place.main)?;
             rename(&place.rebuilt, &place.main)?;
         }
@@ -72,11 +73,12 @@ impl Place {
         Ok(free)
     }
 
-    /// Takes the finished store for the one in use from now on, and removes the other.
-    pub fn change_over(&mut self) -> Result<(), ProjectionError> {
+    /// Takes the finished store for the one in use from now on. Gives the directory of the other, to be retired once
+    /// that store is closed.
+    pub fn change_over(&mut self) -> PathBuf {
         let old = self.current().to_owned();
         self.uses_rebuilt = !self.uses_rebuilt;
-        self.retire(&old)
+        old
     }
 
     /// A directory for throw-away stores, which go with what is returned.
@@ -88,8 +90,8 @@ impl Place {
         Ok(ThrowAway(self.trial.clone()))
     }
 
-    /// Removes a store: at once, as far as a crash is concerned.
-    fn retire(&self, directory: &Path) -> Result<(), ProjectionError> {
+    /// Removes a store that is closed: at once, as far as a crash is concerned.
+    pub fn retire(&self, directory: &Path) -> Result<(), ProjectionError> {
         if directory.exists() {
             remove(&self.unfinished)?;
             rename(directory, &self.unfinished)?;
@@ -178,13 +180,15 @@ mod tests {
             store(place.unfinished().unwrap(), content_of_new);
             let finished = place.finish().unwrap().to_owned();
             assert_ne!(finished, place.current());
-            place.change_over().unwrap();
+            let old = place.change_over();
+            place.retire(&old).unwrap();
             assert_eq!(content(place.current()), content_of_new);
             assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
         }
         store(place.unfinished().unwrap(), "fourth");
         place.finish().unwrap();
-        place.change_over().unwrap();
+        let old = place.change_over();
+        place.retire(&old).unwrap();
         drop(place);
         assert_eq!(content(&directory), "fourth");
     }
@@ -201,7 +205,8 @@ mod tests {
                 place.finish().unwrap();
             }
             if crash >= 2 {
-                place.change_over().unwrap();
+                let old = place.change_over();
+                place.retire(&old).unwrap();
             }
             std::mem::forget(place);
             let place = Place::settle(&directory).unwrap();

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::OrderId;
@@ -27,6 +28,9 @@ use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 
 /// Records that are read from the log, or taken from the feed, into one batch.
 pub const BATCH_RECORDS_MAX: usize = 4_096;
+
+/// How long a store that was replaced is held at most by who waits for records to fold into it.
+const STORE_HELD_IDLE_MAX: Duration = Duration::from_millis(200);
 
 /// Everything that is projected from the log. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -126,7 +130,13 @@ impl Projections {
         if !self.catch_up_with(&mut projector, store, log)? {
             return Ok(ControlFlow::Continue(()));
         }
-        while let Ok(first) = feed.recv() {
+        loop {
+            let first = match feed.recv_timeout(STORE_HELD_IDLE_MAX) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) if Arc::ptr_eq(store, &self.store()) => continue,
+                Err(RecvTimeoutError::Timeout) => return Ok(ControlFlow::Continue(())),
+                Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Break(())),
+            };
             let mut gathered = first.len();
             let mut batches = vec![first];
             while gathered < BATCH_RECORDS_MAX
@@ -147,7 +157,6 @@ impl Projections {
                 return Ok(ControlFlow::Continue(()));
             }
         }
-        Ok(ControlFlow::Break(()))
     }
 
     /// Catches up with the log as it is now, without a feed: for work on the files of a stopped server.

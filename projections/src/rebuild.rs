@@ -1,7 +1,9 @@
 //! Projections made anew from the log, while those that are there go on to answer.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use farelog_events::log::{EventLog, Position};
 
@@ -11,13 +13,16 @@ use crate::projections::{BATCH_RECORDS_MAX, Projections};
 use crate::projector::Projector;
 use crate::store::{Checkpoint, ProjectionError, Store};
 
+/// How long a store that was replaced may be held by who used it before: longer than any query may take.
+const REPLACED_HELD_MAX: Duration = Duration::from_secs(90);
+
 impl Projections {
     /// Folds the log from its beginning into a new store, which takes the place of the one in use when it is as far;
     /// the old one is removed then. Until that moment queries and decisions go on with the old one, and records go on
     /// to be folded into it. Gives the position at which they changed places.
     ///
     /// `progress` is told after each batch how far the new store is; where it breaks, the new store is removed, nothing
-    /// has changed, and `None` is given. So it is after a crash, too. A second rebuild waits for the first. What other
+    /// has changed, and `None` is given. What was recorded meanwhile is folded at the end without being told. So it is after a crash, too. A second rebuild waits for the first. What other
     /// systems were told is not told again: facts stand at the same places, and those that were forgotten stay so.
     ///
     /// # Errors
@@ -55,6 +60,12 @@ impl Projections {
         };
         let directory = place.finish()?;
         let (store, checkpoint) = Store::open(directory, log.id(), log.head().position)?;
+        // A store that could not be opened was made anew, without programs.
+        let catalog = if checkpoint.position == 0 {
+            Arc::default()
+        } else {
+            catalog
+        };
         let mut projector = Projector::new(&store, checkpoint, catalog)?;
         while fold_batch(&mut projector, log)? {}
 
@@ -62,11 +73,33 @@ impl Projections {
         while fold_batch(&mut projector, log)? {}
         let (position, catalog) = (projector.position(), Arc::clone(projector.catalog()));
         drop(projector);
-        store.keep_the_facts_of(&self.store());
+        let replaced = self.store();
+        store.keep_the_facts_of(&replaced);
         self.change_store(store, catalog, position);
         drop(turn);
-        place.change_over()?;
+        let directory = place.change_over();
+        let closing = Arc::downgrade(&replaced);
+        drop(replaced);
+        wait_until_closed(&closing);
+        if let Err(error) = place.retire(&directory) {
+            tracing::warn!(%error, "the projections that were replaced stay on the disk until the next rebuild or start");
+        }
         Ok(Some(position))
+    }
+}
+
+/// Waits until nobody reads or folds into a store that was replaced: sled opens files by their path, and with it gone
+/// who still holds the store would fail.
+fn wait_until_closed(store: &Weak<Store>) {
+    let begun = Instant::now();
+    while store.strong_count() > 0 {
+        if begun.elapsed() > REPLACED_HELD_MAX {
+            tracing::warn!(
+                "the projections that were replaced are in use still, and are removed all the same"
+            );
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -75,4 +108,35 @@ fn fold_batch(projector: &mut Projector<'_>, log: &dyn EventLog) -> Result<bool,
     let records = log.read(projector.position() + 1, BATCH_RECORDS_MAX)?;
     projector.project(&records)?;
     Ok(!records.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use farelog_events::log::memory::MemoryLog;
+
+    use super::*;
+
+    /// A query that was under way when projections changed places could fail, and so could the fold of the next record,
+    /// which ended the server: the store that they held was removed from the disk, where sled opens large values by
+    /// their path.
+    #[test]
+    fn a_store_that_is_replaced_stays_on_the_disk_for_as_long_as_it_is_in_use() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("projections");
+        let log = MemoryLog::new();
+        let projections = Projections::open(&directory, &log).unwrap();
+        let in_use = projections.store();
+        thread::scope(|scope| {
+            let rebuilding =
+                scope.spawn(|| projections.rebuild(&log, |_| ControlFlow::Continue(())));
+            while Arc::ptr_eq(&in_use, &projections.store()) {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(50));
+            assert!(!rebuilding.is_finished() && directory.exists());
+            drop(in_use);
+            assert_eq!(rebuilding.join().unwrap().unwrap(), Some(0));
+        });
+        assert!(!directory.exists());
+    }
 }
