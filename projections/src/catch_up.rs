@@ -170,6 +170,10 @@ fn fold(
             return Ok(ControlFlow::Break(()));
         }
     }
+    // Reading ended before the log's end, which it should not: what was folded is to be written all the same.
+    if changes.records > 0 {
+        return send(projector, changes);
+    }
     Ok(ControlFlow::Continue(()))
 }
 

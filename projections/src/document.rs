@@ -91,10 +91,14 @@ impl OrderDocument {
 
     /// Where in the log a line first had a trigger.
     pub fn trigger_place(&self, line: &OrderLineId, trigger: TriggerKind) -> Option<Position> {
+        let index = self.place_index(line, trigger).ok()?;
+        Some(self.places[index].position)
+    }
+
+    /// Where a line's trigger stands among those that were noted, which are sorted, or would stand.
+    fn place_index(&self, line: &OrderLineId, trigger: TriggerKind) -> Result<usize, usize> {
         self.places
-            .iter()
-            .find(|place| place.order_line_id == *line && place.trigger == trigger)
-            .map(|place| place.position)
+            .binary_search_by(|place| (&place.order_line_id, place.trigger).cmp(&(line, trigger)))
     }
 
     /// What decided on points when it was as far as `position`: events, trigger places and registrations. Transactions
@@ -178,13 +182,14 @@ impl OrderDocument {
         for (id, line) in &state.lines {
             for trigger in TriggerKind::ALL {
                 if state.trigger(line, trigger).is_some()
-                    && self.trigger_place(id, trigger).is_none()
+                    && let Err(index) = self.place_index(id, trigger)
                 {
-                    self.places.push(TriggerPlace {
+                    let place = TriggerPlace {
                         order_line_id: id.clone(),
                         trigger,
                         position,
-                    });
+                    };
+                    self.places.insert(index, place);
                 }
             }
         }

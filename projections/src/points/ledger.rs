@@ -54,7 +54,7 @@ pub struct Settled {
     /// What it changed of members' accounts.
     pub accounts: AccountChanges,
     /// Slots that should count and do not yet, since one record can give only so many transactions and periods
-    /// ([`EFFECTS_PER_RECORD_MAX`]). The order's next event settles them.
+    /// ([`EFFECTS_PER_RECORD_MAX`]). The order's next event that can change points settles them.
     pub postponed: usize,
 }
 
@@ -208,7 +208,9 @@ impl Step<'_> {
             return;
         }
         self.settled.cancelled.extend(chain.cancel(self.cause));
-        if offer.amount > Decimal::ZERO && !self.numbers.has_left(offer.effects()) {
+        // What comes behind one that has to wait waits too: it could take the room of a cap that is the earlier one's.
+        let has_to_wait = self.settled.postponed > 0 || !self.numbers.has_left(offer.effects());
+        if offer.amount > Decimal::ZERO && has_to_wait {
             self.settled.postponed += 1;
             return;
         }
