@@ -157,9 +157,9 @@ fn refuse(query: &mut QueryParameters, name: &str, error: &FilterError) {
 }
 
 fn check_reach(query: &mut QueryParameters, page: Page) {
-    if page.offset().saturating_add(page.per_page) > TOTAL_EXACT_MAX {
+    if page.offset() >= TOTAL_EXACT_MAX {
         let message = format!(
-            "must lie within the first {TOTAL_EXACT_MAX} groups; behind them, go on by cursor"
+            "must begin within the first {TOTAL_EXACT_MAX} groups; behind them, go on by cursor"
         );
         query.refuse("page", &errors::FIELD_OUT_OF_RANGE, message);
     }

@@ -104,9 +104,16 @@ fn candidates(
     server: &Server,
     documents: &[CandidateDocument],
 ) -> Result<Vec<Arc<CompiledProgram>>, Problem> {
+    if documents.len() > CANDIDATES_MAX {
+        let refused = CandidatesRefused::TooMany(documents.len());
+        return Err(Problem::field(
+            "programs",
+            &errors::FIELD_OUT_OF_RANGE,
+            refused.to_string(),
+        ));
+    }
     let mut candidates = Vec::new();
-    // What is too many is refused below, whatever is in it.
-    for (index, document) in documents.iter().enumerate().take(CANDIDATES_MAX + 1) {
+    for (index, document) in documents.iter().enumerate() {
         let place = format!("programs[{index}]");
         let compiled = compile(&document.media_type, document.document.as_bytes(), &place)?;
         candidates.push(Arc::new(compiled));

@@ -106,8 +106,7 @@ impl Projections {
         customer: &CustomerId,
         program: Option<ProgramId>,
     ) -> Result<Answer<CustomerMemberships>, ProjectionError> {
-        let programs = self.programs();
-        self.answer(|store| memberships(store, &programs, customer, program))
+        self.answer(|store| memberships(store, &self.programs(), customer, program))
     }
 
     /// What a customer has at a time, past or future, by all that the log says now (domain, section 3, rule 11).
@@ -119,12 +118,11 @@ impl Projections {
         program: Option<ProgramId>,
         at: DateTime<Utc>,
     ) -> Result<Answer<CustomerStatus>, ProjectionError> {
-        let programs = self.programs();
         self.answer(|store| {
             let CustomerMemberships {
                 customer_ids,
                 memberships,
-            } = memberships(store, &programs, customer, program)?;
+            } = memberships(store, &self.programs(), customer, program)?;
             let mut programs: Vec<ProgramStatus> = Vec::new();
             for member in memberships {
                 let program_id = member.program_id;

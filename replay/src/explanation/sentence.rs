@@ -73,6 +73,10 @@ impl Nothing<'_> {
                 "Nothing: version {} of the program does not pass the checks of this version of farelog.",
                 program.version
             ),
+            Self::ProgramInactive(program) if told.place.is_none() => format!(
+                "Nothing: version {} of the program is inactive, and {trigger} has not come.",
+                program.version
+            ),
             Self::ProgramInactive(program) => format!(
                 "Nothing: version {} of the program, which stood when {trigger} came, is inactive.",
                 program.version
