@@ -222,7 +222,7 @@ numeric_id!(
 impl TransactionId {
     /// The log position of the event that gave it.
     pub fn position(self) -> u64 {
-        self.0.unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX)
+        position_from_id(self.0)
     }
 }
 
@@ -240,6 +240,11 @@ pub fn id_from_position(position: u64, number: u32) -> Option<i64> {
     let base = position.checked_mul(u64::from(EFFECTS_PER_RECORD_MAX))?;
     let id = i64::try_from(base.checked_add(u64::from(number))?).ok()?;
     (1..=NUMERIC_ID_MAX).contains(&id).then_some(id)
+}
+
+/// The position of the record that brought the thing with this id into being: [`id_from_position`] the other way round.
+pub fn position_from_id(id: i64) -> u64 {
+    id.unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX)
 }
 
 macro_rules! version {

@@ -89,22 +89,30 @@ pub fn check_candidates<'c>(
     published: &ProgramCatalog,
     candidates: impl IntoIterator<Item = &'c CompiledProgram>,
 ) -> Result<(), (usize, CandidatesRefused)> {
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    check_count(candidates.len()).map_err(|refused| (0, refused))?;
     let mut ids = BTreeSet::new();
     for (index, candidate) in candidates.into_iter().enumerate() {
         let id = candidate.program.id;
-        if index >= CANDIDATES_MAX {
-            return Err((index, CandidatesRefused::TooMany(index + 1)));
-        }
         if !ids.insert(id) {
             return Err((index, CandidatesRefused::SameProgram(id)));
         }
         check_publication(published, candidate)
             .map_err(|refused| (index, CandidatesRefused::NotPublishable(refused)))?;
     }
-    if ids.is_empty() {
-        return Err((0, CandidatesRefused::None));
-    }
     Ok(())
+}
+
+/// Checks how many candidates there are, for who has not compiled them yet.
+///
+/// # Errors
+/// [`CandidatesRefused::None`] and [`CandidatesRefused::TooMany`].
+pub fn check_count(candidates: usize) -> Result<(), CandidatesRefused> {
+    match candidates {
+        0 => Err(CandidatesRefused::None),
+        1..=CANDIDATES_MAX => Ok(()),
+        _ => Err(CandidatesRefused::TooMany(candidates)),
+    }
 }
 
 /// Runs a simulation over the log as it is now.

@@ -300,6 +300,9 @@ fn candidates_are_checked_as_publication_would_and_against_each_other() {
     };
     assert_eq!(check(&[&giving(2, "")]), Ok(()));
     assert_eq!(check(&[]), Err((0, CandidatesRefused::None)));
+    let many = vec![giving(2, ""); 40];
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(check(&many), Err((0, CandidatesRefused::TooMany(40))));
     let twice = check(&[&giving(2, ""), &giving(3, "")]);
     assert_eq!(
         twice,

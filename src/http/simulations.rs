@@ -7,8 +7,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use farelog_projections::program::CompiledProgram;
 use farelog_replay::simulation::{
-    CANDIDATES_MAX, CandidatesRefused, NAMED_MEMBERS_MAX, SimulationCommand, SimulationError,
-    check_candidates, simulate,
+    CandidatesRefused, NAMED_MEMBERS_MAX, SimulationCommand, SimulationError, check_candidates,
+    check_count, simulate,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -104,14 +104,7 @@ fn candidates(
     server: &Server,
     documents: &[CandidateDocument],
 ) -> Result<Vec<Arc<CompiledProgram>>, Problem> {
-    if documents.len() > CANDIDATES_MAX {
-        let refused = CandidatesRefused::TooMany(documents.len());
-        return Err(Problem::field(
-            "programs",
-            &errors::FIELD_OUT_OF_RANGE,
-            refused.to_string(),
-        ));
-    }
+    check_count(documents.len()).map_err(|refused| not_simulated(0, refused))?;
     let mut candidates = Vec::new();
     for (index, document) in documents.iter().enumerate() {
         let place = format!("programs[{index}]");
@@ -119,23 +112,24 @@ fn candidates(
         candidates.push(Arc::new(compiled));
     }
     let published = server.projections().programs();
-    check_candidates(&published, candidates.iter().map(AsRef::as_ref)).map_err(
-        |(index, refused)| {
-            let place = format!("programs[{index}]");
-            match refused {
-                CandidatesRefused::NotPublishable(refused) => not_valid(&refused, &place),
-                CandidatesRefused::SameProgram(_) => Problem::field(
-                    format!("{place}.id"),
-                    &errors::DUPLICATE,
-                    refused.to_string(),
-                ),
-                CandidatesRefused::None | CandidatesRefused::TooMany(_) => {
-                    Problem::field("programs", &errors::FIELD_OUT_OF_RANGE, refused.to_string())
-                }
-            }
-        },
-    )?;
+    check_candidates(&published, candidates.iter().map(AsRef::as_ref))
+        .map_err(|(index, refused)| not_simulated(index, refused))?;
     Ok(candidates)
+}
+
+fn not_simulated(index: usize, refused: CandidatesRefused) -> Problem {
+    let place = format!("programs[{index}]");
+    match refused {
+        CandidatesRefused::NotPublishable(refused) => not_valid(&refused, &place),
+        CandidatesRefused::SameProgram(_) => Problem::field(
+            format!("{place}.id"),
+            &errors::DUPLICATE,
+            refused.to_string(),
+        ),
+        CandidatesRefused::None | CandidatesRefused::TooMany(_) => {
+            Problem::field("programs", &errors::FIELD_OUT_OF_RANGE, refused.to_string())
+        }
+    }
 }
 
 impl From<SimulationError> for EngineError {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use farelog_events::event::EventKind;
-use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId};
+use farelog_events::id::{OrderId, position_from_id};
 use farelog_events::log::{Position, Record};
 use farelog_projections::distribution::{
     DistributionFact, Ignored, Outcome, TicketDistributionGroup, retell,
@@ -124,7 +124,7 @@ impl Timeline {
                 ));
             }
             for group in document.groups.to_view() {
-                let position = group.id.get().unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX);
+                let position = position_from_id(group.id.get());
                 entries.push(TimelineEntry {
                     summary: sentence::of_group(&group),
                     group: Some(group.clone()),

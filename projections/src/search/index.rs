@@ -14,7 +14,7 @@
 //! `createdAt`: log time never goes back.
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::{CustomerId, EFFECTS_PER_RECORD_MAX, GroupId};
+use farelog_events::id::{CustomerId, GroupId, position_from_id};
 use farelog_events::log::Position;
 
 use crate::batch::WriteBatch;
@@ -91,11 +91,6 @@ pub fn generated_key(position: Position) -> Vec<u8> {
     [b"h".as_slice(), &position.to_be_bytes()].concat()
 }
 
-/// The position at which a thing with this id was generated.
-pub fn position_of(id: i64) -> Position {
-    id.unsigned_abs() / u64::from(EFFECTS_PER_RECORD_MAX)
-}
-
 /// Prefix of all groups, by place.
 pub fn by_update() -> Vec<u8> {
     b"iu".to_vec()
@@ -148,7 +143,7 @@ pub fn follow(
         let tickets = group.ticket_distributions.iter().map(|ticket| ticket.id);
         let known_tickets = known.map_or(0, |known| known.ticket_distributions.len());
         for ticket in tickets.skip(known_tickets) {
-            let position = position_of(ticket.get());
+            let position = position_from_id(ticket.get());
             batch.insert(generated_key(position), store::encode(&group.order_id)?);
         }
     }
@@ -203,6 +198,6 @@ mod tests {
         let place = GroupPlace::new(DateTime::UNIX_EPOCH, id);
         assert_eq!(place.group_key(), group_key(id));
         assert_eq!(parse_group_key(&group_key(id)), Some(id));
-        assert_eq!(position_of(id.get()), 7);
+        assert_eq!(position_from_id(id.get()), 7);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::{Bound, Range};
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::{GroupId, NUMERIC_ID_MAX, OrderId};
+use farelog_events::id::{GroupId, NUMERIC_ID_MAX, OrderId, position_from_id};
 
 use super::TOTAL_EXACT_MAX;
 use super::condition::Condition;
@@ -45,7 +45,7 @@ impl Plan {
         if let Some(ids) = named(&filters.ticket_distribution_id) {
             let mut orders = Vec::new();
             for id in ids {
-                let key = index::generated_key(index::position_of(id.get()));
+                let key = index::generated_key(position_from_id(id.get()));
                 orders.extend(store.read::<OrderId>(&key, "order of a ticket")?);
             }
             return Ok(Self::few(filters, groups_of_orders(store, &orders)?));
