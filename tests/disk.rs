@@ -25,18 +25,6 @@ async fn sell(server: &Server, order: &str) -> u64 {
     server.nats.publish(&sale(order, Some("C1"), "50.00")).await
 }
 
-/// Waits until all that the log has was told.
-async fn all_is_told(server: &Server, sequence: u64) {
-    server
-        .until_ready_says(|ready| {
-            let position = &ready.json["log"]["position"];
-            ready.json["ingestion"]["lastSequence"].as_u64() >= Some(sequence)
-                && ready.json["outbox"]["position"] == *position
-                && ready.json["outbox"]["state"] == "SENDING"
-        })
-        .await;
-}
-
 /// The orders whose points were told, in the order of the stream.
 async fn told(server: &Server) -> Vec<String> {
     let jetstream = server.nats.jetstream().await;
@@ -85,7 +73,7 @@ async fn a_failure_under_the_projections_ends_the_server_with_a_reason_and_costs
         assert!(says_why, "{fault}: {last}");
 
         server.restart().await;
-        all_is_told(&server, sequence).await;
+        server.until_all_is_told(sequence).await;
         let expected: Vec<_> = (1..=orders).map(|number| format!("O{number}")).collect();
         assert_eq!(told(&server).await, expected, "{fault}");
         let points = format!("/personalisation/v1/transactions?orderId=O{orders}");
@@ -123,7 +111,7 @@ async fn a_failure_under_the_outboxs_position_is_tried_again_and_doubles_nothing
         server.restart().await;
         orders += 1;
         let sequence = sell(&server, &format!("O{orders}")).await;
-        all_is_told(&server, sequence).await;
+        server.until_all_is_told(sequence).await;
         let expected: Vec<_> = (1..=orders).map(|number| format!("O{number}")).collect();
         assert_eq!(told(&server).await, expected, "{part} {fault}");
     }
@@ -150,7 +138,7 @@ async fn while_the_outboxs_position_can_t_be_saved_nothing_is_sent_and_all_else_
         server.kill();
 
         server.restart().await;
-        all_is_told(&server, sequence).await;
+        server.until_all_is_told(sequence).await;
         assert_eq!(told(&server).await, ["O1"]);
     }
 }
@@ -169,6 +157,6 @@ async fn a_first_start_that_can_t_write_the_outboxs_position_says_so_and_begins_
         assert!(fs::read(server.data_dir().join("outbox.json")).is_err());
         server.restart().await;
         let sequence = sell(&server, "O1").await;
-        all_is_told(&server, sequence).await;
+        server.until_all_is_told(sequence).await;
     }
 }

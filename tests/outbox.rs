@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use common::Server;
 use common::sale::{PER_TEN, event, sale};
-use common::{Reply, Server};
 
 /// A message of the stream FARELOG.
 #[derive(Debug)]
@@ -40,19 +40,6 @@ async fn heard(server: &Server) -> Vec<Heard> {
     all
 }
 
-/// Waits until farelog has taken in the stream up to a sequence and has told of all of it.
-async fn all_is_told(server: &Server, sequence: u64) -> Reply {
-    server
-        .until_ready_says(|ready| {
-            let position = &ready.json["log"]["position"];
-            ready.json["ingestion"]["lastSequence"].as_u64() >= Some(sequence)
-                && ready.json["projections"]["position"] == *position
-                && ready.json["outbox"]["position"] == *position
-                && ready.json["outbox"]["state"] == "SENDING"
-        })
-        .await
-}
-
 #[tokio::test]
 async fn a_ticket_goes_out_and_comes_back() {
     let server = Server::start().await;
@@ -67,7 +54,7 @@ async fn a_ticket_goes_out_and_comes_back() {
     // Asked again, nothing goes out again.
     assert_eq!(server.act(distribute).await.status, 200);
 
-    all_is_told(&server, sequence).await;
+    server.until_all_is_told(sequence).await;
     let told = heard(&server).await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].subject, "farelog.distributions.NOD.O1");
@@ -92,7 +79,7 @@ async fn a_ticket_goes_out_and_comes_back() {
 
     let cancelled = event("OrderCancelled", "O1", json!({"orderVersion": 1}));
     let sequence = server.nats.publish(&[cancelled]).await;
-    all_is_told(&server, sequence).await;
+    server.until_all_is_told(sequence).await;
     let told = heard(&server).await;
     assert_eq!(told.len(), 2, "{told:?}");
     let void = &told[1].event;
@@ -127,7 +114,7 @@ async fn points_are_told_once_however_often_farelog_and_its_broker_are_killed() 
         }
         server.restart().await;
     }
-    all_is_told(&server, sequence).await;
+    server.until_all_is_told(sequence).await;
     let told = heard(&server).await;
     assert_eq!(told.len(), 160);
     assert!(told.is_sorted_by(|one, next| one.position < next.position));
@@ -149,7 +136,7 @@ async fn a_start_or_a_rebuild_tells_nothing_again() {
     server.publish_program(11, PER_TEN).await;
     server.enrol(11, "C1").await;
     let sequence = server.nats.publish(&sale("O1", Some("C1"), "50.00")).await;
-    all_is_told(&server, sequence).await;
+    server.until_all_is_told(sequence).await;
     for directory in [None, Some("projections")] {
         server.terminate();
         assert!(server.ended().await.success());
@@ -157,7 +144,7 @@ async fn a_start_or_a_rebuild_tells_nothing_again() {
             fs::remove_dir_all(server.data_dir().join(name)).unwrap();
         }
         server.restart().await;
-        let ready = all_is_told(&server, sequence).await;
+        let ready = server.until_all_is_told(sequence).await;
         assert_eq!(ready.json["outbox"]["sent"], 0);
         assert_eq!(heard(&server).await.len(), 1);
     }
@@ -169,7 +156,7 @@ async fn an_outbox_that_can_t_tell_what_was_sent_says_how_to_go_on_and_holds_up_
     server.publish_program(11, PER_TEN).await;
     server.enrol(11, "C1").await;
     let sequence = server.nats.publish(&sale("O1", Some("C1"), "50.00")).await;
-    all_is_told(&server, sequence).await;
+    server.until_all_is_told(sequence).await;
     server.terminate();
     assert!(server.ended().await.success());
     fs::remove_file(server.data_dir().join("outbox.json")).unwrap();
@@ -191,6 +178,6 @@ async fn an_outbox_that_can_t_tell_what_was_sent_says_how_to_go_on_and_holds_up_
     server.terminate();
     assert!(server.ended().await.success());
     server.restart_with(&["--outbox-after", "0"]).await;
-    all_is_told(&server, sequence).await;
+    server.until_all_is_told(sequence).await;
     assert_eq!(heard(&server).await.len(), 2);
 }

@@ -123,14 +123,7 @@ async fn farelog_sends_what_the_page_shows() {
     let cancelled = json!({ "orderVersion": 1, "orderLineId": "O1-1", "orderLineVersion": 1 });
     let cancelled = common::sale::event("OrderLineCancelled", "O1", cancelled);
     let sequence = server.nats.publish(&[cancelled]).await;
-    server
-        .until_ready_says(|ready| {
-            let position = &ready.json["log"]["position"];
-            ready.json["ingestion"]["lastSequence"].as_u64() >= Some(sequence)
-                && ready.json["outbox"]["position"] == *position
-                && ready.json["outbox"]["state"] == "SENDING"
-        })
-        .await;
+    server.until_all_is_told(sequence).await;
 
     let mut stream = jetstream.get_stream("FARELOG").await.unwrap();
     let last = stream.info().await.unwrap().state.last_sequence;

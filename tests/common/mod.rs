@@ -313,6 +313,18 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+
+    /// Waits until farelog has taken in the stream up to a sequence and has told of all of it. Gives the readiness then.
+    pub async fn until_all_is_told(&self, sequence: u64) -> Reply {
+        self.until_ready_says(|ready| {
+            let position = &ready.json["log"]["position"];
+            ready.json["ingestion"]["lastSequence"].as_u64() >= Some(sequence)
+                && ready.json["projections"]["position"] == *position
+                && ready.json["outbox"]["position"] == *position
+                && ready.json["outbox"]["state"] == "SENDING"
+        })
+        .await
+    }
 }
 
 impl Drop for Server {
