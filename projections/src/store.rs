@@ -48,7 +48,7 @@ use crate::stored_order;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 11;
+pub const FOLD_VERSION: u32 = 12;
 
 /// What sled may keep of pages in memory, in bytes. Not a bound on memory: sled counts loosely.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;

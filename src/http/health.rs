@@ -99,6 +99,11 @@ impl Health {
         OutboxView::from(&*self.outbox.borrow())
     }
 
+    /// The position up to which all facts are known to be sent.
+    pub fn facts_sent_to(&self) -> Position {
+        self.outbox.borrow().position
+    }
+
     fn broker(&self) -> Option<BrokerView> {
         self.broker
             .as_ref()?

@@ -5,13 +5,14 @@ use axum::response::Response;
 use farelog_events::event::About;
 use farelog_events::id::OrderId;
 use farelog_projections::answer::Answer;
+use farelog_projections::member::MemberCustomers;
 
 use super::path::PathParameters;
 use super::position::{AtLeast, answered};
 use super::problem::Problem;
 use super::query::QueryParameters;
 use super::state::Server;
-use super::timeline::Timeline;
+use super::timeline::{Sources, Timeline};
 use crate::engine::EngineError;
 use crate::errors;
 
@@ -19,7 +20,8 @@ use crate::errors;
 ///
 /// Each entry has a sentence for a person. What a record brought about stands behind it, with its position. Messages
 /// about the order that could not be read are among the entries, so an order of which nothing else arrived has a
-/// timeline too.
+/// timeline too. So are the facts that go out to other systems, of tickets and of points, each with whether it is known
+/// to be sent.
 #[utoipa::path(
     get,
     path = "/v1/orders/{orderId}/timeline",
@@ -43,6 +45,7 @@ pub async fn timeline(
     query.finish()?;
     at_least.wait(&server).await?;
     let asked = order.clone();
+    let sent_to = server.health().facts_sent_to();
     let answer = server
         .engine()
         .read_log(move |log, projections| {
@@ -50,10 +53,21 @@ pub async fn timeline(
             let mut records = log.read_about(&About::Order(asked.clone()))?;
             // The log may be ahead; the answer is of one position.
             records.retain(|record| record.position <= document.position);
+            let customers = match &document.value {
+                Some(document) => projections.customers_of(&document.ledger)?,
+                None => MemberCustomers::new(),
+            };
+            let sources = Sources {
+                records: &records,
+                document: document.value.as_ref(),
+                customers: &customers,
+                sent_to,
+            };
+            let is_known = !records.is_empty();
+            let timeline = is_known.then(|| Timeline::new(asked, &sources));
             Ok::<_, EngineError>(Answer {
                 position: document.position,
-                value: (!records.is_empty())
-                    .then(|| Timeline::new(asked, &records, document.value.as_ref())),
+                value: timeline.transpose()?,
             })
         })
         .await?;

@@ -1,25 +1,26 @@
 //! What happened to an order, entry by entry.
 
+mod entry;
 mod sentence;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
-use farelog_events::event::EventKind;
-use farelog_events::id::{OrderId, position_from_id};
+use farelog_events::id::{OrderId, TransactionId, position_from_id};
 use farelog_events::log::{Position, Record};
-use farelog_projections::distribution::{
-    DistributionFact, Ignored, Outcome, TicketDistributionGroup, retell,
-};
+use farelog_projections::ProjectionError;
+use farelog_projections::distribution::{Groups, Outcome, retell};
 use farelog_projections::document::OrderDocument;
+use farelog_projections::member::MemberCustomers;
 use farelog_projections::order::OrderEvent;
+use farelog_projections::outbox::fact::FactContent;
+use farelog_projections::outbox::points::retell_points;
 use farelog_projections::points::Transaction;
+use farelog_projections::points::chain::Chain;
+use farelog_projections::points::ledger::Ledger;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::schema::{GroupView, TransactionView};
+use entry::{FactView, TimelineEntry};
 
 /// The timeline of an order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,240 +33,133 @@ pub struct Timeline {
     entries: Vec<TimelineEntry>,
 }
 
-/// Something that happened.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TimelineEntry {
-    /// The log position of the record that it is, or that brought it about.
-    position: Position,
-    /// When that was recorded.
-    recorded_at: DateTime<Utc>,
-    /// When it happened.
-    time: DateTime<Utc>,
-    /// What it is.
-    kind: EntryKind,
-    /// One sentence for a person.
-    summary: String,
-    /// Of a record: its event type, as it came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_type: Option<String>,
-    /// Of a record: who made the event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<String>,
-    /// Of a record: its id at the source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<String>,
-    /// Of a record: what connects it with its cause.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<String>,
-    /// Of a record that a stream brought: the sequence there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream_sequence: Option<u64>,
-    /// Of an event and a registration: its data, as it came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    data: Option<Box<RawValue>>,
-    /// Of a transaction: it, as it is now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<TransactionView>)]
-    transaction: Option<Transaction>,
-    /// Of a group: it, as it is now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<GroupView>)]
-    group: Option<TicketDistributionGroup>,
-    /// Of a fact: it, as it goes out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    fact: Option<DistributionFact>,
-    /// Of a ticket system's event that does not fit what is known and was not followed: why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    ignored: Option<Ignored>,
-}
-
-/// What a timeline's entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum EntryKind {
-    /// An event of the order.
-    Event,
-    /// A deferred registration, or its revocation.
-    Registration,
-    /// A message about the order that could not be read, or what became of it.
-    DeadLetter,
-    /// Points that were given or cancelled.
-    Transaction,
-    /// A group of tickets that was generated.
-    Group,
-    /// Something that a ticket system is told.
-    Fact,
+/// What a timeline is put together from.
+#[derive(Debug)]
+pub struct Sources<'s> {
+    /// What the log has of the order, in log order.
+    pub records: &'s [Record],
+    /// What the projections made of it.
+    pub document: Option<&'s OrderDocument>,
+    /// The customers who have or had points of it.
+    pub customers: &'s MemberCustomers,
+    /// The facts of records up to here are known to be sent.
+    pub sent_to: Position,
 }
 
 impl Timeline {
-    /// Puts together what the log has of an order and what the projections made of it.
-    pub fn new(order_id: OrderId, records: &[Record], document: Option<&OrderDocument>) -> Self {
-        let mut outcomes = outcomes(records);
-        let mut entries = Vec::new();
-        for record in records {
-            let Outcome { facts, ignored } = outcomes.remove(&record.position).unwrap_or_default();
-            entries.push(TimelineEntry::of_record(record, ignored));
-            entries.extend(
-                facts
-                    .into_iter()
-                    .map(|fact| TimelineEntry::of_fact(fact, record)),
-            );
+    /// Tells what happened.
+    ///
+    /// # Errors
+    /// A fact has no JSON.
+    pub fn new(order_id: OrderId, sources: &Sources<'_>) -> Result<Self, ProjectionError> {
+        let mut telling = Telling {
+            sources,
+            entries: Vec::new(),
+        };
+        telling.tell_records()?;
+        if let Some(document) = sources.document {
+            telling.tell_transactions(&document.ledger);
+            telling.tell_groups(&document.groups);
+            telling.tell_points_facts(document)?;
         }
-        if let Some(document) = document {
-            for transaction in document.ledger.transactions() {
-                entries.extend(TimelineEntry::of_transaction(
-                    transaction,
-                    document,
-                    records,
-                ));
-            }
-            for group in document.groups.to_view() {
-                let position = position_from_id(group.id.get());
-                entries.push(TimelineEntry {
-                    summary: sentence::of_group(&group),
-                    group: Some(group.clone()),
-                    ..TimelineEntry::effect(EntryKind::Group, position, group.created_at, records)
-                });
-            }
-        }
+        let mut entries = telling.entries;
         // Stable: effects of one record stay as they were added, cancellations before what takes their place.
-        entries.sort_by_key(|entry| (entry.position, entry.kind));
-        Self { order_id, entries }
+        entries.sort_by_key(TimelineEntry::place);
+        Ok(Self { order_id, entries })
     }
 }
 
-impl TimelineEntry {
-    fn of_record(record: &Record, ignored: Option<Ignored>) -> Self {
-        let kind = match record.kind() {
-            Some(
-                EventKind::DeferredRegistrationAccepted | EventKind::DeferredRegistrationRevoked,
-            ) => EntryKind::Registration,
-            Some(
-                EventKind::DeadLetterRecorded
-                | EventKind::DeadLetterRetried
-                | EventKind::DeadLetterDiscarded,
-            ) => EntryKind::DeadLetter,
-            _ => EntryKind::Event,
-        };
-        let mut summary = sentence::of_record(record);
-        if let Some(ignored) = &ignored {
-            summary.push(' ');
-            summary.push_str(&sentence::of_ignored(ignored));
+/// A timeline that is being put together.
+struct Telling<'s> {
+    sources: &'s Sources<'s>,
+    entries: Vec<TimelineEntry>,
+}
+
+impl<'s> Telling<'s> {
+    /// The record at a position. Whatever was made of an order was made of one of its records.
+    fn at(&self, position: Position) -> Option<&'s Record> {
+        let records = self.sources.records;
+        let index = records.binary_search_by_key(&position, |record| record.position);
+        records.get(index.ok()?)
+    }
+
+    /// The records, and what ticket systems are told because of them.
+    fn tell_records(&mut self) -> Result<(), ProjectionError> {
+        let mut outcomes = outcomes(self.sources.records);
+        for record in self.sources.records {
+            let Outcome { facts, ignored } = outcomes.remove(&record.position).unwrap_or_default();
+            self.entries.push(TimelineEntry::of_record(record, ignored));
+            for fact in facts {
+                let content = FactContent::of_ticket(&fact)?;
+                self.tell_fact(record, content, |is_sent| {
+                    sentence::of_ticket_fact(&fact, is_sent)
+                });
+            }
         }
-        Self {
-            position: record.position,
-            recorded_at: record.recorded_at,
-            time: record.time,
-            kind,
-            summary,
-            event_type: Some(record.event_type.to_string()),
-            source: Some(record.source.to_string()),
-            event_id: Some(record.id.to_string()),
-            correlation_id: record.correlation_id.as_deref().map(str::to_owned),
-            stream_sequence: record.origin.as_ref().map(|origin| origin.sequence),
-            // A dead letter's data is the message in base64: it has an address of its own.
-            data: (kind != EntryKind::DeadLetter).then(|| record.data.clone()),
-            transaction: None,
-            group: None,
-            fact: None,
-            ignored,
+        Ok(())
+    }
+
+    /// That transactions were given, and that they were cancelled where they were.
+    fn tell_transactions(&mut self, ledger: &Ledger) {
+        let history = ledger.chains().iter().flat_map(Chain::history);
+        let mut history: Vec<(&Transaction, Option<Position>)> = history.collect();
+        history.sort_by_key(|(transaction, _)| transaction.id);
+        for (transaction, cancelled_by) in history {
+            let member = (transaction.program_id, transaction.member_id);
+            let holder = sentence::holder(member.1, self.sources.customers.get(&member));
+            let cause = cancelled_by.and_then(|position| self.at(position));
+            if let Some((cause, cancelled_at)) = cause.zip(transaction.cancelled_at) {
+                let summary = sentence::of_cancelled(transaction, &holder);
+                let entry =
+                    TimelineEntry::of_transaction(transaction, cause, cancelled_at, summary);
+                self.entries.push(entry);
+            }
+            let given_at = transaction.id.map(TransactionId::position);
+            if let Some(cause) = given_at.and_then(|position| self.at(position)) {
+                let summary = sentence::of_given(transaction, &holder);
+                let valid_from = transaction.valid_from;
+                let entry = TimelineEntry::of_transaction(transaction, cause, valid_from, summary);
+                self.entries.push(entry);
+            }
         }
     }
 
-    /// That a ticket system is told something because of a record.
-    fn of_fact(fact: DistributionFact, cause: &Record) -> Self {
-        Self {
-            summary: sentence::of_fact(&fact),
-            fact: Some(fact),
-            ..Self::effect(
-                EntryKind::Fact,
-                cause.position,
-                cause.recorded_at,
-                std::slice::from_ref(cause),
-            )
+    fn tell_groups(&mut self, groups: &Groups) {
+        for group in groups.to_view() {
+            if let Some(cause) = self.at(position_from_id(group.id.get())) {
+                self.entries.push(TimelineEntry::of_group(group, cause));
+            }
         }
     }
 
-    /// An entry for what the record at `position` brought about.
-    fn effect(
-        kind: EntryKind,
-        position: Position,
-        time: DateTime<Utc>,
-        records: &[Record],
-    ) -> Self {
-        let cause = records.iter().find(|record| record.position == position);
-        Self {
-            position,
-            recorded_at: cause.map_or(time, |record| record.recorded_at),
-            time,
-            kind,
-            summary: String::new(),
-            event_type: None,
-            source: None,
-            event_id: None,
-            correlation_id: None,
-            stream_sequence: None,
-            data: None,
-            transaction: None,
-            group: None,
-            fact: None,
-            ignored: None,
-        }
+    /// What other systems are told of the members' points.
+    fn tell_points_facts(&mut self, document: &OrderDocument) -> Result<(), ProjectionError> {
+        let OrderDocument {
+            order_id, ledger, ..
+        } = document;
+        let customers = self.sources.customers;
+        let customer_of = |program, member| Ok(customers.get(&(program, member)).cloned());
+        retell_points(order_id, ledger, customer_of, |position, fact| {
+            if let Some(cause) = self.at(position) {
+                let content = FactContent::of_points(fact)?;
+                self.tell_fact(cause, content, |is_sent| {
+                    sentence::of_points_fact(fact, is_sent)
+                });
+            }
+            Ok(())
+        })
     }
 
-    /// That a transaction was given, and that it was cancelled if it was.
-    fn of_transaction(
-        transaction: &Transaction,
-        document: &OrderDocument,
-        records: &[Record],
-    ) -> Vec<Self> {
-        let Some(id) = transaction.id else {
-            return Vec::new();
-        };
-        let reference = transaction
-            .point_definition_reference
-            .as_deref()
-            .unwrap_or("a definition");
-        let amount = transaction.amount.normalize().to_string();
-        let noun = if amount == "1" { "point" } else { "points" };
-        let program = transaction.program_id;
-        let points = format!("{amount} {noun} by {reference} of program {program}");
-        let mut given = format!(
-            "Member {} got {points} for line {}",
-            transaction.member_id, transaction.metadata.order_line_id
-        );
-        if let Some(replaced) = transaction.metadata.replaces {
-            // Writing to a String can't fail.
-            let _ = write!(given, ", in place of transaction {replaced}");
-        }
-        given.push('.');
-        let mut entries = Vec::new();
-        if let Some(cancelled_at) = transaction.cancelled_at {
-            let position = cancelling_position(transaction, document, records);
-            entries.push(Self {
-                summary: format!(
-                    "Transaction {id} was cancelled: {points} of member {}.",
-                    transaction.member_id
-                ),
-                transaction: Some(transaction.clone()),
-                ..Self::effect(EntryKind::Transaction, position, cancelled_at, records)
-            });
-        }
-        entries.push(Self {
-            summary: given,
-            transaction: Some(transaction.clone()),
-            ..Self::effect(
-                EntryKind::Transaction,
-                id.position(),
-                transaction.valid_from,
-                records,
-            )
-        });
-        entries
+    fn tell_fact(
+        &mut self,
+        cause: &Record,
+        content: FactContent,
+        summary: impl FnOnce(bool) -> String,
+    ) {
+        let is_sent = cause.position <= self.sources.sent_to;
+        let fact = FactView::new(content, is_sent);
+        self.entries
+            .push(TimelineEntry::of_fact(fact, cause, summary(is_sent)));
     }
 }
 
@@ -276,32 +170,4 @@ fn outcomes(records: &[Record]) -> BTreeMap<Position, Outcome> {
         .filter_map(|record| OrderEvent::from_record(record)?.ok())
         .collect();
     retell(&events).into_iter().collect()
-}
-
-/// The record that cancelled a transaction: the one with its `updatedAt` whose time is its `cancelledAt`.
-fn cancelling_position(
-    transaction: &Transaction,
-    document: &OrderDocument,
-    records: &[Record],
-) -> Position {
-    let given = transaction
-        .id
-        .map_or(0, farelog_events::id::TransactionId::position);
-    let is_cause = |position: Position, recorded_at: DateTime<Utc>, time: DateTime<Utc>| {
-        position > given
-            && Some(recorded_at) == transaction.updated_at
-            && Some(time) == transaction.cancelled_at
-    };
-    let event = document
-        .events
-        .iter()
-        .find(|event| is_cause(event.position, event.recorded_at, event.effective_time()))
-        .map(|event| event.position);
-    let record = || {
-        records
-            .iter()
-            .find(|record| is_cause(record.position, record.recorded_at, record.time))
-            .map(|record| record.position)
-    };
-    event.or_else(record).unwrap_or(given)
 }

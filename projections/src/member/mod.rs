@@ -12,4 +12,4 @@ pub use cache::MemberCache;
 pub use identity::{Identity, Merge};
 pub use membership::{Member, MemberChange, MemberChangeKind};
 pub use people::{CUSTOMERS_OF_ONE_MAX, Members, MergeIgnored};
-pub use query::{CustomerMemberships, TransactionFilter};
+pub use query::{CustomerMemberships, MemberCustomers, TransactionFilter};

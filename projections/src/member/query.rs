@@ -1,6 +1,8 @@
 //! What can be asked about members and customers.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +16,8 @@ use super::status::{CustomerStatus, ProgramStatus};
 use crate::Projections;
 use crate::answer::{Answer, Page, Paged};
 use crate::points::Transaction;
+use crate::points::chain::Chain;
+use crate::points::ledger::Ledger;
 use crate::program::ProgramCatalog;
 use crate::store::{self, ProjectionError, Store};
 
@@ -36,6 +40,9 @@ impl TransactionFilter {
     }
 }
 
+/// Customers by program and member. Which customer a member is never changes.
+pub type MemberCustomers = BTreeMap<(ProgramId, MemberId), CustomerId>;
+
 /// The memberships of a customer, with all customers that are one with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomerMemberships {
@@ -46,6 +53,22 @@ pub struct CustomerMemberships {
 }
 
 impl Projections {
+    /// The customers of all members that have or had points of an order, by program and member.
+    pub fn customers_of(&self, ledger: &Ledger) -> Result<MemberCustomers, ProjectionError> {
+        let store = self.store();
+        let mut customers = MemberCustomers::new();
+        for transaction in ledger.chains().iter().flat_map(Chain::transactions) {
+            let (program, member) = (transaction.program_id, transaction.member_id);
+            if let Entry::Vacant(unknown) = customers.entry((program, member))
+                && let Some(customer) =
+                    store.read(&store::member_id_key(program, member), "member id")?
+            {
+                unknown.insert(customer);
+            }
+        }
+        Ok(customers)
+    }
+
     /// The membership of a program that counts for a customer now, whether in force or not; it may be that of a customer
     /// that this one is merged with.
     pub fn member_of(

@@ -88,10 +88,14 @@ impl Fact {
 /// What there is to tell, before it has a place.
 #[derive(Debug)]
 pub struct FactContent {
-    subject: String,
-    fact_type: &'static str,
-    order_id: Option<OrderId>,
-    data: Box<RawValue>,
+    /// The NATS subject that it goes out on.
+    pub subject: String,
+    /// What it is.
+    pub fact_type: &'static str,
+    /// The order that it is about.
+    pub order_id: Option<OrderId>,
+    /// What there is to tell.
+    pub data: Box<RawValue>,
 }
 
 impl FactContent {

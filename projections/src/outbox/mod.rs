@@ -2,7 +2,7 @@
 //!
 //! - [`fact`]: a fact, its place among all facts, and the subject that it goes out on.
 //! - [`keeper`]: which facts are kept, and how long.
-//! - [`points`]: what a record changed in the points of an order's members.
+//! - [`points`]: what a record changed in the points of an order's members, as it is told and told again.
 //!
 //! Facts are a projection like any other: a function of the log, written in the batch of the record that they come of,
 //! and the same again after a rebuild. Sending them is another matter, for it can't be undone or made anew. Who sends

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
+use farelog_events::log::Position;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
 use crate::points::Transaction;
+use crate::points::chain::Chain;
 use crate::points::ledger::{Ledger, Settled};
 use crate::points::transaction::decimal_as_number;
 
@@ -26,9 +28,9 @@ pub struct PointsChanged<'a> {
     pub member_id: MemberId,
     /// The customer who the member is.
     pub customer_id: Option<CustomerId>,
-    /// Transactions that were cancelled, as they stand now.
+    /// Transactions that were cancelled, as they stand now, by id.
     pub cancelled: Vec<&'a Transaction>,
-    /// Transactions that were given.
+    /// Transactions that were given, by id.
     pub given: Vec<&'a Transaction>,
     /// All points of the order that the member has in the program after this step: what was not cancelled, whether
     /// pending, counting or expired.
@@ -42,6 +44,73 @@ pub fn points_changed<'a, E>(
     order_id: &'a OrderId,
     settled: &'a Settled,
     ledger: &Ledger,
+    customer_of: impl FnMut(ProgramId, MemberId) -> Result<Option<CustomerId>, E>,
+) -> Result<Vec<PointsChanged<'a>>, E> {
+    let order_points = |program_id, member_id| {
+        ledger
+            .chains()
+            .iter()
+            .filter_map(|chain| chain.live())
+            .filter(|live| live.program_id == program_id && live.member_id == member_id)
+            .fold(Decimal::ZERO, |sum, live| sum.saturating_add(live.amount))
+    };
+    by_member(order_id, settled, order_points, customer_of)
+}
+
+/// Tells the same of every step that a ledger has taken, in the order of the log, from what it is now: each fact with the
+/// record that it came of, as it went out or is to go out. In one pass over the transactions.
+pub fn retell_points<E>(
+    order_id: &OrderId,
+    ledger: &Ledger,
+    mut customer_of: impl FnMut(ProgramId, MemberId) -> Result<Option<CustomerId>, E>,
+    mut tell: impl FnMut(Position, &PointsChanged<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut points: BTreeMap<(ProgramId, MemberId), Decimal> = BTreeMap::new();
+    for (position, settled) in steps(ledger) {
+        for transaction in settled.cancelled.iter().chain(&settled.given) {
+            let member = (transaction.program_id, transaction.member_id);
+            let sum = points.entry(member).or_default();
+            *sum = if transaction.is_live() {
+                sum.saturating_add(transaction.amount)
+            } else {
+                sum.saturating_sub(transaction.amount)
+            };
+        }
+        let order_points = |program, member| {
+            let sum = points.get(&(program, member));
+            sum.copied().unwrap_or_default()
+        };
+        for fact in by_member(order_id, &settled, order_points, &mut customer_of)? {
+            tell(position, &fact)?;
+        }
+    }
+    Ok(())
+}
+
+/// The transactions that each step cancelled and gave, as they stood after it.
+fn steps(ledger: &Ledger) -> BTreeMap<Position, Settled> {
+    let mut steps: BTreeMap<Position, Settled> = BTreeMap::new();
+    for (transaction, cancelled_by) in ledger.chains().iter().flat_map(Chain::history) {
+        if let Some(id) = transaction.id {
+            let given = Transaction {
+                cancelled_at: None,
+                updated_at: None,
+                ..transaction.clone()
+            };
+            steps.entry(id.position()).or_default().given.push(given);
+        }
+        if let Some(position) = cancelled_by {
+            let step = steps.entry(position).or_default();
+            step.cancelled.push(transaction.clone());
+        }
+    }
+    steps
+}
+
+fn by_member<'a, E>(
+    order_id: &'a OrderId,
+    settled: &'a Settled,
+    order_points: impl Fn(ProgramId, MemberId) -> Decimal,
     mut customer_of: impl FnMut(ProgramId, MemberId) -> Result<Option<CustomerId>, E>,
 ) -> Result<Vec<PointsChanged<'a>>, E> {
     let mut by_member: BTreeMap<(ProgramId, MemberId), Vec<&Transaction>> = BTreeMap::new();
@@ -50,14 +119,11 @@ pub fn points_changed<'a, E>(
         by_member.entry(member).or_default().push(transaction);
     }
     let mut facts = Vec::new();
-    for ((program_id, member_id), transactions) in by_member {
+    for ((program_id, member_id), mut transactions) in by_member {
+        // By id, so that a fact that is told again is the same: what was cancelled comes before what was given.
+        transactions.sort_by_key(|transaction| transaction.id);
         let customer_id = customer_of(program_id, member_id)?;
-        let order_points = ledger
-            .chains()
-            .iter()
-            .filter_map(|chain| chain.live())
-            .filter(|live| live.program_id == program_id && live.member_id == member_id)
-            .fold(Decimal::ZERO, |sum, live| sum.saturating_add(live.amount));
+        let order_points = order_points(program_id, member_id);
         for part in transactions.chunks(TRANSACTIONS_MAX) {
             // What the step gave was not cancelled in it.
             let (given, cancelled) = part

@@ -1,7 +1,10 @@
 //! The transactions of one line, definition and trigger, and what a later step has to remember of them.
 
+use std::iter::repeat;
+
 use chrono::{DateTime, Utc};
 use farelog_events::id::{MemberId, TransactionId};
+use farelog_events::log::Position;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,10 @@ pub struct Chain {
     pub slot: Slot,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     transactions: Vec<Transaction>,
+    /// The record that cancelled each of them, in the same order; the last one has none while it is live. Times don't
+    /// tell: two events of an order may act, and be recorded, at one moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cancelled_by: Vec<Position>,
     /// What the last step wanted; `None` where it wanted nothing, or could not be settled yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     standing: Option<Wish>,
@@ -68,6 +75,7 @@ impl Chain {
         Self {
             slot,
             transactions: Vec::new(),
+            cancelled_by: Vec::new(),
             standing: None,
             cuts: Vec::new(),
         }
@@ -81,6 +89,14 @@ impl Chain {
     /// All transactions, oldest first.
     pub fn transactions(&self) -> &[Transaction] {
         &self.transactions
+    }
+
+    /// All transactions, oldest first, each with the record that cancelled it.
+    pub fn history(&self) -> impl Iterator<Item = (&Transaction, Option<Position>)> {
+        let cancelled_by = self.cancelled_by.iter().copied().map(Some);
+        self.transactions
+            .iter()
+            .zip(cancelled_by.chain(repeat(None)))
     }
 
     /// Whether what the last step wanted was settled, be it with nothing.
@@ -131,7 +147,9 @@ impl Chain {
         let live = self.transactions.last_mut().filter(|last| last.is_live())?;
         live.cancelled_at = Some(cause.effective_time());
         live.updated_at = Some(cause.recorded_at);
-        Some(live.clone())
+        self.cancelled_by.push(cause.position);
+        debug_assert_eq!(self.cancelled_by.len(), self.transactions.len());
+        self.transactions.last().cloned()
     }
 
     /// Notes that a wish is settled: by `given`, or by what is live already, or with nothing.

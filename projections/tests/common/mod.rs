@@ -9,6 +9,7 @@
 pub mod history;
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -16,10 +17,12 @@ use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{
     CustomerId, MemberId, OrderId, PointDefinitionId, ProgramId, TransactionId, id_from_position,
 };
+use farelog_events::log::Position;
 use farelog_events::member::Membership;
 use farelog_projections::document::OrderDocument;
 use farelog_projections::member::{Identity, Member, MemberChangeKind, Members};
 use farelog_projections::order::OrderEvent;
+use farelog_projections::outbox::points::points_changed;
 use farelog_projections::points::Transaction;
 use farelog_projections::points::account::{Accounts, TallyOf};
 use farelog_projections::points::entitlement::World;
@@ -86,6 +89,8 @@ pub struct Story {
     pub members: MemberBook,
     pub accounts: AccountBook,
     pub orders: BTreeMap<OrderId, OrderDocument>,
+    /// What other systems were told of points, as JSON, in the order of the log.
+    pub points_told: BTreeMap<OrderId, Vec<(Position, String)>>,
 }
 
 pub fn time(text: &str) -> DateTime<Utc> {
@@ -189,11 +194,17 @@ impl Story {
             members: &self.members,
             accounts: &self.accounts,
         };
-        let effects = self
+        let document = self
             .orders
             .entry(order.clone())
-            .or_insert_with(|| OrderDocument::new(order))
-            .apply(event, world);
+            .or_insert_with(|| OrderDocument::new(order.clone()));
+        let effects = document.apply(event, world);
+        let nobody = |_, _| Ok::<_, Infallible>(None);
+        let facts = points_changed(&order, &effects.settled, &document.ledger, nobody).unwrap();
+        let told = self.points_told.entry(order.clone()).or_default();
+        for fact in facts {
+            told.push((self.position, serde_json::to_string(&fact).unwrap()));
+        }
         self.accounts.take_in(effects.settled);
     }
 

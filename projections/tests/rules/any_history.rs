@@ -1,9 +1,11 @@
 //! What holds of periods and caps after every event of any history (domain, section 3, rules 6, 7, 9 and 10).
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use farelog_events::event::EventKind;
 use farelog_events::id::{MemberId, OrderId, PointDefinitionId};
+use farelog_projections::outbox::points::retell_points;
 use farelog_projections::points::chain::Chain;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -253,5 +255,21 @@ proptest! {
             story.tell(&Told { kind: EventKind::OrderReset, time, id, data });
         }
         prop_assert_eq!(before, rows(&story));
+    }
+
+    /// A timeline tells what went out from what the ledger remembers.
+    #[test]
+    fn points_facts_are_told_again_as_they_were_told(histories in histories()) {
+        let mut story = stage();
+        story.tell_all(&histories);
+        for (order, document) in &story.orders {
+            let mut again = Vec::new();
+            let nobody = |_, _| Ok::<_, Infallible>(None);
+            let Ok(()) = retell_points(order, &document.ledger, nobody, |position, fact| {
+                again.push((position, serde_json::to_string(fact).unwrap()));
+                Ok(())
+            });
+            prop_assert_eq!(&again, &story.points_told[order]);
+        }
     }
 }

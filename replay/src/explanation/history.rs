@@ -1,14 +1,12 @@
-//! The events of an order as reasons: what each did to a line, and which one gave or cancelled a transaction.
+//! The events of an order as reasons: what each did to a line, and what it gave or cancelled.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use farelog_events::event::short_type;
-use farelog_events::id::TransactionId;
 use farelog_events::log::{Position, Record};
 use farelog_events::money::Money;
 use farelog_projections::order::OrderEvent;
-use farelog_projections::points::Transaction;
 use serde::Serialize;
 
 /// What an event did to a line.
@@ -70,68 +68,32 @@ impl CountedEvent {
 }
 
 /// All events of an order, by position.
-pub(super) struct History(BTreeMap<Position, Cause>);
-
-struct Cause {
-    recorded_at: DateTime<Utc>,
-    event: CountedEvent,
-}
+pub(super) struct History(BTreeMap<Position, CountedEvent>);
 
 impl History {
     /// The order's records, as far as the projections are.
     pub(super) fn new(records: &[Record]) -> Self {
-        let causes = records.iter().map(|record| {
+        let events = records.iter().map(|record| {
             let time = match OrderEvent::from_record(record) {
                 Some(Ok(event)) => event.effective_time(),
                 _ => record.time,
             };
-            let cause = Cause {
-                recorded_at: record.recorded_at,
-                event: CountedEvent {
-                    position: record.position,
-                    source: record.source.to_string(),
-                    id: record.id.to_string(),
-                    event_type: short_type(&record.event_type).to_owned(),
-                    time,
-                    role: None,
-                    refund: None,
-                },
+            let event = CountedEvent {
+                position: record.position,
+                source: record.source.to_string(),
+                id: record.id.to_string(),
+                event_type: short_type(&record.event_type).to_owned(),
+                time,
+                role: None,
+                refund: None,
             };
-            (record.position, cause)
+            (record.position, event)
         });
-        Self(causes.collect())
+        Self(events.collect())
     }
 
     /// The event at a position.
     pub(super) fn at(&self, position: Position) -> Option<&CountedEvent> {
-        Some(&self.0.get(&position)?.event)
-    }
-
-    /// The event that gave a transaction.
-    pub(super) fn giver(&self, transaction: &Transaction) -> Option<&CountedEvent> {
-        self.at(transaction.id?.position())
-    }
-
-    /// The event that cancelled a transaction: recorded when the transaction was updated, and acting from when it is
-    /// cancelled. Where several events are so, it is the one that gave its successor.
-    pub(super) fn canceller(
-        &self,
-        transaction: &Transaction,
-        successor: Option<&Transaction>,
-    ) -> Option<&CountedEvent> {
-        let cancelled_at = transaction.cancelled_at?;
-        let given = transaction.id?.position();
-        let fits = |cause: &&Cause| {
-            Some(cause.recorded_at) == transaction.updated_at && cause.event.time == cancelled_at
-        };
-        let successor = successor.and_then(|next| next.id.map(TransactionId::position));
-        successor
-            .and_then(|position| self.0.get(&position))
-            .filter(fits)
-            .or_else(|| {
-                let later = self.0.range(given + 1..).map(|(_, cause)| cause);
-                later.clone().find(|cause| fits(cause))
-            })
-            .map(|cause| &cause.event)
+        self.0.get(&position)
     }
 }

@@ -1,5 +1,6 @@
 //! From what a definition said, and the transactions that the fold left, to what is told of it.
 
+use farelog_events::id::TransactionId;
 use farelog_events::log::Position;
 use farelog_events::money::Money;
 use farelog_projections::document::OrderDocument;
@@ -145,31 +146,28 @@ impl Telling<'_> {
 
     /// The chain's transactions as they stood.
     fn transactions(&self, slot: &Slot) -> Vec<GivenTransaction> {
-        let Some(chain) = self.document.ledger.chain(slot) else {
-            return Vec::new();
-        };
-        let all = chain.transactions();
-        let successors = all.iter().skip(1).map(Some).chain([None]);
-        let given = all.iter().zip(successors).map(|(transaction, successor)| {
-            let mut given = GivenTransaction {
-                transaction: transaction.clone(),
-                given_by: self.history.giver(transaction).cloned(),
-                cancelled_by: self.history.canceller(transaction, successor).cloned(),
+        let chain = self.document.ledger.chain(slot);
+        let mut told = Vec::new();
+        for (transaction, cancelled_by) in chain.into_iter().flat_map(Chain::history) {
+            let Some(given_at) = transaction.id.map(TransactionId::position) else {
+                continue;
             };
-            let canceller = given.cancelled_by.as_ref();
-            if canceller.is_some_and(|event| event.position > self.position) {
-                given.cancelled_by = None;
-                given.transaction.cancelled_at = None;
-                given.transaction.updated_at = None;
+            if given_at > self.position {
+                break;
             }
-            given
-        });
-        given
-            .filter(|given| {
-                let id = given.transaction.id;
-                id.is_some_and(|id| id.position() <= self.position)
-            })
-            .collect()
+            let cancelled_by = cancelled_by.filter(|cancelled_at| *cancelled_at <= self.position);
+            let mut transaction = transaction.clone();
+            if cancelled_by.is_none() {
+                transaction.cancelled_at = None;
+                transaction.updated_at = None;
+            }
+            told.push(GivenTransaction {
+                transaction,
+                given_by: self.history.at(given_at).cloned(),
+                cancelled_by: cancelled_by.and_then(|position| self.history.at(position).cloned()),
+            });
+        }
+        told
     }
 
     /// What came of points that should count, once periods and caps were settled.

@@ -47,6 +47,7 @@ struct Site {
     conformance: Conformance,
     assembly: Assembly,
     ingestion: watch::Sender<IngestStatus>,
+    outbox: watch::Sender<OutboxStatus>,
     sequence: u64,
     _directory: TempDir,
 }
@@ -97,13 +98,13 @@ impl Site {
             stream_last_sequence: Some(0),
             ..IngestStatus::connecting(0)
         });
-        let (_, outbox) = watch::channel(OutboxStatus {
+        let (outbox, outbox_status) = watch::channel(OutboxStatus {
             state: OutboxState::Sending,
             position: 0,
             sent: 0,
         });
         let engine = assembly.engine().clone();
-        let health = Health::new(status, outbox, engine.catch_up_to());
+        let health = Health::new(status, outbox_status, engine.catch_up_to());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let server = Server::new(engine, health, metrics, "");
         Self {
@@ -112,6 +113,7 @@ impl Site {
             conformance: Conformance::of_this_interface(),
             assembly,
             ingestion,
+            outbox,
             sequence: 0,
             _directory: directory,
         }
@@ -191,24 +193,41 @@ impl Site {
         self.sequence
     }
 
+    /// Has messages arrive in one batch, so that they are recorded at one moment.
+    async fn arrive_together(&mut self, messages: &[Value]) -> u64 {
+        let messages = messages.iter().map(|message| {
+            let order = message["data"]["orderId"].as_str().unwrap();
+            (format!("orders.{order}"), message.to_string())
+        });
+        let messages: Vec<_> = messages.collect();
+        self.arrive_batch(&messages).await
+    }
+
     async fn arrive_raw(&mut self, subject: &str, payload: &str) -> u64 {
-        self.sequence += 1;
+        self.arrive_batch(&[(subject.to_owned(), payload.to_owned())])
+            .await
+    }
+
+    async fn arrive_batch(&mut self, messages: &[(String, String)]) -> u64 {
         let published_at = chrono::Utc::now();
-        let message = RawMessage {
-            subject: subject.to_owned(),
-            headers: vec![("Trace".to_owned(), "a".to_owned())],
-            payload: payload.to_owned().into(),
-            stream: STREAM.to_owned(),
-            stream_sequence: self.sequence,
-            published_at,
-        };
+        let mut arrivals = Vec::new();
+        for (subject, payload) in messages {
+            self.sequence += 1;
+            arrivals.push(envelope::read(RawMessage {
+                subject: subject.clone(),
+                headers: vec![("Trace".to_owned(), "a".to_owned())],
+                payload: payload.clone().into(),
+                stream: STREAM.to_owned(),
+                stream_sequence: self.sequence,
+                published_at,
+            }));
+        }
         let checkpoint = StreamCheckpoint {
             stream: STREAM.to_owned(),
             stream_created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             sequence: self.sequence,
             published_at,
         };
-        let arrivals = vec![envelope::read(message)];
         let writer = self.assembly.writer();
         let receipt = writer.ingest(arrivals, checkpoint).await.unwrap();
         let mut progress = self.assembly.engine().projections().progress();

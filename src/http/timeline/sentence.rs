@@ -2,13 +2,16 @@
 
 use farelog_events::distribution::TicketSystemStatus;
 use farelog_events::event::{EventData, short_type};
-use farelog_events::id::OrderLineId;
+use farelog_events::id::{CustomerId, MemberId, OrderLineId};
 use farelog_events::log::Record;
 use farelog_events::order::Replacement;
 use farelog_projections::distribution::fact::CancellationCause;
 use farelog_projections::distribution::{
     DistributionFact, Ignored, IgnoredReason, TicketDistributionGroup,
 };
+use farelog_projections::outbox::points::PointsChanged;
+use farelog_projections::points::Transaction;
+use rust_decimal::Decimal;
 
 /// What a record says, in a sentence.
 pub fn of_record(record: &Record) -> String {
@@ -210,17 +213,18 @@ pub fn of_group(group: &TicketDistributionGroup) -> String {
     )
 }
 
-/// What a ticket system was told.
-pub fn of_fact(fact: &DistributionFact) -> String {
+/// What a ticket system was told, or is to be.
+pub fn of_ticket_fact(fact: &DistributionFact, is_sent: bool) -> String {
+    let was = if is_sent { "was" } else { "is to be" };
     match fact {
         DistributionFact::TicketRequested(e) => format!(
-            "{} was asked for ticket distribution {}: {}.",
+            "{} {was} asked for ticket distribution {}: {}.",
             e.fulfillment_method.as_str(),
             e.ticket_distribution_id,
             e.fare_product_id
         ),
         DistributionFact::TicketCancelled(e) => format!(
-            "{} was told that ticket distribution {} is void: {}.",
+            "{} {was} told that ticket distribution {} is void: {}.",
             e.fulfillment_method.as_str(),
             e.ticket_distribution_id,
             because(e.cause)
@@ -254,4 +258,72 @@ pub fn of_ignored(ignored: &Ignored) -> String {
             ignored.order_line_id
         ),
     }
+}
+
+/// Who has points: a customer, or where the member is all that is known, the member.
+pub fn holder(member: MemberId, customer: Option<&CustomerId>) -> String {
+    match customer {
+        Some(customer) => format!("customer {customer}"),
+        None => format!("member {member}"),
+    }
+}
+
+/// That points were given.
+pub fn of_given(transaction: &Transaction, holder: &str) -> String {
+    let line = &transaction.metadata.order_line_id;
+    let points = points_of(transaction);
+    let instead = match transaction.metadata.replaces {
+        Some(replaced) => format!(", in place of transaction {replaced}"),
+        None => String::new(),
+    };
+    format!("Line {line} gave {holder} {points}{instead}.")
+}
+
+/// That points were cancelled.
+pub fn of_cancelled(transaction: &Transaction, holder: &str) -> String {
+    let line = &transaction.metadata.order_line_id;
+    let points = points_of(transaction);
+    format!("The {points} that line {line} gave {holder} were cancelled.")
+}
+
+fn points_of(transaction: &Transaction) -> String {
+    let reference = transaction.point_definition_reference.as_deref();
+    format!(
+        "{} by {} of program {}",
+        points(transaction.amount),
+        reference.unwrap_or("a definition"),
+        transaction.program_id
+    )
+}
+
+fn points(amount: Decimal) -> String {
+    let amount = amount.normalize();
+    let noun = if amount == Decimal::ONE {
+        "point"
+    } else {
+        "points"
+    };
+    format!("{amount} {noun}")
+}
+
+/// What other systems were told of a member's points, or are to be.
+pub fn of_points_fact(fact: &PointsChanged<'_>, is_sent: bool) -> String {
+    let sum = |transactions: &[&Transaction]| {
+        let amounts = transactions.iter().map(|transaction| transaction.amount);
+        amounts.fold(Decimal::ZERO, Decimal::saturating_add)
+    };
+    let changes = [(&fact.cancelled, "cancelled"), (&fact.given, "given")];
+    let changes: Vec<String> = changes
+        .into_iter()
+        .filter(|(transactions, _)| !transactions.is_empty())
+        .map(|(transactions, what)| format!("{} {what}", sum(transactions).normalize()))
+        .collect();
+    format!(
+        "Other systems {} told that {} has {} of this order in program {}: {}.",
+        if is_sent { "were" } else { "are to be" },
+        holder(fact.member_id, fact.customer_id.as_ref()),
+        points(fact.order_points),
+        fact.program_id,
+        changes.join(", ")
+    )
 }
