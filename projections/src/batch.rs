@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use farelog_events::id::OrderId;
-use sled::IVec;
+use fjall::{Keyspace, OwnedWriteBatch, Slice};
 
 use crate::document::OrderDocument;
 use crate::store::{self, ProjectionError};
@@ -14,7 +14,7 @@ use crate::stored_order;
 #[derive(Debug, Clone)]
 pub enum Change {
     /// It has this value.
-    Put(IVec),
+    Put(Slice),
     /// It is there no more.
     Remove,
 }
@@ -22,14 +22,14 @@ pub enum Change {
 /// Values to put under keys, and keys to remove. The last change of a key holds.
 #[derive(Debug, Default)]
 pub struct WriteBatch {
-    changes: HashMap<IVec, Change>,
+    changes: HashMap<Slice, Change>,
     /// Encoded when the batch is applied, which may be on another thread than the fold's.
     orders: HashMap<OrderId, Arc<OrderDocument>>,
 }
 
 impl WriteBatch {
     /// Puts a value under a key.
-    pub fn insert(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
+    pub fn insert(&mut self, key: impl Into<Slice>, value: impl Into<Slice>) {
         self.changes.insert(key.into(), Change::Put(value.into()));
     }
 
@@ -39,7 +39,7 @@ impl WriteBatch {
     }
 
     /// Removes a key.
-    pub fn remove(&mut self, key: impl Into<IVec>) {
+    pub fn remove(&mut self, key: impl Into<Slice>) {
         self.changes.insert(key.into(), Change::Remove);
     }
 
@@ -53,19 +53,22 @@ impl WriteBatch {
         self.orders.get(order).map(|document| &**document)
     }
 
-    /// The batch as the library takes it. Values are shared, orders are encoded.
-    pub fn to_sled(&self) -> Result<sled::Batch, ProjectionError> {
-        let mut batch = sled::Batch::default();
+    /// Puts it all into the library's batch. Values are shared, orders are encoded.
+    pub fn write_to(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        values: &Keyspace,
+    ) -> Result<(), ProjectionError> {
         for (key, change) in &self.changes {
             match change {
-                Change::Put(value) => batch.insert(key.clone(), value.clone()),
-                Change::Remove => batch.remove(key.clone()),
+                Change::Put(value) => batch.insert(values, key.clone(), value.clone()),
+                Change::Remove => batch.remove(values, key.clone()),
             }
         }
         for (order, document) in &self.orders {
             let stored = stored_order::encode(document).map_err(ProjectionError::unwritable)?;
-            batch.insert(store::order_key(order), stored);
+            batch.insert(values, store::order_key(order), stored);
         }
-        Ok(batch)
+        Ok(())
     }
 }

@@ -254,7 +254,7 @@ mod tests {
     }
 
     /// All that the store holds, facts apart from how they are paged.
-    fn contents(store: &Store) -> (Vec<(sled::IVec, sled::IVec)>, String) {
+    fn contents(store: &Store) -> (Vec<(fjall::Slice, fjall::Slice)>, String) {
         let facts: Result<Vec<_>, _> = store.facts_after(FactPlace::START).collect();
         let facts = serde_json::to_string(&facts.unwrap()).unwrap();
         (store.all_but_facts(), facts)

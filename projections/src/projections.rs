@@ -391,7 +391,8 @@ impl Projections {
     /// A member could not be read.
     pub fn with_world<T>(&self, work: impl FnOnce(World<'_>) -> T) -> Result<T, ProjectionError> {
         let programs = self.programs();
-        let store = self.store();
+        let in_use = self.store();
+        let store = in_use.as_it_stands();
         let members = MemberCache::new(&store);
         let accounts = AccountCache::new(&store);
         let result = work(World {
@@ -404,17 +405,16 @@ impl Projections {
         Ok(result)
     }
 
-    /// Asks the store, with no batch applied meanwhile.
+    /// Asks the store as it stands: no batch that is applied meanwhile is seen, and none waits.
     pub(crate) fn answer<T>(
         &self,
         read: impl FnOnce(&Store) -> Result<T, ProjectionError>,
     ) -> Result<Answer<T>, ProjectionError> {
         let position = self.position();
         let store = self.store();
-        let _reading = store.gate.read().unwrap_or_else(PoisonError::into_inner);
         Ok(Answer {
             position,
-            value: read(&store)?,
+            value: read(&store.as_it_stands())?,
         })
     }
 }

@@ -88,8 +88,8 @@ impl Projections {
     }
 }
 
-/// Waits until nobody reads or folds into a store that was replaced: sled opens files by their path, and with it gone
-/// who still holds the store would fail.
+/// Waits until nobody reads or folds into a store that was replaced: files are opened by their path, and with it
+/// gone who still holds the store would fail.
 fn wait_until_closed(store: &Weak<Store>) {
     let begun = Instant::now();
     while store.strong_count() > 0 {
@@ -117,8 +117,8 @@ mod tests {
     use super::*;
 
     /// A query that was under way when projections changed places could fail, and so could the fold of the next record,
-    /// which ended the server: the store that they held was removed from the disk, where sled opens large values by
-    /// their path.
+    /// which ended the server: the store that they held was removed from the disk, where files are opened by their
+    /// path.
     #[test]
     fn a_store_that_is_replaced_stays_on_the_disk_for_as_long_as_it_is_in_use() {
         let home = tempfile::tempdir().unwrap();

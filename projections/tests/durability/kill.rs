@@ -2,7 +2,7 @@
 //! there they go on to what a fold of the whole log gives. Where a power cut left too little to open, they are made anew.
 
 use std::env;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -112,43 +112,99 @@ fn projections_that_were_killed_are_a_fold_of_the_log_and_go_on() {
     );
 }
 
-/// How projections' files are damaged: its name, and what does it.
-type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
+/// How a file is damaged.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Gone,
+    Empty,
+    Half,
+    Zeros,
+    /// One bit in the middle is another.
+    Flipped,
+}
 
-/// sled syncs neither its settings nor its directory, so a power cut can leave files that it can't open. The log can be
+impl Damage {
+    fn apply(self, file: &Path) {
+        let mut bytes = fs::read(file).unwrap();
+        let middle = bytes.len() / 2;
+        match self {
+            Self::Gone => return fs::remove_file(file).unwrap(),
+            Self::Empty => bytes.clear(),
+            Self::Half => bytes.truncate(middle),
+            Self::Zeros => bytes.fill(0),
+            Self::Flipped => {
+                if let Some(byte) = bytes.get_mut(middle) {
+                    *byte ^= 1;
+                }
+            }
+        }
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_in(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+/// A power cut can leave files that can't be opened, and a disk can return other bytes than were written. The log can be
 /// read again; nobody has to come and delete something first.
 #[test]
 fn projections_that_can_not_be_opened_are_made_anew() {
     let log = MemoryLog::new();
     grow(&log, 200);
     let expected = answers_of(&log);
-    let zeros = |path: PathBuf| fs::write(path, [0; 62]).unwrap();
-    let half = |path: PathBuf| {
-        let file = OpenOptions::new().write(true).open(path).unwrap();
-        let length = file.metadata().unwrap().len();
-        file.set_len(length / 2).unwrap();
-    };
-    let damages: [Damage<'_>; 5] = [
-        ("settings never written", &|at| zeros(at.join("conf"))),
-        ("settings cut", &|at| half(at.join("conf"))),
-        ("a snapshot never written", &|at| {
-            zeros(at.join("snap.00FFFFFFFFFFFFFF"));
-        }),
-        ("an unfinished snapshot", &|at| {
-            zeros(at.join("snap.00FFFFFFFFFFFFFF.generating"));
-        }),
-        ("the end of the data lost", &|at| half(at.join("db"))),
-    ];
-    for (what, damage) in damages {
-        let directory = tempfile::tempdir().unwrap();
-        let projections = Projections::open(directory.path(), &log).unwrap();
-        projections.catch_up(&log).unwrap();
-        drop(projections);
-        damage(directory.path());
-        let projections = Projections::open(directory.path(), &log)
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
-        projections.catch_up(&log).unwrap();
-        assert_eq!(projections.position(), 200, "{what}");
-        assert!(answers(&projections, 200) == expected, "{what}");
+    let home = tempfile::tempdir().unwrap();
+    let whole = home.path().join("whole");
+    let projections = Projections::open(&whole, &log).unwrap();
+    projections.catch_up(&log).unwrap();
+    drop(projections);
+    let files = files_in(&whole);
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        let file = file.strip_prefix(&whole).unwrap();
+        for damage in [
+            Damage::Gone,
+            Damage::Empty,
+            Damage::Half,
+            Damage::Zeros,
+            Damage::Flipped,
+        ] {
+            let what = format!("{} {damage:?}", file.display());
+            let directory = home.path().join("damaged");
+            copy(&whole, &directory);
+            damage.apply(&directory.join(file));
+            let projections = Projections::open(&directory, &log)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            projections
+                .catch_up(&log)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(projections.position(), 200, "{what}");
+            assert!(answers(&projections, 200) == expected, "{what}");
+            drop(projections);
+            fs::remove_dir_all(&directory).unwrap();
+        }
     }
 }
