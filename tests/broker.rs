@@ -96,7 +96,7 @@ async fn a_broker_that_is_away_for_long_is_named_as_what_is_waited_for() {
     assert!(server.stderr().contains("ingestion waits for it"));
     tokio::time::sleep(Duration::from_secs(14)).await;
 
-    server.nats.restart();
+    server.nats.start_again();
     let sequence = server.nats.publish(&sale("O2", Some("C1"), "50.00")).await;
     let running = server
         .until_ready_says(|ready| ready.json["ingestion"]["state"] == "RUNNING")

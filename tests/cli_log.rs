@@ -19,6 +19,7 @@ use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::answer::Page;
 use farelog_projections::{Projections, TransactionFilter};
+use farelog_test_support::directory;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -422,7 +423,7 @@ fn damage_to_any_file_is_found_or_changes_nothing() {
             };
             let data_dir = files.path().join("damaged");
             let _ = fs::remove_dir_all(&data_dir);
-            copy_directory(&sound.join("log"), &data_dir.join("log"));
+            directory::copy(&sound.join("log"), &data_dir.join("log"));
             let mut damaged = bytes.clone();
             match damage {
                 Damage::Flip => damaged[place] = byte ^ 0x20,
@@ -465,17 +466,4 @@ fn damage_to_any_file_is_found_or_changes_nothing() {
         named.any(|position| (1..=2_000).contains(&position)),
         "no damage was named by its position: {found:?}"
     );
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.metadata().unwrap().is_dir() {
-            copy_directory(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }

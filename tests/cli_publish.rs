@@ -1,17 +1,12 @@
 //! `farelog publish` against a real nats-server: what arrives, in which order, and what is told where a line is bad.
 #![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
-// The broker that ingestion is tested with.
-#[allow(dead_code, reason = "this test kills no broker")]
-#[path = "../events/tests/ingest/broker.rs"]
-mod broker;
-
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use async_nats::jetstream::stream::{Config, Stream};
-use broker::Broker;
+use farelog_test_support::broker::Broker;
 use serde_json::Value;
 
 /// A broker with the stream that farelog makes, and its files.
@@ -45,7 +40,7 @@ impl Given {
 
     /// Publishes a file, or what is given on stdin when the file is `-`.
     async fn publish(&self, file: &'static str, stdin: impl AsRef<[u8]>) -> Output {
-        let (url, stdin) = (self.broker.url(), stdin.as_ref().to_vec());
+        let (url, stdin) = (self.broker.url().to_owned(), stdin.as_ref().to_vec());
         let publish = move || publish(&url, file, &stdin);
         tokio::task::spawn_blocking(publish).await.unwrap()
     }

@@ -198,7 +198,7 @@ async fn without_its_broker_it_answers_and_takes_commands() {
         (200, &json!(1))
     );
 
-    server.nats.restart();
+    server.nats.start_again();
     let running = |ready: &common::Reply| ready.json["ingestion"]["state"] == "RUNNING";
     server.until_ready_says(running).await;
     let sequence = server.nats.publish(&sale("O1", Some("C1"), "39.00")).await;

@@ -110,7 +110,7 @@ async fn points_are_told_once_however_often_farelog_and_its_broker_are_killed() 
             // Give the broker the second that it takes to write: one that forgets is another story.
             tokio::time::sleep(Duration::from_secs(1)).await;
             server.nats.kill();
-            server.nats.restart();
+            server.nats.start_again();
         }
         server.restart().await;
     }

@@ -4,7 +4,6 @@
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
-pub mod nats;
 pub mod sale;
 
 use std::fs::{self, File};
@@ -18,14 +17,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use nats::Nats;
+use farelog_test_support::broker::Broker;
+use farelog_test_support::directory;
+use farelog_test_support::way::Way;
 
 /// How long anything may take that is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running farelog and its broker. Dropped, both are killed.
 pub struct Server {
-    pub nats: Nats,
+    pub nats: Broker,
+    /// The way that farelog goes to the broker; the straight one where there is none.
+    way: Option<Way>,
     process: Option<Child>,
     arguments: Vec<String>,
     http: reqwest::Client,
@@ -70,10 +73,20 @@ impl Server {
 
     /// One whose broker runs already, and which is to be started with more flags.
     pub fn to_be_started(arguments: &[&str]) -> Self {
+        Self::beside(Broker::start, arguments)
+    }
+
+    /// One whose broker runs already, and has so many bytes of room for all streams.
+    pub fn with_small_broker(store_bytes_max: u64) -> Self {
+        let broker = |directory: &Path| Broker::start_with_small_store(directory, store_bytes_max);
+        Self::beside(broker, &[])
+    }
+
+    fn beside(broker: impl FnOnce(&Path) -> Broker, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let nats = Nats::start(directory.path().join("nats"));
         Self {
-            nats,
+            nats: broker(&directory.path().join("nats")),
+            way: None,
             process: None,
             arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
             http: reqwest::Client::builder()
@@ -90,13 +103,14 @@ impl Server {
         assert!(self.process.is_none(), "it runs");
         let copy = Self {
             nats: self.nats.shared(),
+            way: None,
             process: None,
             arguments: self.arguments.clone(),
             http: self.http.clone(),
             base: String::new(),
             directory: tempfile::tempdir().unwrap(),
         };
-        copy_directory(&self.data_dir(), &copy.data_dir());
+        directory::copy(&self.data_dir(), &copy.data_dir());
         copy
     }
 
@@ -117,14 +131,25 @@ impl Server {
 
     /// The command that runs it, for more flags.
     pub fn command(&self) -> Command {
+        let nats = self.way.as_ref().map_or(self.nats.url(), Way::url);
         let mut command = farelog();
         command
             .arg("serve")
-            .args(["--nats", self.nats.url(), "--listen", "127.0.0.1:0"])
+            .args(["--nats", nats, "--listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(&self.arguments);
         command
+    }
+
+    /// Has farelog, from its next start on, go a way to the broker that can be bad.
+    pub async fn go_by_a_way(&mut self) {
+        self.way = Some(Way::to(self.nats.url()).await);
+    }
+
+    /// That way.
+    pub fn way(&self) -> &Way {
+        self.way.as_ref().unwrap()
     }
 
     /// Starts farelog, which must not run, and waits until it is ready and reads the stream.
@@ -332,19 +357,6 @@ impl Drop for Server {
         if let Some(mut child) = self.process.take() {
             let _ = child.kill();
             let _ = child.wait();
-        }
-    }
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_directory(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
         }
     }
 }

@@ -142,7 +142,7 @@ impl Market {
             // Ended and not killed: one that forgets what it acknowledged is another story.
             self.server.nats.stop();
             tokio::time::sleep(Duration::from_millis(500)).await;
-            self.server.nats.restart();
+            self.server.nats.start_again();
             self.broker_restarts += 1;
         }
         if unrest % 3 == 2 {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::broker::copy_dir;
 use crate::given::{Given, orders, publish, publish_many};
 use crate::paced_log::PacedLog;
 use async_nats::jetstream::stream::{Config as StreamConfig, RetentionPolicy};
 use farelog_events::ingest::continuity::StreamBreak;
 use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
+use farelog_test_support::directory;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_was_made_anew_stops_ingestion_until_it_is_adopted() {
@@ -59,7 +59,7 @@ async fn a_stream_that_lost_its_tail_stops_ingestion_until_it_is_adopted() {
     running.is(|status| status.last_sequence == 5).await;
     given.broker.stop();
     let copies = tempfile::tempdir().unwrap();
-    copy_dir(&given.broker.store(), copies.path());
+    directory::copy(&given.broker.store(), copies.path());
     given.broker.start_again();
     running
         .is(|status| status.state != IngestState::Running)
@@ -70,7 +70,7 @@ async fn a_stream_that_lost_its_tail_stops_ingestion_until_it_is_adopted() {
     // When the broker comes back it knows of five.
     given.broker.stop();
     std::fs::remove_dir_all(given.broker.store()).unwrap();
-    copy_dir(copies.path(), &given.broker.store());
+    directory::copy(copies.path(), &given.broker.store());
     given.broker.start_again();
     let stream_break = running.has_stopped().await;
     assert!(matches!(

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use farelog_events::ingest::{IngestOptions, IngestState, STREAM_DEFAULT};
 use farelog_events::log::EventLog;
+use farelog_test_support::way::Way;
 use tokio::time::sleep;
 
 use crate::given::{Given, events, eventually, impatient, orders, publish, start};
 use crate::paced_log::PacedLog;
-use crate::way::Way;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     const COUNT: u32 = 3_000;
     let given = Given::new();
     let jetstream = given.broker.jetstream().await;
-    let way = Way::to(&given.broker.url()).await;
+    let way = Way::to(given.broker.url()).await;
     let mut running = given.ingestion_by(way.client().await);
     running.is_running().await;
     let publisher = tokio::spawn(async move { publish(&jetstream, 1..=COUNT).await });
@@ -35,7 +35,7 @@ async fn a_slow_connection_brings_everything() {
     const COUNT: u32 = 300;
     let given = Given::new();
     let jetstream = given.broker.jetstream().await;
-    let way = Way::to(&given.broker.url()).await;
+    let way = Way::to(given.broker.url()).await;
     let mut running = given.ingestion_by(way.client().await);
     running.is_running().await;
     drop(running);
@@ -55,7 +55,7 @@ async fn a_slow_connection_brings_everything() {
 async fn what_comes_again_because_its_acknowledgement_was_lost_is_dropped_and_acknowledged() {
     let given = Given::new();
     let jetstream = given.broker.jetstream().await;
-    let way = Way::to(&given.broker.url()).await;
+    let way = Way::to(given.broker.url()).await;
     let mut running = given.ingestion_by(way.client().await);
     running.is_running().await;
     publish(&jetstream, 1..=1).await;
@@ -65,7 +65,7 @@ async fn what_comes_again_because_its_acknowledgement_was_lost_is_dropped_and_ac
     way.lose_acknowledgements(true);
     publish(&jetstream, 2..=20).await;
     given.has_records(20).await;
-    eventually(async || way.lost() > 0).await;
+    eventually(async || way.acknowledgements_lost() > 0).await;
     let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
     let name = given.consumer_name();
     let floor = async || {

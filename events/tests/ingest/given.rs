@@ -14,12 +14,11 @@ use farelog_events::ingest::{IngestOptions, IngestState, IngestStatus, Ingestion
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::writer::{AdmitAll, LogWriter, WriterError, WriterLimits};
 use farelog_events::log::{EventLog, Position, Record};
+use farelog_test_support::broker::Broker;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-
-use crate::broker::Broker;
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -3,11 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod breaks;
-mod broker;
 mod connection;
 mod given;
 mod interruption;
 mod paced_log;
 mod reading;
 mod repeats;
-mod way;

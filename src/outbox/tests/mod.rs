@@ -2,9 +2,6 @@
 //! the outbox, the broker and what either remembers.
 
 mod any_history;
-mod broker;
 mod outage;
 mod recovery;
 mod stage;
-#[path = "../../../events/tests/ingest/way.rs"]
-mod way;

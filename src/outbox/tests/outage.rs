@@ -69,7 +69,7 @@ async fn a_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     for pause_ms in [1, 2, 4, 8, 12, 16, 24, 40] {
         stage.record(400);
         sleep(Duration::from_millis(pause_ms)).await;
-        stage.cut_the_way();
+        stage.way().cut();
     }
     stage.all_is_sent().await;
     stage.stream_has_all_from(1).await;
@@ -109,14 +109,7 @@ async fn a_broker_that_is_away_at_the_start_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_longer_than_the_duplicate_window_doubles_nothing() {
     let mut stage = Stage::without_outbox();
-    let jetstream = stage.broker.jetstream().await;
-    let config = async_nats::jetstream::stream::Config {
-        name: "FARELOG".to_owned(),
-        subjects: vec!["farelog.dead-letters".to_owned()],
-        duplicate_window: Duration::from_millis(100),
-        ..Default::default()
-    };
-    jetstream.create_stream(config).await.unwrap();
+    stage.make_stream(Duration::from_millis(100)).await;
     stage.start().await;
     stage.record(300);
     sleep(Duration::from_millis(8)).await;

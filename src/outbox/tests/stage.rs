@@ -5,25 +5,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::{Config, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, NewEvent, OWN_SOURCE, decode};
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Position};
 use farelog_projections::Projections;
+use farelog_test_support::broker::Broker;
+use farelog_test_support::directory;
+use farelog_test_support::way::Way;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::broker::Broker;
-use super::way::Way;
 use crate::outbox::continuity::OutboxBreak;
 use crate::outbox::message::FactId;
 use crate::outbox::{Outbox, OutboxOptions, OutboxState, OutboxStatus, STREAM_DEFAULT};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Stage {
     pub broker: Broker,
@@ -55,7 +57,7 @@ impl Stage {
     pub fn without_outbox() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
-            broker: Broker::start(directory.path()),
+            broker: Broker::start(&directory.path().join("nats")),
             log: Arc::new(MemoryLog::new()),
             projections: None,
             outbox: None,
@@ -163,14 +165,24 @@ impl Stage {
         }
     }
 
-    /// Has outboxes that are started from now on go a way that can be cut.
+    /// Has outboxes that are started from now on go a way that can be bad.
     pub async fn go_by_a_way(&mut self) {
-        self.way = Some(Way::to(&self.broker.url()).await);
+        self.way = Some(Way::to(self.broker.url()).await);
     }
 
-    /// Cuts that way, with whatever is on it.
-    pub fn cut_the_way(&self) {
-        self.way.as_ref().unwrap().cut();
+    /// That way.
+    pub fn way(&self) -> &Way {
+        self.way.as_ref().unwrap()
+    }
+
+    /// Waits until something holds of that way.
+    pub async fn until_way(&self, holds: impl Fn(&Way) -> bool) {
+        let holds = async {
+            while !holds(self.way()) {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(PATIENCE, holds).await.expect("it comes to hold");
     }
 
     /// Ends the outbox as a server that is told to end does.
@@ -218,9 +230,30 @@ impl Stage {
         }
     }
 
-    pub async fn retries(&mut self) {
-        self.until(|status| matches!(status.state, OutboxState::Retrying(_)))
-            .await;
+    /// Waits until it could not send and tries again; gives the reason.
+    pub async fn retries(&mut self) -> String {
+        let is_retrying = |status: &OutboxStatus| matches!(status.state, OutboxState::Retrying(_));
+        match self.until(is_retrying).await.state {
+            OutboxState::Retrying(why) => why,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    /// How it is doing, and word of each change.
+    pub fn status(&self) -> watch::Receiver<OutboxStatus> {
+        self.outbox.as_ref().unwrap().status.clone()
+    }
+
+    /// Makes the stream before an outbox does, with this duplicate window.
+    pub async fn make_stream(&self, duplicate_window: Duration) {
+        let config = Config {
+            name: STREAM_DEFAULT.to_owned(),
+            subjects: vec!["farelog.dead-letters".to_owned()],
+            duplicate_window,
+            ..Config::default()
+        };
+        let jetstream = self.broker.jetstream().await;
+        jetstream.create_stream(config).await.unwrap();
     }
 
     /// Has someone else write to the stream.
@@ -235,17 +268,21 @@ impl Stage {
     /// The log positions of the facts in the stream, as they stand in it.
     pub async fn in_stream(&self) -> Vec<Position> {
         let jetstream = self.broker.jetstream().await;
-        let mut stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
-        let state = stream.info().await.unwrap().state.clone();
-        let mut positions = Vec::new();
+        let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+        facts_in(&stream).await
+    }
+
+    /// The same, and takes what it gives out of the stream.
+    pub async fn take_from_stream(&self) -> Vec<Position> {
+        let jetstream = self.broker.jetstream().await;
+        let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+        let facts = facts_in(&stream).await;
+        let state = &stream.cached_info().state;
+        // One by one: a purge may take what came meanwhile.
         for sequence in state.first_sequence.max(1)..=state.last_sequence {
-            let message = stream.get_raw_message(sequence).await.unwrap();
-            if let Some(id) = FactId::of_message(&message.headers) {
-                assert_eq!(id.place.number, 0);
-                positions.push(id.place.position);
-            }
+            stream.delete_message(sequence).await.unwrap();
         }
-        positions
+        facts
     }
 
     /// Sees to it that the stream has exactly the facts of the records from `first` on, each once and in order.
@@ -278,31 +315,32 @@ impl Stage {
 
     /// Keeps the broker's files as they are; the broker must be down.
     pub fn keep_broker_files(&self) {
-        copy_directory(&self.broker.store(), &self.path("kept"));
+        directory::copy(&self.broker.store(), &self.path("kept"));
     }
 
     /// Puts the broker's files back to where they were kept: what came since is lost.
     pub fn lose_broker_files(&self) {
         fs::remove_dir_all(self.broker.store()).unwrap();
-        copy_directory(&self.path("kept"), &self.broker.store());
+        directory::copy(&self.path("kept"), &self.broker.store());
     }
+}
+
+/// The log positions of the facts that a stream had when it was found.
+async fn facts_in(stream: &Stream) -> Vec<Position> {
+    let state = &stream.cached_info().state;
+    let mut positions = Vec::new();
+    for sequence in state.first_sequence.max(1)..=state.last_sequence {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        if let Some(id) = FactId::of_message(&message.headers) {
+            assert_eq!(id.place.number, 0);
+            positions.push(id.place.position);
+        }
+    }
+    positions
 }
 
 /// When the record at a position was recorded.
 fn time_of(position: Position) -> DateTime<Utc> {
     let start: DateTime<Utc> = "2026-01-15T08:00:00Z".parse().unwrap();
     start + TimeDelta::seconds(i64::try_from(position).unwrap())
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_directory(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -1,0 +1,195 @@
+//! A nats-server of a test's own, with its files in a directory that goes with the test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, Context};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// How long a server may take to start.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// A server with JetStream, on a free port that it keeps. Dropped, it is killed.
+pub struct Broker {
+    directory: PathBuf,
+    /// How many bytes JetStream may keep in files; the server's own limit where there is none.
+    store_bytes_max: Option<u64>,
+    process: Option<Child>,
+    url: String,
+    monitoring: String,
+}
+
+impl Broker {
+    /// Starts one with its files in a directory, which is made, and waits until it takes connections.
+    pub fn start(directory: &Path) -> Self {
+        Self::start_on(directory, None)
+    }
+
+    /// Starts one whose streams together may have so many bytes in files and no more.
+    pub fn start_with_small_store(directory: &Path, store_bytes_max: u64) -> Self {
+        Self::start_on(directory, Some(store_bytes_max))
+    }
+
+    fn start_on(directory: &Path, store_bytes_max: Option<u64>) -> Self {
+        fs::create_dir_all(directory).unwrap();
+        let mut broker = Self {
+            directory: directory.to_owned(),
+            store_bytes_max,
+            process: None,
+            url: String::new(),
+            monitoring: String::new(),
+        };
+        broker.spawn("-1");
+        broker
+    }
+
+    /// The same server, for another user of it; this one keeps it running.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            store_bytes_max: self.store_bytes_max,
+            process: None,
+            url: self.url.clone(),
+            monitoring: self.monitoring.clone(),
+        }
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where its monitoring pages are; elsewhere after each start.
+    pub fn monitoring(&self) -> &str {
+        &self.monitoring
+    }
+
+    /// Where JetStream keeps its files.
+    pub fn store(&self) -> PathBuf {
+        self.directory.join("store")
+    }
+
+    /// Whether it was started and neither stopped nor killed.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Has it stand still, with its connections open.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has one that hangs go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Kills it without a word, if it is up. What it acknowledged last may be lost.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Tells it to end, and waits until it has: it forgets nothing.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        self.process.take().unwrap().wait().unwrap();
+    }
+
+    /// Starts it again, with the files and the port that it had.
+    pub fn start_again(&mut self) {
+        assert!(!self.is_up(), "it runs");
+        let port = self.url.rsplit(':').next().unwrap().to_owned();
+        self.spawn(&port);
+    }
+
+    /// The same, with as much room for its streams as there is.
+    pub fn start_again_with_room(&mut self) {
+        self.store_bytes_max = None;
+        self.start_again();
+    }
+
+    /// A client that comes back when the server does.
+    pub async fn client(&self) -> async_nats::Client {
+        crate::client_of(&self.url).await
+    }
+
+    /// A client of its streams.
+    pub async fn jetstream(&self) -> Context {
+        jetstream::new(self.client().await)
+    }
+
+    /// Publishes events about orders, each on its order's subject; gives the sequence of the last.
+    pub async fn publish(&self, events: &[Value]) -> u64 {
+        let jetstream = self.jetstream().await;
+        let mut sequence = 0;
+        for event in events {
+            let order = event["data"]["orderId"].as_str().unwrap();
+            let acknowledged = jetstream
+                .publish(format!("orders.{order}"), event.to_string().into())
+                .await
+                .unwrap();
+            sequence = acknowledged.await.unwrap().sequence;
+        }
+        sequence
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("it runs");
+        kill_process(Pid::from_child(process), signal).unwrap();
+    }
+
+    fn spawn(&mut self, port: &str) {
+        let process = Command::new("nats-server")
+            .arg("--config")
+            .arg(self.configuration())
+            .args(["--addr", "127.0.0.1", "--port", port, "--http_port", "-1"])
+            .arg("--ports_file_dir")
+            .arg(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server is needed: `make tools` installs it");
+        let ports = format!("nats-server_{}.ports", process.id());
+        let ports = self.directory.join(ports);
+        self.process = Some(process);
+        let started = Instant::now();
+        loop {
+            // Half written, it is no JSON yet.
+            let read = fs::read_to_string(&ports).unwrap_or_default();
+            let ports: Value = serde_json::from_str(&read).unwrap_or_default();
+            let address = |name: &str| ports[name][0].as_str().map(str::to_owned);
+            if let (Some(url), Some(monitoring)) = (address("nats"), address("monitoring")) {
+                (self.url, self.monitoring) = (url, monitoring);
+                return;
+            }
+            assert!(started.elapsed() < START_MAX, "nats-server does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Writes the server's configuration; a limit of its store has no flag.
+    fn configuration(&self) -> PathBuf {
+        let mut jetstream = serde_json::json!({ "store_dir": self.store() });
+        if let Some(bytes) = self.store_bytes_max {
+            jetstream["max_file_store"] = bytes.into();
+        }
+        let path = self.directory.join("nats.conf");
+        let configuration = serde_json::json!({ "jetstream": jetstream });
+        fs::write(&path, configuration.to_string()).unwrap();
+        path
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
