@@ -20,6 +20,11 @@ pub(super) enum SendError {
     Message(#[source] RawMessageError),
     #[error("NATS did not take a fact: {0}")]
     Publish(#[source] PublishError),
+    #[error(
+        "NATS does not take a fact: {0}; if it has no room left, make room in the stream or on the server, or raise the \
+         limit, and it is sent"
+    )]
+    Refused(#[source] PublishError),
     #[error("the outbox's stream is not where it was left")]
     StreamMoved,
     #[error("the facts to send can't be read: {0}")]

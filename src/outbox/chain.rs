@@ -114,6 +114,8 @@ fn refused(error: PublishError) -> SendError {
         PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId => {
             SendError::StreamMoved
         }
+        // What the server answered that has no kind of its own: its limits, above all.
+        PublishErrorKind::Other => SendError::Refused(error),
         _ => SendError::Publish(error),
     }
 }

@@ -193,7 +193,6 @@ impl Outbox {
         let stream = stream::open(&self.jetstream, &self.options.stream).await?;
         self.resume(&stream).await?;
         self.save().await?;
-        self.set_state(OutboxState::Sending);
         let mut progress = self.projections.progress();
         loop {
             progress.mark_unchanged();
@@ -203,6 +202,7 @@ impl Outbox {
             } = self.next_facts().await?;
             if facts.is_empty() {
                 self.note_sent_up_to(projected);
+                self.set_state(OutboxState::Sending);
                 tokio::select! {
                     _ = progress.changed() => {}
                     () = tokio::time::sleep(SAVE_INTERVAL) => {
@@ -322,6 +322,7 @@ impl Outbox {
                 status.sent += 1;
                 status.position = up_to.max(status.position);
             });
+            self.set_state(OutboxState::Sending);
         }
         Ok(())
     }

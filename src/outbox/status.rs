@@ -21,7 +21,7 @@ pub struct OutboxStatus {
 pub enum OutboxState {
     /// It has not reached NATS yet since the server started.
     Connecting,
-    /// It sends, or has nothing to send.
+    /// It sends, or has nothing to send. Not said again before a fact was taken, where one was to be sent.
     Sending,
     /// It could not send and tries again; why, in a sentence.
     Retrying(String),

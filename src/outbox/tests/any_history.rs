@@ -18,6 +18,14 @@ enum Happening {
     KillBroker,
     /// Someone else writes to the stream.
     OthersWrite,
+    /// Connections are cut.
+    Cut,
+    /// Answers to what is sent from now on are lost, or no longer.
+    LoseAnswers(bool),
+    /// What is sent from now on is held on the way, or no longer.
+    HoldBack(bool),
+    /// What was held comes.
+    DeliverHeld,
     /// What runs not is started.
     StartAll,
     /// The outbox ends, and the file is lost.
@@ -36,13 +44,24 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(H::End),
         2 => Just(H::KillBroker),
         2 => Just(H::OthersWrite),
+        1 => Just(H::Cut),
+        1 => any::<bool>().prop_map(H::LoseAnswers),
+        1 => any::<bool>().prop_map(H::HoldBack),
+        2 => Just(H::DeliverHeld),
         1 => Just(H::LosePosition),
         1 => Just(H::Rebuild),
     ]
 }
 
-async fn live_through(history: Vec<Happening>) {
-    let mut stage = Stage::new().await;
+/// Subjects of facts.
+const FACTS: &str = "farelog.";
+
+/// Goes through a history with a stream that knows a repeat by its id for so long.
+async fn live_through(duplicate_window: Duration, history: Vec<Happening>) {
+    let mut stage = Stage::without_outbox();
+    stage.make_stream(duplicate_window).await;
+    stage.go_by_a_way().await;
+    stage.start().await;
     // The position can't be lost before the stream has a fact: then neither would tell.
     stage.record(1);
     stage.all_is_sent().await;
@@ -52,8 +71,17 @@ async fn live_through(history: Vec<Happening>) {
             Happening::Pass(ms) => sleep(Duration::from_millis(ms)).await,
             Happening::Kill => stage.kill().await,
             Happening::End => stage.end().await,
-            Happening::KillBroker => stage.broker.kill(),
+            Happening::KillBroker => {
+                stage.broker.kill();
+                // What is on a connection ends with either side of it.
+                stage.way().lose_held();
+            }
             Happening::OthersWrite => stage.others_write().await,
+            Happening::Cut => stage.way().cut(),
+            Happening::LoseAnswers(are_lost) => stage.way().lose_answers(are_lost.then_some(FACTS)),
+            Happening::HoldBack(is_held) => stage.way().hold_back(is_held.then_some(FACTS)),
+            Happening::DeliverHeld if stage.broker.is_up() => stage.way().deliver_held().await,
+            Happening::DeliverHeld => {}
             Happening::StartAll => start_all(&mut stage).await,
             Happening::LosePosition => {
                 stage.end().await;
@@ -66,8 +94,11 @@ async fn live_through(history: Vec<Happening>) {
             }
         }
     }
+    stage.way().lose_answers(None);
+    stage.way().hold_back(None);
     start_all(&mut stage).await;
     stage.all_is_sent().await;
+    stage.way().deliver_held().await;
     stage.stream_has_all_from(1).await;
 }
 
@@ -84,8 +115,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_fact_is_sent_once_and_in_order(history in prop::collection::vec(happening(), 1..25)) {
+    fn each_fact_is_sent_once_and_in_order(
+        forgets_at_once: bool,
+        history in prop::collection::vec(happening(), 1..25),
+    ) {
+        let duplicate_window = Duration::from_millis(if forgets_at_once { 100 } else { 120_000 });
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(live_through(history));
+        runtime.block_on(live_through(duplicate_window, history));
     }
 }

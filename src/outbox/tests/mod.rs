@@ -2,6 +2,8 @@
 //! the outbox, the broker and what either remembers.
 
 mod any_history;
+mod late;
 mod outage;
 mod recovery;
+mod refusal;
 mod stage;
