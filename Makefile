@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench bench-large lint fuzz torture agreement samples tools
+.PHONY: help run demo test bench bench-large lint deny fuzz torture agreement samples tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ lint: ## Checks format and lints
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo fmt --manifest-path bench/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## Checks licences, sources and known advisories of what farelog is made of
+	@command -v cargo-deny > /dev/null || cargo install cargo-deny --locked
+	cargo deny check
 
 FUZZ_TARGETS := envelope record pack export_line expression program search
 FUZZ_SECONDS ?= 60
