@@ -11,13 +11,16 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
 use farelog_events::ingest::IngestStatus;
+use farelog_events::log::Position;
 use reqwest::Url;
 use tokio::sync::watch;
 use tower::Service as _;
 
 use crate::assembly::{Assembly, LOG_DIRECTORY};
 use crate::cli::exit::Failure;
+use crate::engine::Engine;
 use crate::http::{self, Health, Server};
+use crate::outbox::position::PositionFile;
 use crate::outbox::{OutboxState, OutboxStatus};
 use crate::telemetry;
 
@@ -57,7 +60,7 @@ impl Offline {
         ));
         let (_, outbox) = watch::channel(OutboxStatus {
             state: OutboxState::Connecting,
-            position: 0,
+            position: facts_sent_to(data_dir, &engine)?,
             sent: 0,
         });
         let server = Server::new(
@@ -150,6 +153,17 @@ impl Drop for Offline {
         });
         drop(closing.join());
     }
+}
+
+/// The position up to which the stopped server is known to have sent all facts. Nothing is sent meanwhile.
+fn facts_sent_to(data_dir: &Path, engine: &Engine) -> Result<Position, Failure> {
+    let saved = PositionFile::of(data_dir).load().unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    });
+    let saved = saved.filter(|saved| saved.log_id == engine.log().id());
+    let sent_to = saved.map(|saved| saved.sent_to(engine.projections()));
+    sent_to.unwrap_or(Ok(0)).map_err(failed)
 }
 
 /// A whole body as text.

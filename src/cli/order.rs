@@ -33,6 +33,25 @@ struct Entry {
     time: DateTime<Utc>,
     kind: String,
     summary: String,
+    fact: Option<Fact>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fact {
+    sent: bool,
+}
+
+impl Entry {
+    /// What it is, in a person's words.
+    fn what(&self) -> String {
+        match (self.kind.as_str(), &self.fact) {
+            (_, Some(Fact { sent: true })) => "sent".to_owned(),
+            (_, Some(Fact { sent: false })) => "to be sent".to_owned(),
+            ("TRANSACTION", None) => "points".to_owned(),
+            ("GROUP", None) => "tickets".to_owned(),
+            (kind, None) => kind.to_lowercase().replace('_', " "),
+        }
+    }
 }
 
 /// How long the server may wait for the events.
@@ -61,7 +80,7 @@ pub async fn run(args: OrderArgs) -> Result<(), Failure> {
         table.add_row([
             entry.position.to_string(),
             output::local_time(entry.time),
-            entry.kind.to_lowercase().replace('_', " "),
+            entry.what(),
             entry.summary,
         ]);
     }

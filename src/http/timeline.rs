@@ -4,6 +4,7 @@ mod entry;
 mod sentence;
 
 use std::collections::BTreeMap;
+use std::iter::once;
 
 use farelog_events::id::{OrderId, TransactionId, position_from_id};
 use farelog_events::log::{Position, Record};
@@ -101,13 +102,13 @@ impl<'s> Telling<'s> {
 
     /// That transactions were given, and that they were cancelled where they were.
     fn tell_transactions(&mut self, ledger: &Ledger) {
-        let history = ledger.chains().iter().flat_map(Chain::history);
-        let mut history: Vec<(&Transaction, Option<Position>)> = history.collect();
-        history.sort_by_key(|(transaction, _)| transaction.id);
-        for (transaction, cancelled_by) in history {
-            let member = (transaction.program_id, transaction.member_id);
-            let holder = sentence::holder(member.1, self.sources.customers.get(&member));
-            let cause = cancelled_by.and_then(|position| self.at(position));
+        let chains = ledger.chains().iter();
+        let mut lives: Vec<Life<'_>> = chains.flat_map(lives).collect();
+        lives.sort_by_key(|life| life.transaction.id);
+        for life in lives {
+            let Life { transaction, .. } = life;
+            let holder = self.holder(transaction);
+            let cause = life.cancelled_by.and_then(|position| self.at(position));
             if let Some((cause, cancelled_at)) = cause.zip(transaction.cancelled_at) {
                 let summary = sentence::of_cancelled(transaction, &holder);
                 let entry =
@@ -116,12 +117,20 @@ impl<'s> Telling<'s> {
             }
             let given_at = transaction.id.map(TransactionId::position);
             if let Some(cause) = given_at.and_then(|position| self.at(position)) {
-                let summary = sentence::of_given(transaction, &holder);
+                let former = life.former.map(|former| (former, self.holder(former)));
+                let former = former.as_ref().map(|(former, of)| (*former, of.as_str()));
+                let summary = sentence::of_given(transaction, &holder, former);
                 let valid_from = transaction.valid_from;
                 let entry = TimelineEntry::of_transaction(transaction, cause, valid_from, summary);
                 self.entries.push(entry);
             }
         }
+    }
+
+    /// Who has or had points.
+    fn holder(&self, transaction: &Transaction) -> String {
+        let member = (transaction.program_id, transaction.member_id);
+        sentence::holder(member.1, self.sources.customers.get(&member))
     }
 
     fn tell_groups(&mut self, groups: &Groups) {
@@ -161,6 +170,30 @@ impl<'s> Telling<'s> {
         self.entries
             .push(TimelineEntry::of_fact(fact, cause, summary(is_sent)));
     }
+}
+
+/// A transaction from its beginning to its end.
+struct Life<'l> {
+    transaction: &'l Transaction,
+    /// The record that cancelled it.
+    cancelled_by: Option<Position>,
+    /// The one that was cancelled for it.
+    former: Option<&'l Transaction>,
+}
+
+fn lives(chain: &Chain) -> impl Iterator<Item = Life<'_>> {
+    let former = once(None).chain(chain.history().map(Some));
+    let lives = chain.history().zip(former);
+    lives.map(|((transaction, cancelled_by), former)| {
+        let given_at = transaction.id.map(TransactionId::position);
+        Life {
+            transaction,
+            cancelled_by,
+            former: former
+                .filter(|(_, cancelled_by)| *cancelled_by == given_at)
+                .map(|(former, _)| former),
+        }
+    })
 }
 
 /// What the records came to for the order's tickets, by position.

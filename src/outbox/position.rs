@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use farelog_events::log::Position;
+use farelog_projections::answer::Answer;
 use farelog_projections::outbox::FactPlace;
+use farelog_projections::{ProjectionError, Projections};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
@@ -36,6 +39,25 @@ impl OutboxPosition {
             place,
             recorded_at: None,
             stream: None,
+        }
+    }
+
+    /// The log position up to which it says that every fact was sent: short of the next fact's record, or where there is
+    /// none, as far as the projections are.
+    ///
+    /// # Errors
+    /// The projections can't be read.
+    pub fn sent_to(&self, projections: &Projections) -> Result<Position, ProjectionError> {
+        match projections.facts_after(self.place, 1) {
+            Ok(Answer { position, value }) => Ok(value.first().map_or(position, |next| {
+                // The last one sent may have been one of several of its record.
+                next.place.position.saturating_sub(1)
+            })),
+            // Whether its record had more is no longer known.
+            Err(ProjectionError::FactsForgotten { .. }) => {
+                Ok(self.place.position.saturating_sub(1))
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -7,7 +7,7 @@ use farelog_events::log::Record;
 use farelog_events::order::Replacement;
 use farelog_projections::distribution::fact::CancellationCause;
 use farelog_projections::distribution::{
-    DistributionFact, Ignored, IgnoredReason, TicketDistributionGroup,
+    DistributionFact, DistributionStatus, Ignored, IgnoredReason, TicketDistributionGroup,
 };
 use farelog_projections::outbox::points::PointsChanged;
 use farelog_projections::points::Transaction;
@@ -27,13 +27,13 @@ pub fn of_record(record: &Record) -> String {
     };
     match &data {
         EventData::OrderCreated(e) => {
-            let round = match e.order_version.get() {
-                1 => String::new(),
-                version => format!(" for version {version}"),
+            let what = match e.order_version.get() {
+                1 => "The order".to_owned(),
+                version => format!("Version {version} of the order"),
             };
             match &e.customer_id {
-                Some(customer) => format!("The order was opened{round} by customer {customer}."),
-                None => format!("The order was opened{round}."),
+                Some(customer) => format!("{what} was opened by customer {customer}."),
+                None => format!("{what} was opened."),
             }
         }
         EventData::OrderLineAdded(e) => format!(
@@ -72,7 +72,11 @@ pub fn of_record(record: &Record) -> String {
         ),
         EventData::OrderLinesReplaced(e) => {
             let exchanges: Vec<String> = e.replacements.iter().map(exchange).collect();
-            format!("An exchange was asked for: {}.", exchanges.join("; "))
+            format!(
+                "An exchange was asked for, to act when version {} is confirmed: {}.",
+                e.order_version,
+                exchanges.join("; ")
+            )
         }
         EventData::TicketActivated(e) => match e.ticket_distribution_id {
             Some(id) => format!("Ticket distribution {id} was taken into use."),
@@ -128,9 +132,8 @@ fn sentence_of_own(data: &EventData, record: &Record) -> String {
             e.order_version
         ),
         EventData::TicketDistributionRequested(e) => format!(
-            "{} {} handed to the ticket systems.",
-            counted(e.ticket_distribution_ids.len(), "ticket distribution"),
-            was_or_were(e.ticket_distribution_ids.len())
+            "Distribution of {} was asked for.",
+            counted(e.ticket_distribution_ids.len(), "ticket")
         ),
         EventData::DeferredRegistrationAccepted(e) => format!(
             "Line {} was registered to customer {} in program {}.",
@@ -165,9 +168,9 @@ fn exchange(replacement: &Replacement) -> String {
         names.join(" and ")
     };
     format!(
-        "{} for {}",
-        named(&replacement.original_order_line_ids),
-        named(&replacement.replaced_by_order_line_ids)
+        "{} in place of {}",
+        named(&replacement.replaced_by_order_line_ids),
+        named(&replacement.original_order_line_ids)
     )
 }
 
@@ -197,9 +200,9 @@ fn was_or_were(count: usize) -> &'static str {
 /// That a group was generated, and how far its tickets are now.
 pub fn of_group(group: &TicketDistributionGroup) -> String {
     let tickets = &group.ticket_distributions;
-    let statuses: Vec<&str> = tickets
+    let statuses: Vec<String> = tickets
         .iter()
-        .map(|ticket| ticket.status.as_str())
+        .map(|ticket| in_words(ticket.status))
         .collect();
     let now = match statuses.as_slice() {
         [] => String::new(),
@@ -218,9 +221,10 @@ pub fn of_ticket_fact(fact: &DistributionFact, is_sent: bool) -> String {
     let was = if is_sent { "was" } else { "is to be" };
     match fact {
         DistributionFact::TicketRequested(e) => format!(
-            "{} {was} asked for ticket distribution {}: {}.",
+            "{} {was} asked for ticket distribution {} of line {}: {}.",
             e.fulfillment_method.as_str(),
             e.ticket_distribution_id,
+            e.order_line_id,
             e.fare_product_id
         ),
         DistributionFact::TicketCancelled(e) => format!(
@@ -251,7 +255,10 @@ pub fn of_ignored(ignored: &Ignored) -> String {
             ignored.order_line_id
         ),
         (IgnoredReason::StatusDoesNotFit, Some(status)) => {
-            format!("That was not followed: the ticket is {status} and stays so.")
+            format!(
+                "That was not followed: the ticket is {} and stays so.",
+                in_words(status)
+            )
         }
         (IgnoredReason::StatusDoesNotFit, None) => format!(
             "That was not followed: line {} has no ticket that could be in use.",
@@ -268,32 +275,58 @@ pub fn holder(member: MemberId, customer: Option<&CustomerId>) -> String {
     }
 }
 
-/// That points were given.
-pub fn of_given(transaction: &Transaction, holder: &str) -> String {
-    let line = &transaction.metadata.order_line_id;
-    let points = points_of(transaction);
-    let instead = match transaction.metadata.replaces {
-        Some(replaced) => format!(", in place of transaction {replaced}"),
+/// That points were given, and in place of which, with who had those.
+pub fn of_given(
+    transaction: &Transaction,
+    holder: &str,
+    former: Option<(&Transaction, &str)>,
+) -> String {
+    let instead = match former {
+        Some((former, of)) if of == holder => {
+            format!(" instead of {}", former.amount.normalize())
+        }
+        Some((former, of)) => format!(" instead of {of}, who had {}", former.amount.normalize()),
         None => String::new(),
     };
-    format!("Line {line} gave {holder} {points}{instead}.")
+    let got = format!(
+        "{holder} got {} for line {}{instead} ({}).",
+        points(transaction.amount),
+        transaction.metadata.order_line_id,
+        definition(transaction)
+    );
+    capitalized(&got)
 }
 
 /// That points were cancelled.
 pub fn of_cancelled(transaction: &Transaction, holder: &str) -> String {
-    let line = &transaction.metadata.order_line_id;
-    let points = points_of(transaction);
-    format!("The {points} that line {line} gave {holder} were cancelled.")
+    let amount = transaction.amount;
+    format!(
+        "{} of {holder} for line {} {} cancelled ({}).",
+        points(amount),
+        transaction.metadata.order_line_id,
+        if amount == Decimal::ONE {
+            "was"
+        } else {
+            "were"
+        },
+        definition(transaction)
+    )
 }
 
-fn points_of(transaction: &Transaction) -> String {
+fn definition(transaction: &Transaction) -> String {
     let reference = transaction.point_definition_reference.as_deref();
     format!(
-        "{} by {} of program {}",
-        points(transaction.amount),
+        "{} of program {}",
         reference.unwrap_or("a definition"),
         transaction.program_id
     )
+}
+
+/// With a capital letter at its beginning.
+fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn points(amount: Decimal) -> String {
@@ -304,6 +337,11 @@ fn points(amount: Decimal) -> String {
         "points"
     };
     format!("{amount} {noun}")
+}
+
+/// A status in a sentence.
+fn in_words(status: DistributionStatus) -> String {
+    status.as_str().to_lowercase().replace('_', " ")
 }
 
 /// What other systems were told of a member's points, or are to be.
