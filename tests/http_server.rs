@@ -72,8 +72,8 @@ async fn what_was_answered_survives_a_kill() {
     let entries = timeline.json["entries"].as_array().unwrap();
     assert_eq!(
         entries.len(),
-        5,
-        "three events, a registration and its transaction"
+        6,
+        "three events, a registration, its transaction and the word of it"
     );
 }
 

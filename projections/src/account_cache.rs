@@ -111,6 +111,28 @@ impl Accounts for AccountCache<'_> {
         stored
     }
 
+    fn period(
+        &self,
+        member: MemberId,
+        definition: PointDefinitionId,
+        id: i64,
+    ) -> Option<(PeriodsOf, Period)> {
+        let prefix = store::periods_prefix(member, definition);
+        for entry in self.store.scan::<Vec<Period>>(&prefix) {
+            let (key, periods) = entry.map_err(|error| self.fail(error)).ok()?;
+            if let Some(period) = periods.into_iter().find(|period| period.id == id) {
+                let key = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+                let of = PeriodsOf {
+                    member_id: member,
+                    point_definition_id: definition,
+                    key,
+                };
+                return Some((of, period));
+            }
+        }
+        None
+    }
+
     fn tally(&self, of: &TallyOf) -> Option<Decimal> {
         if let Some(known) = self.tallies.borrow().get(of) {
             return *known;

@@ -27,7 +27,7 @@ use farelog_projections::{ProjectionError, Projections};
 use serde::Serialize;
 use thiserror::Error;
 
-pub use asking::LINES_TOLD_MAX;
+pub use asking::{DEFINITIONS_TOLD_MAX, HISTORY_TOLD_MAX, LINES_TOLD_MAX};
 pub use derivation::{
     AmountExplanation, CapExplanation, DefinitionExplanation, ExpressionExplanation,
     GivenTransaction, LineExplanation, LineStanding, PeriodExplanation, Points, RefundExplanation,

@@ -81,6 +81,21 @@ impl Accounts for AccountBook {
         self.periods.get(of).cloned().unwrap_or_default()
     }
 
+    fn period(
+        &self,
+        member: MemberId,
+        definition: PointDefinitionId,
+        id: i64,
+    ) -> Option<(PeriodsOf, Period)> {
+        let all = self
+            .periods
+            .iter()
+            .filter(|(of, _)| (of.member_id, of.point_definition_id) == (member, definition));
+        let mut all = all.flat_map(|(of, periods)| periods.iter().map(move |it| (of, it)));
+        let (of, period) = all.find(|(_, period)| period.id == id)?;
+        Some((of.clone(), *period))
+    }
+
     fn tally(&self, of: &TallyOf) -> Option<Decimal> {
         self.tallies.get(of).copied()
     }

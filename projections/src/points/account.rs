@@ -29,6 +29,15 @@ pub trait Accounts {
     /// The periods that were opened, in the order in which they were.
     fn periods(&self, of: &PeriodsOf) -> Vec<Period>;
 
+    /// The period with an id, and whose it is, among all that were opened for a member by a definition, whatever their key;
+    /// as the last batch left them. For who explains points: the fold has no need of it.
+    fn period(
+        &self,
+        member: MemberId,
+        definition: PointDefinitionId,
+        id: i64,
+    ) -> Option<(PeriodsOf, Period)>;
+
     /// The sum of the transactions that are not cancelled, as the last step that counted in it left it; `None` where none
     /// has. Never asked for an order's: that is in the order.
     fn tally(&self, of: &TallyOf) -> Option<Decimal>;

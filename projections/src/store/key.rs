@@ -19,7 +19,9 @@
 //! | `g`, `h`, `i` | ticket distribution groups and what they are found by, see [`crate::search::index`] |
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId, TransactionId};
+use farelog_events::id::{
+    CustomerId, MemberId, OrderId, PointDefinitionId, ProgramId, TransactionId,
+};
 use farelog_events::log::Position;
 
 use crate::outbox::FactPlace;
@@ -123,15 +125,20 @@ pub fn time_descending(time: DateTime<Utc>) -> [u8; 12] {
     bytes
 }
 
-/// Key of a member's periods.
-pub fn periods_key(of: &PeriodsOf) -> Vec<u8> {
+/// Prefix of a member's periods by a definition, whose key stands behind it.
+pub fn periods_prefix(member: MemberId, definition: PointDefinitionId) -> Vec<u8> {
     [
         b"q".as_slice(),
-        &number(of.member_id.get()),
-        &number(of.point_definition_id.get()),
-        of.key.as_bytes(),
+        &number(member.get()),
+        &number(definition.get()),
     ]
     .concat()
+}
+
+/// Key of a member's periods.
+pub fn periods_key(of: &PeriodsOf) -> Vec<u8> {
+    let prefix = periods_prefix(of.member_id, of.point_definition_id);
+    [prefix.as_slice(), of.key.as_bytes()].concat()
 }
 
 /// Key of a sum of a member's points; `None` for an order's, which the order has.

@@ -24,6 +24,12 @@ use super::witness::{Asked, Keeping};
 /// Most lines of an order that one explanation tells of.
 pub const LINES_TOLD_MAX: usize = 100;
 
+/// Most definitions that one explanation tells of, in all its lines together. One takes some kilobytes.
+pub const DEFINITIONS_TOLD_MAX: usize = 1_000;
+
+/// Most events and registrations of one line, and most transactions of one definition for it, that are told: the last ones.
+pub const HISTORY_TOLD_MAX: usize = 100;
+
 /// What of an order is explained.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selection<'s> {
@@ -50,6 +56,15 @@ pub(super) struct Lines {
     pub told: Vec<LineExplanation>,
     /// How many more there are.
     pub left_out: usize,
+}
+
+/// What was asked of a line, and how much of it is told.
+struct Inquiries {
+    asked: Vec<Asked>,
+    /// How many more definitions were asked.
+    left_out: usize,
+    /// How many definitions may still be told.
+    told_max: usize,
 }
 
 /// An order under explanation.
@@ -83,21 +98,32 @@ impl Asking<'_> {
                         .admits(program.compiled.program.id, definition)
             },
             asked: Vec::new(),
+            left_out: BTreeMap::new(),
         };
         wants(seen, &state, self.world, &mut witness);
         let mut asked: BTreeMap<OrderLineId, Vec<Asked>> = BTreeMap::new();
-        for one in witness.asked {
+        let Keeping {
+            asked: kept,
+            left_out: mut asked_left_out,
+            ..
+        } = witness;
+        for one in kept {
             let line = one.slot.order_line_id.clone();
             asked.entry(line).or_default().push(one);
         }
-        let told = lines.into_iter().map(|(id, line)| {
-            let asked = asked.remove(id).unwrap_or_default();
-            self.line(seen, &state, id, line, asked)
-        });
-        Lines {
-            told: told.collect(),
-            left_out,
+        let mut told = Vec::new();
+        let mut definitions_told = 0;
+        for (id, line) in lines {
+            let inquiries = Inquiries {
+                asked: asked.remove(id).unwrap_or_default(),
+                left_out: asked_left_out.remove(id).unwrap_or_default(),
+                told_max: DEFINITIONS_TOLD_MAX - definitions_told,
+            };
+            let line = self.line(seen, &state, id, line, inquiries);
+            definitions_told += line.definitions.len();
+            told.push(line);
         }
+        Lines { told, left_out }
     }
 
     fn line(
@@ -106,7 +132,7 @@ impl Asking<'_> {
         state: &OrderState<'_>,
         id: &OrderLineId,
         line: &LineState<'_>,
-        asked: Vec<Asked>,
+        inquiries: Inquiries,
     ) -> LineExplanation {
         let price = line
             .confirmation
@@ -119,7 +145,7 @@ impl Asking<'_> {
             line,
         };
         let mut definitions: BTreeMap<Slot, DefinitionExplanation> = BTreeMap::new();
-        for one in asked {
+        for one in inquiries.asked {
             definitions.insert(one.slot.clone(), telling.of_asked(one));
         }
         for kind in TriggerKind::ALL {
@@ -137,7 +163,21 @@ impl Asking<'_> {
                 }
             }
         }
-        self.add_former(&telling, id, &mut definitions);
+        // Who was asked and is left out could not be told from who was not asked.
+        if inquiries.left_out == 0 {
+            self.add_former(&telling, id, &mut definitions);
+        }
+        let definitions_found = definitions.len() + inquiries.left_out;
+        let definitions: Vec<DefinitionExplanation> = definitions
+            .into_values()
+            .take(inquiries.told_max)
+            .map(|mut told| {
+                told.transactions_left_out = keep_last(&mut told.transactions);
+                told
+            })
+            .collect();
+        let mut events = events(seen, state, id, line);
+        let mut registrations = self.registrations(seen, id);
         LineExplanation {
             order_line_id: id.clone(),
             standing: standing(line),
@@ -146,14 +186,17 @@ impl Asking<'_> {
                 let amount = line.refunded(&price).amount;
                 (!amount.is_zero()).then_some(Money { amount, ..price })
             }),
-            events: events(seen, state, id, line),
-            registrations: self.registrations(seen, id),
-            definitions: definitions.into_values().collect(),
+            events_left_out: keep_last(&mut events),
+            events,
+            registrations_left_out: keep_last(&mut registrations),
+            registrations,
+            definitions_left_out: definitions_found - definitions.len(),
+            definitions,
         }
     }
 
-    /// Definitions of the programs as they are that nobody asked: all where the trigger has no place, else those of
-    /// programs that were not there yet.
+    /// Definitions of the programs as they are that nobody asked: all where the trigger has no place, else those that were
+    /// not there yet.
     fn not_asked(
         &self,
         kind: TriggerKind,
@@ -162,13 +205,15 @@ impl Asking<'_> {
         let programs = self.world.programs;
         programs
             .standing_everywhere_at(self.position)
-            .filter(move |program| {
-                let id = program.compiled.program.id;
-                place.is_none_or(|place| programs.standing_at(id, place).is_none())
-            })
             .flat_map(move |program| {
+                let id = program.compiled.program.id;
+                let asked = place.and_then(|place| programs.standing_at(id, place));
                 let definitions = program.compiled.definitions(kind);
-                definitions.map(move |definition| (program, definition))
+                let not_asked = definitions.filter(move |definition| {
+                    let id = definition.definition.id;
+                    !asked.is_some_and(|asked| has(asked, id, kind))
+                });
+                not_asked.map(move |definition| (program, definition))
             })
     }
 
@@ -233,6 +278,23 @@ impl Asking<'_> {
             })
             .collect()
     }
+}
+
+/// Whether a version of a program has a definition with this trigger.
+pub(super) fn has(
+    program: &PublishedProgram,
+    definition: PointDefinitionId,
+    trigger: TriggerKind,
+) -> bool {
+    let mut definitions = program.compiled.definitions(trigger);
+    definitions.any(|it| it.definition.id == definition)
+}
+
+/// Keeps the last of a list, and gives how many earlier ones it leaves out.
+fn keep_last<T>(list: &mut Vec<T>) -> usize {
+    let left_out = list.len().saturating_sub(HISTORY_TOLD_MAX);
+    list.drain(..left_out);
+    left_out
 }
 
 fn slot(

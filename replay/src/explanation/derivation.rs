@@ -46,12 +46,19 @@ pub struct LineExplanation {
     /// What of it was paid back, in the price's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refunded: Option<Money>,
-    /// The events that decide, in log order.
+    /// The events that decide, in log order, at most [`HISTORY_TOLD_MAX`](super::HISTORY_TOLD_MAX): the last ones.
     pub events: Vec<CountedEvent>,
-    /// Its deferred registrations, those that were taken back too, in log order.
+    /// How many earlier events are left out.
+    pub events_left_out: usize,
+    /// Its deferred registrations, those that were taken back too, in log order; as many at most.
     pub registrations: Vec<RegistrationExplanation>,
-    /// What each definition gives for it, by program and definition.
+    /// How many earlier registrations are left out.
+    pub registrations_left_out: usize,
+    /// What each definition gives for it, by program and definition; of all lines together at most
+    /// [`DEFINITIONS_TOLD_MAX`](super::DEFINITIONS_TOLD_MAX).
     pub definitions: Vec<DefinitionExplanation>,
+    /// How many definitions are left out, since there are more; a question may name a line and a program.
+    pub definitions_left_out: usize,
 }
 
 /// A deferred registration of a line.
@@ -99,6 +106,8 @@ pub enum WhyNothing {
     NotTriggered,
     /// The program was published after the trigger's place.
     ProgramNotPublished,
+    /// A version that was published after the trigger's place brought the definition.
+    DefinitionNotPublished,
     /// The program was inactive at the trigger's place.
     ProgramInactive,
     /// The line's registration did not get this definition.
@@ -115,7 +124,7 @@ pub enum WhyNothing {
     RuleError,
     /// The amount is 0 after rounding.
     NoAmount,
-    /// The line ended, and nothing of it is kept.
+    /// The line ended, and nothing of it is kept, or it ended before the trigger came.
     LineEnded,
     /// Refunds leave nothing.
     Refunded,
@@ -181,8 +190,11 @@ pub struct DefinitionExplanation {
     /// The cap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<CapExplanation>,
-    /// The transactions of the line, definition and trigger, oldest first; each takes the place of the one before.
+    /// The transactions of the line, definition and trigger, oldest first; each takes the place of the one before. At most
+    /// [`HISTORY_TOLD_MAX`](super::HISTORY_TOLD_MAX): the last ones.
     pub transactions: Vec<GivenTransaction>,
+    /// How many earlier transactions are left out.
+    pub transactions_left_out: usize,
 }
 
 /// An expression, what it gave, and what it saw.

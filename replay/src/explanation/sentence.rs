@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use farelog_events::id::{CustomerId, EFFECTS_PER_RECORD_MAX};
 use farelog_events::log::Position;
-use farelog_projections::order::state::EndKind;
+use farelog_projections::order::state::{End, EndKind};
 use farelog_projections::points::RegistrationKind;
 use farelog_projections::points::registration::{RefusedDefinition, Registration};
 use farelog_projections::program::{
-    CapScope, ExpressionField, OnRefund, PublishedProgram, RoundingMode, RuleFault,
+    CapScope, ExpressionField, OnCancel, OnRefund, PublishedProgram, RoundingMode, RuleFault,
 };
 use rust_decimal::Decimal;
 
@@ -22,6 +22,8 @@ pub(super) enum Nothing<'n> {
     NotTriggered,
     /// Published where, and the trigger's place.
     ProgramNotPublished(Position, Position),
+    /// The version that brought it, and the trigger's place.
+    DefinitionNotPublished(&'n PublishedProgram, Position),
     ProgramInactive(&'n PublishedProgram),
     RefusedByRegistration(&'n Registration, &'n RefusedDefinition),
     NoCustomer,
@@ -30,7 +32,8 @@ pub(super) enum Nothing<'n> {
     NotMatched,
     Fault(&'n RuleFault),
     NoAmount,
-    LineEnded(Option<EndKind>),
+    /// By what, and what the definition does then.
+    LineEnded(Option<End<'n>>, OnCancel),
     Refunded,
     CapReached,
     Postponed,
@@ -43,6 +46,7 @@ impl Nothing<'_> {
             Self::NotConfirmed => WhyNothing::NotConfirmed,
             Self::NotTriggered => WhyNothing::NotTriggered,
             Self::ProgramNotPublished(..) => WhyNothing::ProgramNotPublished,
+            Self::DefinitionNotPublished(..) => WhyNothing::DefinitionNotPublished,
             Self::ProgramInactive(_) => WhyNothing::ProgramInactive,
             Self::RefusedByRegistration(..) => WhyNothing::RefusedByRegistration,
             Self::NoCustomer => WhyNothing::NoCustomer,
@@ -51,7 +55,7 @@ impl Nothing<'_> {
             Self::Fault(RuleFault::MissingTableKey { .. }) => WhyNothing::MissingTableKey,
             Self::Fault(RuleFault::Error(_)) => WhyNothing::RuleError,
             Self::NoAmount => WhyNothing::NoAmount,
-            Self::LineEnded(_) => WhyNothing::LineEnded,
+            Self::LineEnded(..) => WhyNothing::LineEnded,
             Self::Refunded => WhyNothing::Refunded,
             Self::CapReached => WhyNothing::CapReached,
             Self::Postponed => WhyNothing::Postponed,
@@ -68,6 +72,11 @@ impl Nothing<'_> {
             }
             Self::ProgramNotPublished(published, place) => format!(
                 "Nothing: the program was published at position {published}, after the line's {trigger} at {place}."
+            ),
+            Self::DefinitionNotPublished(bringing, place) => format!(
+                "Nothing: version {} of the program, which brought it, was published at position {}, after the line's \
+                 {trigger} at {place}.",
+                bringing.version, bringing.position
             ),
             Self::ProgramInactive(program) if program.inert.is_some() => format!(
                 "Nothing: version {} of the program does not pass the checks of this version of farelog.",
@@ -103,10 +112,22 @@ impl Nothing<'_> {
                 Some(amount) => format!("Nothing: {}.", of_amount(amount)),
                 None => "Nothing: `amount` gave 0.".to_owned(),
             },
-            Self::LineEnded(end) => format!(
-                "Nothing: {}, and the definition keeps nothing of it.",
-                of_end(*end)
-            ),
+            Self::LineEnded(end, on_cancel) => {
+                let end = of_end(*end);
+                let outcome = match (on_cancel, told.place) {
+                    (OnCancel::Cancel, Some(_)) => {
+                        ", and the definition keeps nothing of it".to_owned()
+                    }
+                    (OnCancel::Keep, Some(_)) => format!(" before {trigger} came"),
+                    (OnCancel::Cancel, None) => {
+                        format!(" before {trigger} came, so nothing will come of it")
+                    }
+                    (OnCancel::Keep, None) => format!(
+                        " before {trigger} came, so nothing will come of it unless one from before that is still to arrive"
+                    ),
+                };
+                format!("Nothing: {end}{outcome}.")
+            }
             Self::Refunded => match &told.refunds {
                 Some(refunds) => {
                     let amount = told.amount.as_ref().map(of_amount);
@@ -227,11 +248,22 @@ fn of_cap(cap: &CapExplanation) -> String {
     format!("{} {per}", points(cap.amount))
 }
 
-fn of_end(end: Option<EndKind>) -> &'static str {
-    match end {
+/// That a line ended, when, and by which event.
+fn of_end(end: Option<End<'_>>) -> String {
+    let what = match end.map(|end| end.kind) {
         Some(EndKind::Replaced) => "the line was exchanged",
         Some(EndKind::OrderCancelled) => "the order was cancelled",
         Some(EndKind::Cancelled) | None => "the line was cancelled",
+    };
+    match end {
+        Some(End { event, .. }) => format!(
+            "{what} at {} ({} {}, position {})",
+            event.effective_time(),
+            event.kind.name(),
+            event.id,
+            event.position
+        ),
+        None => what.to_owned(),
     }
 }
 

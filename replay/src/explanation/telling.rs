@@ -8,12 +8,13 @@ use farelog_projections::order::LineState;
 use farelog_projections::points::account::TallyOf;
 use farelog_projections::points::chain::Chain;
 use farelog_projections::points::entitlement::{self, Entitlement, Slot, Terms, World};
-use farelog_projections::points::period::{Fall, Period, PeriodTerms, PeriodsOf};
+use farelog_projections::points::period::{Fall, PeriodTerms, PeriodsOf};
 use farelog_projections::points::trace::Step;
 use farelog_projections::points::{RegistrationKind, Transaction};
 use farelog_projections::program::{PointDefinition, PublishedProgram};
 use rust_decimal::Decimal;
 
+use super::asking::has;
 use super::derivation::{
     AmountExplanation, CapExplanation, DefinitionExplanation, ExpressionExplanation,
     GivenTransaction, PeriodExplanation, Points, RefundExplanation,
@@ -33,7 +34,7 @@ pub(super) struct Telling<'a> {
     pub line: &'a LineState<'a>,
 }
 
-impl Telling<'_> {
+impl<'a> Telling<'a> {
     /// A definition that was asked.
     pub(super) fn of_asked(&self, asked: Asked) -> DefinitionExplanation {
         let Asked {
@@ -68,7 +69,7 @@ impl Telling<'_> {
             }
             Said::Evaluated(registration, Err(nothing)) => {
                 told.registration = Some(registration);
-                is_nothing(&mut told, &self.reason(&nothing, asked.place));
+                is_nothing(&mut told, &self.reason(&nothing, &definition, asked.place));
             }
         }
         told
@@ -85,10 +86,9 @@ impl Telling<'_> {
         let mut told = self.blank(slot, program, definition);
         told.place = place;
         let nothing = match (place, self.line.confirmation) {
-            (Some(place), _) => {
-                let first = self.world.programs.versions(slot.program_id).first();
-                let published = first.map_or(program.position, |first| first.position);
-                Nothing::ProgramNotPublished(published, place)
+            (Some(place), _) => self.not_published(slot, program, place),
+            (None, _) if self.line.end().is_some() => {
+                Nothing::LineEnded(self.line.end(), definition.reversal.on_cancel)
             }
             (None, None) => Nothing::NotConfirmed,
             (None, Some(_)) if !program.compiled.program.active => {
@@ -100,7 +100,32 @@ impl Telling<'_> {
         told
     }
 
-    fn reason<'n>(&self, nothing: &'n entitlement::Nothing, place: Position) -> Nothing<'n> {
+    /// That the program, or its version that brought the definition, came after the trigger's place.
+    fn not_published<'p>(
+        &'p self,
+        slot: &Slot,
+        program: &'p PublishedProgram,
+        place: Position,
+    ) -> Nothing<'p> {
+        let versions = self.world.programs.versions(slot.program_id);
+        if let Some(first) = versions.first().filter(|first| first.position > place) {
+            return Nothing::ProgramNotPublished(first.position, place);
+        }
+        let bringing = versions.iter().find(|version| {
+            version.position > place && has(version, slot.point_definition_id, slot.trigger)
+        });
+        Nothing::DefinitionNotPublished(bringing.unwrap_or(program), place)
+    }
+
+    fn reason<'n>(
+        &self,
+        nothing: &'n entitlement::Nothing,
+        definition: &PointDefinition,
+        place: Position,
+    ) -> Nothing<'n>
+    where
+        'a: 'n,
+    {
         use entitlement::Nothing as N;
         match nothing {
             N::NoCustomer => Nothing::NoCustomer,
@@ -108,7 +133,7 @@ impl Telling<'_> {
             N::NotMatched => Nothing::NotMatched,
             N::Fault(fault) => Nothing::Fault(fault),
             N::NoAmount => Nothing::NoAmount,
-            N::Ended => Nothing::LineEnded(self.line.end().map(|end| end.kind)),
+            N::Ended => Nothing::LineEnded(self.line.end(), definition.reversal.on_cancel),
             N::Refunded => Nothing::Refunded,
         }
     }
@@ -141,6 +166,7 @@ impl Telling<'_> {
             period: None,
             cap: None,
             transactions: self.transactions(slot),
+            transactions_left_out: 0,
         }
     }
 
@@ -228,24 +254,29 @@ impl Telling<'_> {
         first: Option<&Transaction>,
         entitlement: &Entitlement,
     ) -> PeriodExplanation {
-        let opened = self.world.accounts.periods(&PeriodsOf {
-            member_id: entitlement.member_id,
-            point_definition_id: slot.point_definition_id,
+        let (member, definition) = (entitlement.member_id, slot.point_definition_id);
+        let accounts = self.world.accounts;
+        let of = PeriodsOf {
+            member_id: member,
+            point_definition_id: definition,
             key: terms.key.clone(),
-        });
-        let id = first.and_then(|first| first.point_period_id);
-        let found: Option<Period> = match id {
-            Some(id) => opened.into_iter().find(|period| period.id == id),
-            None => match terms.fall(entitlement.valid_from, opened.into_iter()) {
-                Fall::Into(period) => Some(period),
-                Fall::Open(_) => None,
+        };
+        let (key, id, period) = match first.and_then(|first| first.point_period_id) {
+            // The line may have another key by now.
+            Some(id) => match accounts.period(member, definition, id) {
+                Some((of, period)) => (of.key, Some(id), Some(period)),
+                None => (of.key, Some(id), None),
+            },
+            None => match terms.fall(entitlement.valid_from, accounts.periods(&of).into_iter()) {
+                Fall::Into(period) => (of.key, Some(period.id), Some(period)),
+                Fall::Open(_) => (of.key, None, None),
             },
         };
         PeriodExplanation {
-            id: id.or(found.map(|period| period.id)),
-            key: terms.key.clone(),
-            from: found.map(|period| period.from),
-            to: found.map(|period| period.to),
+            id,
+            key,
+            from: period.map(|period| period.from),
+            to: period.map(|period| period.to),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What looks on while the fold's code asks the definitions of an order, and keeps all of it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use farelog_events::id::OrderLineId;
 use farelog_events::log::Position;
@@ -8,6 +10,8 @@ use farelog_projections::points::entitlement::{Entitlement, Nothing, Slot};
 use farelog_projections::points::registration::{RefusedDefinition, Registration};
 use farelog_projections::points::trace::{Inquiry, Step, Verdict, Witness};
 use farelog_projections::program::{CompiledDefinition, PointDefinition, PublishedProgram};
+
+use super::asking::DEFINITIONS_TOLD_MAX;
 
 /// A definition that was asked, and what it said.
 pub(super) struct Asked {
@@ -39,12 +43,14 @@ pub(super) enum Said {
     Evaluated(RegistrationKind, Result<Entitlement, Nothing>),
 }
 
-/// Keeps what was asked of the lines and definitions that are asked for.
+/// Keeps what was asked of the lines and definitions that are asked for, as much of it as is ever told.
 pub(super) struct Keeping<F> {
     /// Which.
     pub is_wanted: F,
-    /// What was asked, in the order in which it was.
+    /// What was asked, in the order in which it was: line after line.
     pub asked: Vec<Asked>,
+    /// How many more were asked of each line.
+    pub left_out: BTreeMap<OrderLineId, usize>,
 }
 
 impl<F: Fn(&OrderLineId, &PublishedProgram, &PointDefinition) -> bool> Witness for Keeping<F> {
@@ -56,7 +62,14 @@ impl<F: Fn(&OrderLineId, &PublishedProgram, &PointDefinition) -> bool> Witness f
         program: &PublishedProgram,
         definition: &CompiledDefinition,
     ) -> Option<Vec<Step>> {
-        (self.is_wanted)(line, program, &definition.definition).then(Vec::new)
+        if !(self.is_wanted)(line, program, &definition.definition) {
+            return None;
+        }
+        if self.asked.len() == DEFINITIONS_TOLD_MAX {
+            *self.left_out.entry(line.clone()).or_default() += 1;
+            return None;
+        }
+        Some(Vec::new())
     }
 
     fn see(&mut self, inquiry: &Inquiry<'_>, steps: Option<Vec<Step>>) {

@@ -207,12 +207,68 @@ fn a_line_may_have_ended() {
         nothing(&desk, "O1"),
         (
             WhyNothing::LineEnded,
-            "Nothing: the line was cancelled, and the definition keeps nothing of it.".to_owned()
+            "Nothing: the line was cancelled at 2026-01-25 08:00:00 UTC (OrderLineCancelled e6, position 6), and the \
+             definition keeps nothing of it."
+                .to_owned()
         )
     );
     let told = told(&desk, "O1");
     let cancelled_by = told.transactions[0].cancelled_by.as_ref().unwrap();
     assert_eq!(cancelled_by.event_type, "OrderLineCancelled");
+}
+
+/// A line that had ended once seemed to wait for ever for what can't come to it any more.
+#[test]
+fn a_line_may_have_ended_before_what_a_definition_waits_for() {
+    let activated = "trigger = 'LineActivated'\namount = '1'";
+    let mut cancelling = desk(&program(activated));
+    let mut keeping = desk(&program(&format!(
+        "{activated}\nreversal = {{ onCancel = 'KEEP' }}"
+    )));
+    for desk in [&mut cancelling, &mut keeping] {
+        sells_to(desk, "O1", "C1");
+        desk.on_line(EventKind::OrderLineCancelled, "O1", LATER, &json!({}));
+    }
+    let ended = "Nothing: the line was cancelled at 2026-01-25 08:00:00 UTC (OrderLineCancelled e6, position 6) before \
+                 LineActivated came, so nothing will come of it";
+    let (why, summary) = nothing(&cancelling, "O1");
+    assert_eq!((why, summary), (WhyNothing::LineEnded, format!("{ended}.")));
+    let (_, summary) = nothing(&keeping, "O1");
+    let unless = " unless one from before that is still to arrive.";
+    assert_eq!(summary, format!("{ended}{unless}"));
+    // When one from before arrives, it does give points.
+    for desk in [&mut cancelling, &mut keeping] {
+        let before = json!({"activatedAt": "2026-01-11T08:00:00Z"});
+        desk.on_line(EventKind::TicketActivated, "O1", LATER, &before);
+    }
+    assert_eq!(nothing(&cancelling, "O1").0, WhyNothing::LineEnded);
+    assert_eq!(told(&keeping, "O1").points, 1.into());
+}
+
+/// What an order was sold before was once not named at all, as if nobody had thought of it.
+#[test]
+fn a_later_version_may_have_brought_the_definition() {
+    let first = per_ten("");
+    let mut desk = desk(&first);
+    sells_to(&mut desk, "O1", "C1");
+    let second = "[[pointDefinitions]]\nid = 12\nreference = 'second'\ntrigger = 'LineConfirmed'\namount = '1'\n";
+    desk.program(&format!("{first}{second}"));
+    desk.program(&format!("{first}{second}").replace("name = 'One'", "name = 'Uno'"));
+
+    let definitions = line(&desk, "O1").definitions;
+    let told: Vec<_> = definitions
+        .iter()
+        .map(|told| (told.point_definition_id.get(), told.why_nothing))
+        .collect();
+    assert_eq!(
+        told,
+        [(11, None), (12, Some(WhyNothing::DefinitionNotPublished))]
+    );
+    assert_eq!(
+        definitions[1].summary,
+        "Nothing: version 2 of the program, which brought it, was published at position 6, after the line's LineConfirmed \
+         at 5."
+    );
 }
 
 #[test]

@@ -68,6 +68,31 @@ fn a_period_is_told_with_its_key() {
     );
 }
 
+/// A line whose key had changed was once told to be in a period of the new key, with the old period's id and no bounds.
+#[test]
+fn points_stay_in_their_period_whatever_the_lines_key_is_by_now() {
+    let mut desk = desk(&per_ten(
+        "period = { kind = 'ROLLING_FROM_FIRST', length = 'P30D', key = 'line.userType' }\nexpiry = { kind = 'PERIOD_END' }",
+    ));
+    sells_to(&mut desk, "O1", "C1");
+    let first = told(&desk, "O1");
+    let cheaper = json!({
+        "orderVersion": 2, "orderLineVersion": 2, "userType": "CHILD", "price": {"amount": "120.00", "currency": "NOK"},
+        "fareProducts": [{"id": "ENT:PreassignedFareProduct:ChildSingle", "type": "SINGLE"}]
+    });
+    desk.on_line(EventKind::OrderLineChanged, "O1", LATER, &cheaper);
+    let round = json!({"orderId": "O1", "orderVersion": 2});
+    desk.event(EventKind::OrderConfirmed, LATER, &round);
+
+    let told = told(&desk, "O1");
+    assert_eq!(told.points, 12.into());
+    assert_eq!(told.period, first.period);
+    let period = told.period.unwrap();
+    assert_eq!(period.key, "\"ADULT\"");
+    assert_eq!(period.from, Some(common::time(AT)));
+    assert!(period.to.is_some());
+}
+
 #[test]
 fn a_registration_is_told_with_what_it_did_not_get() {
     let two = per_ten("expiry = { kind = 'DURATION', after = 'P1D' }")
@@ -241,7 +266,7 @@ fn what_was_given_for_a_trigger_that_is_gone_is_told_with_its_end() {
     let round = json!({"orderId": "O1", "orderVersion": 1});
     desk.event(EventKind::OrderConfirmed, LATER, &round);
     desk.program(&per_ten("").replace("id = 11", "id = 12"));
-    assert_eq!(told(&desk, "O1").points, 39.into());
+    assert_eq!(line(&desk, "O1").definitions[0].points, 39.into());
 
     desk.event(EventKind::OrderReset, "2026-01-12T08:00:00Z", &round);
     let definitions = line(&desk, "O1").definitions;

@@ -35,8 +35,11 @@ pub struct Line {
     price: Option<Money>,
     refunded: Option<Money>,
     events: Vec<Event>,
+    events_left_out: u64,
     registrations: Vec<Registration>,
+    registrations_left_out: u64,
     definitions: Vec<Definition>,
+    definitions_left_out: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,6 +84,7 @@ struct Definition {
     period: Option<Period>,
     cap: Option<Cap>,
     transactions: Vec<ChainLink>,
+    transactions_left_out: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,6 +178,7 @@ impl Display for Line {
             write!(f, ", of which {refunded} were paid back")?;
         }
         writeln!(f)?;
+        left_out(f, "  ", self.events_left_out, "earlier event")?;
         for event in &self.events {
             let role = event.role.as_deref().map(in_words).unwrap_or_default();
             write!(f, "  {role:<12} {}", event.named())?;
@@ -182,14 +187,28 @@ impl Display for Line {
             }
             writeln!(f)?;
         }
+        left_out(f, "  ", self.registrations_left_out, "earlier registration")?;
         for registration in &self.registrations {
             writeln!(f, "  {registration}")?;
         }
         for definition in &self.definitions {
             write!(f, "\n{definition}")?;
         }
-        Ok(())
+        if self.definitions_left_out > 0 {
+            writeln!(f)?;
+        }
+        left_out(f, "  ", self.definitions_left_out, "definition")
     }
+}
+
+/// A line that says how many of something are left out, if any are.
+fn left_out(f: &mut Formatter<'_>, indent: &str, count: u64, noun: &str) -> fmt::Result {
+    if count == 0 {
+        return Ok(());
+    }
+    let [one, more] = [format!("{noun} is"), format!("{noun}s are")];
+    let what = output::counted(count, &one, &more);
+    writeln!(f, "{indent}{what} left out")
 }
 
 impl Display for Money {
@@ -259,6 +278,7 @@ impl Display for Definition {
         if let Some(cap) = &self.cap {
             writeln!(f, "    {cap}")?;
         }
+        left_out(f, "    ", self.transactions_left_out, "earlier transaction")?;
         for link in &self.transactions {
             writeln!(f, "    {link}")?;
         }

@@ -71,12 +71,18 @@ pub struct LineExplanationView {
     /// What of it was paid back, in the price's currency.
     #[schema(required = false)]
     refunded: MoneyView,
-    /// The events that decide, in log order.
+    /// The events that decide, in log order, at most 100: the last ones.
     events: Vec<CountedEventView>,
-    /// Its deferred registrations, those that were taken back too, in log order.
+    /// How many earlier events are left out.
+    events_left_out: u64,
+    /// Its deferred registrations, those that were taken back too, in log order, at most 100: the last ones.
     registrations: Vec<RegistrationExplanationView>,
-    /// What each definition gives for it, by program and definition.
+    /// How many earlier registrations are left out.
+    registrations_left_out: u64,
+    /// What each definition gives for it, by program and definition; of all lines together at most 1,000.
     definitions: Vec<DefinitionExplanationView>,
+    /// How many definitions are left out, since there are more; a question may name a line and a program.
+    definitions_left_out: u64,
 }
 
 /// A deferred registration of a line.
@@ -124,6 +130,8 @@ pub enum WhyNothingView {
     NotTriggered,
     /// The program was published after the trigger's place.
     ProgramNotPublished,
+    /// A version that was published after the trigger's place brought the definition.
+    DefinitionNotPublished,
     /// The program was inactive at the trigger's place.
     ProgramInactive,
     /// The line's registration did not get this definition.
@@ -140,7 +148,7 @@ pub enum WhyNothingView {
     RuleError,
     /// The amount is 0 after rounding.
     NoAmount,
-    /// The line ended, and nothing of it is kept.
+    /// The line ended, and nothing of it is kept, or it ended before the trigger came.
     LineEnded,
     /// Refunds leave nothing.
     Refunded,
@@ -205,8 +213,11 @@ pub struct DefinitionExplanationView {
     /// The cap.
     #[schema(required = false)]
     cap: CapExplanationView,
-    /// The transactions of the line, definition and trigger, oldest first; each takes the place of the one before.
+    /// The transactions of the line, definition and trigger, oldest first; each takes the place of the one before. At most
+    /// 100: the last ones.
     transactions: Vec<GivenTransactionView>,
+    /// How many earlier transactions are left out.
+    transactions_left_out: u64,
 }
 
 /// An expression, what it gave, and what it saw.
