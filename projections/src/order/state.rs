@@ -169,20 +169,7 @@ pub struct OrderState<'e> {
 impl<'e> OrderState<'e> {
     /// Folds an order's events, in whatever order they are given.
     pub fn fold(events: &'e [OrderEvent]) -> Self {
-        let mut sequence: Vec<&OrderEvent> = events
-            .iter()
-            .filter(|event| event.order_version().is_some())
-            .collect();
-        sequence.sort_by(|a, b| a.place_in_sequence().cmp(&b.place_in_sequence()));
-
-        let mut fold = Fold::default();
-        for (index, event) in sequence.into_iter().enumerate() {
-            fold.apply(index, event);
-        }
-        for event in events {
-            fold.apply_outside_sequence(event);
-        }
-        fold.state
+        Fold::of(events).state
     }
 
     /// The event that opened the order, typed.
@@ -218,13 +205,40 @@ impl<'e> OrderState<'e> {
 
 /// The fold under way: the state, and what only the way to it needs.
 #[derive(Default)]
-struct Fold<'e> {
-    state: OrderState<'e>,
+pub(super) struct Fold<'e> {
+    pub(super) state: OrderState<'e>,
     pending_replacements: Vec<(OrderVersion, &'e Replacement)>,
     order_end: Option<End<'e>>,
+    /// How many events of the sequence are in.
+    length: usize,
+    /// Whether an activation is all that names a line.
+    pub(super) has_line_outside_sequence: bool,
 }
 
 impl<'e> Fold<'e> {
+    /// The fold of all events, first of those that have a place in the sequence.
+    pub(super) fn of(events: &'e [OrderEvent]) -> Self {
+        let (mut sequence, outside): (Vec<_>, Vec<_>) = events
+            .iter()
+            .partition(|event| event.order_version().is_some());
+        sequence.sort_by(|a, b| a.place_in_sequence().cmp(&b.place_in_sequence()));
+        let mut fold = Self::default();
+        for event in sequence.into_iter().chain(outside) {
+            fold.add(event);
+        }
+        fold
+    }
+
+    /// Takes in the event that comes next: behind all that have a place in the sequence, or without a place in it.
+    pub(super) fn add(&mut self, event: &'e OrderEvent) {
+        if event.order_version().is_some() {
+            self.apply(self.length, event);
+            self.length += 1;
+        } else {
+            self.apply_outside_sequence(event);
+        }
+    }
+
     fn apply(&mut self, index: usize, event: &'e OrderEvent) {
         match &event.data {
             EventData::OrderCreated(_) => self.state.created = Some(event),
@@ -357,7 +371,9 @@ impl<'e> Fold<'e> {
     fn apply_outside_sequence(&mut self, event: &'e OrderEvent) {
         match &event.data {
             EventData::TicketActivated(activated) => {
-                let line = self.line(&activated.order_line_id);
+                let id = &activated.order_line_id;
+                self.has_line_outside_sequence |= !self.state.lines.contains_key(id);
+                let line = self.line(id);
                 if line
                     .activation
                     .is_none_or(|first| event.by_own_time(first).is_lt())

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use farelog_events::event::EventKind;
 use farelog_events::id::{MemberId, OrderId, PointDefinitionId};
+use farelog_projections::order::{GrowingState, OrderEvent, OrderState};
 use farelog_projections::outbox::points::retell_points;
 use farelog_projections::points::chain::Chain;
 use proptest::prelude::*;
@@ -271,5 +272,36 @@ proptest! {
             });
             prop_assert_eq!(&again, &story.points_told[order]);
         }
+    }
+
+    #[test]
+    fn an_order_that_grows_stands_where_folding_it_anew_has_it(
+        histories in histories(),
+        in_sequence in any::<bool>(),
+    ) {
+        let mut story = stage();
+        story.tell_all(&histories);
+        for document in story.orders.values() {
+            let mut events = document.events.clone();
+            if in_sequence {
+                put_in_sequence(&mut events);
+            }
+            let mut growing = GrowingState::default();
+            for length in 0..=events.len() {
+                let grown = format!("{:?}", growing.grow(&events[..length]));
+                prop_assert_eq!(grown, format!("{:?}", OrderState::fold(&events[..length])));
+            }
+        }
+    }
+}
+
+/// As if all that have a place in the sequence had arrived in it; the others stay where they are.
+fn put_in_sequence(events: &mut [OrderEvent]) {
+    let is_in = |event: &OrderEvent| event.place_in_sequence().is_some();
+    let mut sequence: Vec<OrderEvent> = events.iter().filter(|it| is_in(it)).cloned().collect();
+    sequence.sort_by(|a, b| a.place_in_sequence().cmp(&b.place_in_sequence()));
+    let places = events.iter_mut().filter(|event| is_in(event));
+    for (place, event) in places.zip(sequence) {
+        *place = event;
     }
 }
