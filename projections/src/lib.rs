@@ -27,7 +27,7 @@ mod projector;
 mod rebuild;
 pub mod search;
 mod store;
-mod stored_order;
+pub mod stored_order;
 pub mod trial;
 
 pub use member::TransactionFilter;

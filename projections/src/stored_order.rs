@@ -1,7 +1,7 @@
-//! An order as it is stored: its points transactions as they are answered, and behind them the whole order, packed.
+//! An order as it is stored: its points transactions as they are answered, and behind them the rest of the order, packed.
 //!
 //! Whoever asks for an order's transactions gets the first part as it stands, so nothing has to be unpacked, decoded and
-//! encoded again. They are in the second part too, with what the fold remembers beside them.
+//! encoded again.
 
 use std::io;
 
@@ -14,7 +14,10 @@ use crate::packed::{pack, unpack};
 pub const NO_TRANSACTIONS: &[u8] = b"[]";
 
 /// The stored form: how long the first part is, 4 bytes little-endian; the transactions, oldest first, a JSON array; the
-/// order.
+/// order without them.
+///
+/// # Errors
+/// It is too large to be stored.
 pub fn encode(document: &OrderDocument) -> Result<Vec<u8>, Error> {
     let packed = pack(&to_vec(document)?).map_err(Error::io)?;
     let mut stored = vec![0; size_of::<u32>()];
@@ -27,12 +30,23 @@ pub fn encode(document: &OrderDocument) -> Result<Vec<u8>, Error> {
 }
 
 /// The order of a stored form.
+///
+/// # Errors
+/// It is damaged, or was packed with another dictionary.
 pub fn decode(stored: &[u8]) -> Result<OrderDocument, Error> {
-    let (_, packed) = parts(stored)?;
-    from_slice(&unpack(packed).map_err(Error::io)?)
+    let (transactions, packed) = parts(stored)?;
+    let mut document: OrderDocument = from_slice(&unpack(packed).map_err(Error::io)?)?;
+    if document.ledger.take_back(from_slice(transactions)?) {
+        Ok(document)
+    } else {
+        Err(damaged())
+    }
 }
 
 /// The transactions of a stored form, as a JSON array.
+///
+/// # Errors
+/// It is damaged.
 pub fn transactions(stored: &[u8]) -> Result<&[u8], Error> {
     let (transactions, _) = parts(stored)?;
     Ok(transactions)
@@ -45,7 +59,11 @@ fn parts(stored: &[u8]) -> Result<(&[u8], &[u8]), Error> {
             let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
             parts.split_at_checked(length)
         })
-        .ok_or_else(|| Error::io(io::Error::other("the value is damaged")))
+        .ok_or_else(damaged)
+}
+
+fn damaged() -> Error {
+    Error::io(io::Error::other("the value is damaged"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod common;
 
 use common::history::history;
 use common::{Story, Told};
-use farelog_projections::document::OrderDocument;
+use farelog_projections::stored_order;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
@@ -112,15 +112,15 @@ proptest! {
             whole.tell(told);
             if index == cut {
                 for document in restarted.orders.values_mut() {
-                    let stored = serde_json::to_vec(document).unwrap();
-                    *document = serde_json::from_slice::<OrderDocument>(&stored).unwrap();
+                    let stored = stored_order::encode(document).unwrap();
+                    *document = stored_order::decode(&stored).unwrap();
                 }
             }
             restarted.tell(told);
         }
-        prop_assert_eq!(
-            serde_json::to_string(&whole.orders).unwrap(),
-            serde_json::to_string(&restarted.orders).unwrap()
-        );
+        let stored = |stage: &Story| -> Vec<Vec<u8>> {
+            stage.orders.values().map(|order| stored_order::encode(order).unwrap()).collect()
+        };
+        prop_assert!(stored(&whole) == stored(&restarted));
     }
 }

@@ -18,7 +18,8 @@ use crate::order::OrderEvent;
 pub struct Chain {
     /// What the transactions stand for.
     pub slot: Slot,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Stored apart, with those of the order's other chains; see [`take_back`](Self::take_back).
+    #[serde(skip)]
     transactions: Vec<Transaction>,
     /// The record that cancelled each of them, in the same order; the last one has none while it is live. Times don't
     /// tell: two events of an order may act, and be recorded, at one moment.
@@ -97,6 +98,11 @@ impl Chain {
         self.transactions
             .iter()
             .zip(cancelled_by.chain(repeat(None)))
+    }
+
+    /// Puts back a transaction that was stored apart: behind those that were put back before it.
+    pub(super) fn take_back(&mut self, transaction: Transaction) {
+        self.transactions.push(transaction);
     }
 
     /// Whether what the last step wanted was settled, be it with nothing.

@@ -65,7 +65,7 @@ impl Settled {
     }
 }
 
-/// The transactions of one order, by slot.
+/// The transactions of one order, by slot. In its stored form it is without them: they are stored as they are answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ledger {
@@ -90,6 +90,19 @@ impl Ledger {
         let mut all: Vec<&Transaction> = self.chains.iter().flat_map(Chain::transactions).collect();
         all.sort_by_key(|transaction| transaction.id);
         all
+    }
+
+    /// Puts back the transactions, oldest first, which are stored apart from the rest. False where there is one that
+    /// belongs to no chain.
+    #[must_use]
+    pub fn take_back(&mut self, transactions: Vec<Transaction>) -> bool {
+        transactions.into_iter().all(|transaction| {
+            let slot = transaction.slot();
+            let found = self.chains.binary_search_by(|chain| chain.slot.cmp(&slot));
+            found
+                .map(|index| self.chains[index].take_back(transaction))
+                .is_ok()
+        })
     }
 
     /// What an entitlement would come out as, were it given beside what is live and nothing else settled with it.

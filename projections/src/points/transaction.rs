@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::entitlement::Slot;
 use crate::order::TriggerKind;
 
 /// How a transaction came about.
@@ -80,6 +81,16 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// What it stands for.
+    pub fn slot(&self) -> Slot {
+        Slot {
+            program_id: self.program_id,
+            point_definition_id: self.point_definition_id,
+            order_line_id: self.metadata.order_line_id.clone(),
+            trigger: self.metadata.trigger,
+        }
+    }
+
     /// Whether it was not cancelled, whether it counts at any given time or not.
     pub fn is_live(&self) -> bool {
         self.cancelled_at.is_none()
