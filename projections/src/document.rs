@@ -10,6 +10,7 @@ use crate::distribution::{self, Groups, Outcome};
 use crate::order::{OrderEvent, OrderState, TriggerKind};
 use crate::points::entitlement::{Slot, World};
 use crate::points::ledger::{Ledger, Settled};
+use crate::points::merits::Merits;
 use crate::points::registration::{Claim, Registration, assess};
 use crate::points::trace::Witness;
 use crate::points::wants::{Wants, wants};
@@ -56,6 +57,8 @@ pub struct OrderDocument {
     pub rule_errors: Vec<RuleError>,
     /// Whether the last step had more to give than one record can.
     is_unsettled: bool,
+    #[serde(skip)]
+    merits: Merits,
 }
 
 /// What a step changed.
@@ -81,6 +84,7 @@ impl OrderDocument {
             groups: Groups::default(),
             rule_errors: Vec::new(),
             is_unsettled: false,
+            merits: Merits::default(),
         }
     }
 
@@ -144,7 +148,8 @@ impl OrderDocument {
         self.apply_before(event, world, &mut ())
     }
 
-    /// The same, with somebody who looks on while definitions are asked.
+    /// The same, with somebody who looks on while definitions are asked. What was evaluated for an event before and can't
+    /// have changed is not evaluated again, and has no steps then.
     pub fn apply_before(
         &mut self,
         event: OrderEvent,
@@ -166,7 +171,9 @@ impl OrderDocument {
             self.note_trigger_places(&state, event.position);
             self.note_registration(&state, event, world);
             if self.is_unsettled || may_change_wants(event.kind, world) {
-                let Wants { wanted, faults } = wants(self, &state, world, witness);
+                let mut merits = std::mem::take(&mut self.merits);
+                let Wants { wanted, faults } = wants(self, &state, world, &mut merits, witness);
+                self.merits = merits;
                 effects.rule_errors = self.note_rule_errors(faults, event.position);
                 effects.settled = self.ledger.settle(&wanted, event, world);
                 self.is_unsettled = effects.settled.postponed > 0;

@@ -220,8 +220,11 @@ impl<'s> Projector<'s> {
         let document = Arc::make_mut(document);
         let groups_before = document.groups.to_view();
         let effects = document.apply(event, world);
-        let groups = document.groups.to_view();
-        index::follow(&mut changes.values, &groups_before, &groups)?;
+        index::follow(
+            &mut changes.values,
+            &groups_before,
+            &document.groups.to_view(),
+        )?;
         self.accounts.take_in(&effects.settled.accounts);
         changes.orders.insert(order_id.clone());
         let mut facts = Vec::new();

@@ -14,10 +14,11 @@ use super::people::{Members, MergeIgnored};
 use crate::batch::WriteBatch;
 use crate::store::{self, ProjectionError, Store};
 
-/// Members, and as many customers' merges, that stay decoded in memory between batches.
+/// Customers with their members, and as many customers' merges, that stay decoded in memory between batches.
 const CACHED_MAX: usize = 16_384;
 
-type KnownMembers = HashMap<(ProgramId, CustomerId), Option<Arc<Member>>>;
+/// By customer, then program: so a look-up needs no key of its own.
+type KnownMembers = HashMap<CustomerId, HashMap<ProgramId, Option<Arc<Member>>>>;
 
 /// Members by program and customer, and merges by customer: those that a batch has changed, before what is stored.
 pub struct MemberCache<'s> {
@@ -90,9 +91,7 @@ impl<'s> MemberCache<'s> {
         for member in &mut changed {
             Arc::make_mut(member).change(kind, place, record.recorded_at, membership);
             let key = (program, member.customer_id.clone());
-            self.members
-                .borrow_mut()
-                .insert(key.clone(), Some(Arc::clone(member)));
+            self.remember(&key.1, program, Some(Arc::clone(member)));
             self.changed_members.insert(key);
         }
         changed.pop().filter(|_| is_new)
@@ -147,11 +146,18 @@ impl<'s> MemberCache<'s> {
         self.changed_identities.insert(customer.clone());
     }
 
+    fn remember(&self, customer: &CustomerId, program: ProgramId, member: Option<Arc<Member>>) {
+        let mut known = self.members.borrow_mut();
+        let of_customer = known.entry(customer.clone()).or_default();
+        of_customer.insert(program, member);
+    }
+
     /// Adds all that changed since the last call to a batch.
     pub fn write(&mut self, batch: &mut WriteBatch) -> Result<(), ProjectionError> {
         let members = self.members.get_mut();
         for key in self.changed_members.drain() {
-            if let Some(Some(member)) = members.get(&key) {
+            let known = members.get(&key.1).and_then(|known| known.get(&key.0));
+            if let Some(Some(member)) = known {
                 batch.insert(store::member_key(key.0, &key.1), store::encode(&**member)?);
             }
         }
@@ -177,10 +183,11 @@ impl<'s> MemberCache<'s> {
 
 impl Members for MemberCache<'_> {
     fn own_member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
-        let key = (program, customer.clone());
-        if let Some(known) = self.members.borrow().get(&key) {
+        let known = self.members.borrow();
+        if let Some(known) = known.get(customer).and_then(|known| known.get(&program)) {
             return known.clone();
         }
+        drop(known);
         let stored = self
             .store
             .read::<Member>(&store::member_key(program, customer), "member");
@@ -191,7 +198,7 @@ impl Members for MemberCache<'_> {
                 return None;
             }
         };
-        self.members.borrow_mut().insert(key, member.clone());
+        self.remember(customer, program, member.clone());
         member
     }
 

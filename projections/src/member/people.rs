@@ -46,6 +46,10 @@ pub trait Members {
         customer: &CustomerId,
         place: Position,
     ) -> Option<Arc<Member>> {
+        // Nearly every customer is nobody else.
+        if self.identity(customer).is_none() {
+            return self.own_member_at(program, customer, place);
+        }
         let memberships = self.memberships_at(program, customer, place);
         let in_force = memberships
             .iter()
@@ -61,16 +65,20 @@ pub trait Members {
         customer: &CustomerId,
         place: Position,
     ) -> Vec<Arc<Member>> {
-        let own = |customer: &CustomerId| {
-            self.own_member(program, customer)
-                .filter(|member| member.at(place).is_some())
-        };
-        // Nearly every customer is nobody else.
-        if self.identity(customer).is_none() {
-            return own(customer).into_iter().collect();
-        }
         let customers = self.customers_at(customer, place);
+        let own = |customer| self.own_member_at(program, customer, place);
         customers.iter().filter_map(own).collect()
+    }
+
+    /// The membership that this very customer has at a place or had before, in force or not.
+    fn own_member_at(
+        &self,
+        program: ProgramId,
+        customer: &CustomerId,
+        place: Position,
+    ) -> Option<Arc<Member>> {
+        self.own_member(program, customer)
+            .filter(|member| member.at(place).is_some())
     }
 
     /// All customers that are one with this one at a place: first the one that the others were merged into, then those,

@@ -177,8 +177,7 @@ impl<'e> TriggeredLine<'e> {
         trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
         let merits = self.merits(world, program, definition, scope, stand_in, trace)?;
-        trace.note(|| Some(self.refunds()));
-        self.after_reversal(definition, &merits)
+        self.after_reversal(definition, merits, trace)
     }
 
     /// What the definition gives before cancellations and refunds are looked at.
@@ -270,17 +269,19 @@ impl<'e> TriggeredLine<'e> {
     }
 
     /// What is left of merits after the line's cancellation, replacement and refunds (rules 4 and 5).
-    fn after_reversal(
+    pub fn after_reversal(
         &self,
         definition: &CompiledDefinition,
-        merits: &Entitlement,
+        merits: Entitlement,
+        trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
+        trace.note(|| Some(self.refunds()));
         if self.is_lost_to_the_end(definition) {
             return Err(Nothing::Ended);
         }
         Ok(Entitlement {
             amount: self.after_refunds(definition, merits.amount)?,
-            ..merits.clone()
+            ..merits
         })
     }
 

@@ -7,6 +7,7 @@ use farelog_events::log::Position;
 
 use super::entitlement::{Entitlement, Nothing, Slot, TriggeredLine, World, line_scope};
 use super::ledger::Wanted;
+use super::merits::{Basis, LineMerits, Merits};
 use super::registration::Registration;
 use super::trace::{Inquiry, Trace, Verdict, Witness};
 use super::transaction::RegistrationKind;
@@ -27,32 +28,39 @@ const OTHER_CURRENCY: &str =
     "a refund is in another currency than the line's price, and was not counted";
 
 /// Asks every definition that waits for a trigger which one of the order's lines has had, in the version of its
-/// program that stood at the trigger's place (domain, section 3, rule 2). The witness sees each of them asked.
+/// program that stood at the trigger's place (domain, section 3, rule 2). The witness sees each of them asked, with the
+/// steps where they were not `remembered`.
 pub fn wants(
     document: &OrderDocument,
     state: &OrderState<'_>,
     world: World<'_>,
+    remembered: &mut Merits,
     witness: &mut impl Witness,
 ) -> Wants {
     let mut wants = Wants::default();
     for (id, line) in &state.lines {
+        let own_scope = OnceCell::new();
         for kind in TriggerKind::ALL {
-            let triggered = document
-                .trigger_place(id, kind)
-                .and_then(|place| Some((place, TriggeredLine::new(state, line, kind, place)?)));
-            if let Some((place, triggered)) = triggered {
-                LineWants {
-                    document,
-                    state,
-                    world,
-                    id,
-                    line,
-                    triggered,
-                    place,
-                    own_scope: OnceCell::new(),
-                }
-                .collect(&mut wants, witness);
+            let Some(place) = document.trigger_place(id, kind) else {
+                continue;
+            };
+            let Some(triggered) = TriggeredLine::new(state, line, kind, place) else {
+                continue;
+            };
+            let Some(basis) = Basis::new(state, line, triggered.trigger(), place) else {
+                continue;
+            };
+            LineWants {
+                document,
+                state,
+                world,
+                id,
+                line,
+                triggered,
+                place,
+                own_scope: &own_scope,
             }
+            .collect(&mut wants, remembered.of(id, kind, basis), witness);
         }
     }
     wants.wanted.sort_by(|a, b| a.slot.cmp(&b.slot));
@@ -69,11 +77,11 @@ struct LineWants<'a, 'e> {
     triggered: TriggeredLine<'a>,
     place: Position,
     /// What expressions see of the line as it is; made when the first definition asks.
-    own_scope: OnceCell<Option<LineScope>>,
+    own_scope: &'a OnceCell<Option<LineScope>>,
 }
 
 impl LineWants<'_, '_> {
-    fn collect(&self, wants: &mut Wants, witness: &mut impl Witness) {
+    fn collect(&self, wants: &mut Wants, remembered: &mut LineMerits, witness: &mut impl Witness) {
         let kind = self.triggered.trigger().kind;
         for program in self.world.programs.standing_everywhere_at(self.place) {
             if !program.compiled.program.active {
@@ -93,7 +101,15 @@ impl LineWants<'_, '_> {
                 .registration(program.compiled.program.id, self.id)
                 .and_then(|registration| Some((registration, self.scope_for(registration)?)));
             for definition in definitions {
-                self.ask(program, definition, registration.as_ref(), wants, witness);
+                let registration = registration.as_ref();
+                self.ask(
+                    program,
+                    definition,
+                    registration,
+                    wants,
+                    remembered,
+                    witness,
+                );
             }
         }
     }
@@ -120,6 +136,7 @@ impl LineWants<'_, '_> {
         definition: &CompiledDefinition,
         registration: Option<&(&Registration, LineScope)>,
         wants: &mut Wants,
+        remembered: &mut LineMerits,
         witness: &mut impl Witness,
     ) {
         let kind = self.triggered.trigger().kind;
@@ -147,7 +164,7 @@ impl LineWants<'_, '_> {
             ),
             _ => (
                 RegistrationKind::Automatic,
-                self.ask_own(program, definition, &mut steps),
+                self.ask_own(program, definition, remembered, &mut steps),
             ),
         };
         let verdict = Verdict::Evaluated {
@@ -185,14 +202,18 @@ impl LineWants<'_, '_> {
         &self,
         program: &PublishedProgram,
         definition: &CompiledDefinition,
+        remembered: &mut LineMerits,
         trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
-        let scope = self
-            .own_scope
-            .get_or_init(|| line_scope(&self.document.order_id, self.state, self.line, None));
-        let scope = scope.as_ref().ok_or(Nothing::NotMatched)?;
-        self.triggered
-            .evaluate(self.world, program, definition, scope, None, trace)
+        let merits = remembered.get_or_evaluate(program, definition, || {
+            let scope = self
+                .own_scope
+                .get_or_init(|| line_scope(&self.document.order_id, self.state, self.line, None));
+            let scope = scope.as_ref().ok_or(Nothing::NotMatched)?;
+            self.triggered
+                .merits(self.world, program, definition, scope, None, trace)
+        })?;
+        self.triggered.after_reversal(definition, merits, trace)
     }
 
     fn scope_for(&self, registration: &Registration) -> Option<LineScope> {

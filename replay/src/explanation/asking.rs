@@ -10,6 +10,7 @@ use farelog_projections::document::OrderDocument;
 use farelog_projections::order::state::EndKind;
 use farelog_projections::order::{LineState, OrderState, TriggerKind};
 use farelog_projections::points::entitlement::{Slot, World};
+use farelog_projections::points::merits::Merits;
 use farelog_projections::points::wants::wants;
 use farelog_projections::program::{CompiledDefinition, PointDefinition, PublishedProgram};
 
@@ -100,7 +101,13 @@ impl Asking<'_> {
             asked: Vec::new(),
             left_out: BTreeMap::new(),
         };
-        wants(seen, &state, self.world, &mut witness);
+        wants(
+            seen,
+            &state,
+            self.world,
+            &mut Merits::default(),
+            &mut witness,
+        );
         let mut asked: BTreeMap<OrderLineId, Vec<Asked>> = BTreeMap::new();
         let Keeping {
             asked: kept,

@@ -1,0 +1,101 @@
+//! What definitions gave for an order's lines before refunds and cancellations, remembered from event to event.
+//!
+//! Most events of an order change nothing of what expressions see, so they need not be evaluated again. Kept in memory
+//! only, and never needed: an order that was read from the store begins without it.
+
+use std::collections::HashMap;
+
+use farelog_events::id::{OrderLineId, PointDefinitionId, ProgramId};
+use farelog_events::log::Position;
+
+use super::entitlement::{Entitlement, Nothing};
+use crate::order::{LineState, OrderState, Trigger, TriggerKind};
+use crate::program::{CompiledDefinition, PublishedProgram};
+
+/// What merits depend on that another event of the order can change, as the records that brought it. The programs and the
+/// members at the trigger's place are as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Basis {
+    created: Option<Position>,
+    line: Position,
+    first_confirmed: Position,
+    trigger: Position,
+    place: Position,
+}
+
+impl Basis {
+    /// Of a line with a trigger; `None` where it is not confirmed.
+    pub fn new(
+        order: &OrderState<'_>,
+        line: &LineState<'_>,
+        trigger: &Trigger<'_>,
+        place: Position,
+    ) -> Option<Self> {
+        let confirmation = line.confirmation.as_ref()?;
+        Some(Self {
+            created: order.created.map(|event| event.position),
+            line: confirmation.line_event.position,
+            first_confirmed: confirmation.first.position,
+            trigger: trigger.event.position,
+            place,
+        })
+    }
+}
+
+/// The merits of an order's lines.
+#[derive(Debug, Clone, Default)]
+pub struct Merits(HashMap<OrderLineId, HashMap<TriggerKind, LineMerits>>);
+
+/// The merits of one line and trigger, by definition.
+#[derive(Debug, Clone, Default)]
+pub struct LineMerits {
+    basis: Option<Basis>,
+    /// A handful, so looking through them is the fastest way.
+    of_definitions: Vec<(ProgramId, PointDefinitionId, Result<Entitlement, Nothing>)>,
+}
+
+impl Merits {
+    /// What is remembered of a line and trigger on this basis.
+    pub fn of(
+        &mut self,
+        line: &OrderLineId,
+        trigger: TriggerKind,
+        basis: Basis,
+    ) -> &mut LineMerits {
+        if !self.0.contains_key(line) {
+            self.0.insert(line.clone(), HashMap::new());
+        }
+        let of_line = self.0.entry(line.clone()).or_default();
+        let merits = of_line.entry(trigger).or_default();
+        if merits.basis != Some(basis) {
+            merits.basis = Some(basis);
+            merits.of_definitions.clear();
+        }
+        merits
+    }
+}
+
+impl LineMerits {
+    /// What a definition gave, or else what `evaluate` gives.
+    pub fn get_or_evaluate(
+        &mut self,
+        program: &PublishedProgram,
+        definition: &CompiledDefinition,
+        evaluate: impl FnOnce() -> Result<Entitlement, Nothing>,
+    ) -> Result<Entitlement, Nothing> {
+        let (program, definition) = (program.compiled.program.id, definition.definition.id);
+        let known = self
+            .of_definitions
+            .iter()
+            .find(|(of_program, of_definition, _)| {
+                (*of_program, *of_definition) == (program, definition)
+            });
+        if let Some((_, _, known)) = known {
+            return known.clone();
+        }
+        let merits = evaluate();
+        self.of_definitions
+            .push((program, definition, merits.clone()));
+        merits
+    }
+}
