@@ -53,7 +53,7 @@ fn history_and_shuffle() -> impl Strategy<Value = (Vec<Told>, Vec<Told>)> {
 fn stored(story: &Story) -> Vec<Vec<u8>> {
     let orders = story.orders.values();
     orders
-        .map(|order| stored_order::encode(order).unwrap())
+        .map(|order| stored_order::encode(order).expect("an order can be stored"))
         .collect()
 }
 
