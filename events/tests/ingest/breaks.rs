@@ -25,7 +25,8 @@ async fn a_stream_that_was_made_anew_stops_ingestion_until_it_is_adopted() {
         subjects,
         ..StreamConfig::default()
     };
-    jetstream.create_stream(config).await.unwrap();
+    // Where ingestion misses it first, it makes it.
+    let _ = jetstream.create_stream(config).await;
     // One that the log has, and two under sequences that it has seen.
     publish(&jetstream, 3..=5).await;
     let stream_break = running.has_stopped().await;
