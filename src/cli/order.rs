@@ -18,13 +18,19 @@ pub struct OrderArgs {
     /// Wait until the events up to this sequence of the stream are in
     #[arg(long, value_name = "SEQUENCE")]
     min_stream_sequence: Option<u64>,
+    /// What happened from this log position on
+    #[arg(long, value_name = "POSITION")]
+    from_position: Option<u64>,
     #[command(flatten)]
     server: ServerArgs,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Timeline {
     entries: Vec<Entry>,
+    /// From where on there is more.
+    next_position: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,32 +63,47 @@ impl Entry {
 /// How long the server may wait for the events.
 const WAIT_MS: &str = "30000";
 
-/// Runs the command.
+/// Runs the command. A person gets all of the timeline; a program gets one answer, and is told where to go on.
 pub async fn run(args: OrderArgs) -> Result<(), Failure> {
-    let query = match args.min_stream_sequence {
-        Some(sequence) => vec![
-            ("minStreamSequence", sequence.to_string()),
-            ("timeoutMs", WAIT_MS.to_owned()),
-        ],
-        None => Vec::new(),
-    };
     let client = Client::new(&args.server)?;
-    let reply = client
-        .get(&["v1", "orders", &args.id, "timeline"], &query)
-        .await?;
-    client.close().await?;
-    if args.server.output == Output::Json {
-        return output::print(&reply.body);
-    }
-    let timeline: Timeline = reply.json()?;
     let mut table = output::table(["Position", "Time", "What", "Summary"]);
-    for entry in timeline.entries {
-        table.add_row([
-            entry.position.to_string(),
-            output::local_time(entry.time),
-            entry.what(),
-            entry.summary,
-        ]);
+    let mut from = args.from_position;
+    loop {
+        let reply = client
+            .get(&["v1", "orders", &args.id, "timeline"], &query(&args, from))
+            .await?;
+        let timeline: Timeline = reply.json()?;
+        from = timeline.next_position;
+        if args.server.output == Output::Json {
+            client.close().await?;
+            if let Some(next) = from {
+                output::note(format!("there is more: --from-position {next} goes on"));
+            }
+            return output::print(&reply.body);
+        }
+        for entry in timeline.entries {
+            table.add_row([
+                entry.position.to_string(),
+                output::local_time(entry.time),
+                entry.what(),
+                entry.summary,
+            ]);
+        }
+        if from.is_none() {
+            client.close().await?;
+            return output::print(&table.to_string());
+        }
     }
-    output::print(&table.to_string())
+}
+
+fn query(args: &OrderArgs, from: Option<u64>) -> Vec<(&'static str, String)> {
+    let mut query = Vec::new();
+    if let Some(sequence) = args.min_stream_sequence {
+        query.push(("minStreamSequence", sequence.to_string()));
+        query.push(("timeoutMs", WAIT_MS.to_owned()));
+    }
+    if let Some(position) = from {
+        query.push(("fromPosition", position.to_string()));
+    }
+    query
 }

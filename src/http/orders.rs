@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use farelog_events::event::About;
 use farelog_events::id::OrderId;
+use farelog_events::log::Position;
 use farelog_projections::answer::Answer;
 use farelog_projections::member::MemberCustomers;
 
@@ -21,13 +22,17 @@ use crate::errors;
 /// Each entry has a sentence for a person. What a record brought about stands behind it, with its position. Messages
 /// about the order that could not be read are among the entries, so an order of which nothing else arrived has a
 /// timeline too. So are the facts that go out to other systems, of tickets and of points, each with whether it is known
-/// to be sent.
+/// to be sent. An answer tells of at most 1,000 records; where there are more, `nextPosition` is the `fromPosition` to go
+/// on with.
 #[utoipa::path(
     get,
     path = "/v1/orders/{orderId}/timeline",
     operation_id = "getTimeline",
     tag = "orders",
-    params(("orderId" = String, Path, description = "The order")),
+    params(
+        ("orderId" = String, Path, description = "The order"),
+        ("fromPosition" = Option<u64>, Query, description = "What happened from this log position on"),
+    ),
     responses(
         (status = 200, description = "The timeline", body = Timeline),
         (status = 400, description = "`validation-failed`"),
@@ -41,6 +46,7 @@ pub async fn timeline(
     mut query: QueryParameters,
 ) -> Result<Response, Problem> {
     let order: OrderId = path.get("orderId")?;
+    let from: Option<Position> = query.optional("fromPosition");
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
     at_least.wait(&server).await?;
@@ -59,6 +65,7 @@ pub async fn timeline(
             };
             let sources = Sources {
                 records: &records,
+                from: from.unwrap_or_default(),
                 document: document.value.as_ref(),
                 customers: &customers,
                 sent_to,

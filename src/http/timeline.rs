@@ -32,13 +32,21 @@ pub struct Timeline {
     order_id: OrderId,
     /// Its entries, in log order; what a record brought about stands behind it.
     entries: Vec<TimelineEntry>,
+    /// Where there are more: from which log position on, to be asked for with `fromPosition`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_position: Option<Position>,
 }
+
+/// Most records that one answer tells of, with all that they brought about.
+pub const RECORDS_TOLD_MAX: usize = 1_000;
 
 /// What a timeline is put together from.
 #[derive(Debug)]
 pub struct Sources<'s> {
     /// What the log has of the order, in log order.
     pub records: &'s [Record],
+    /// The log position that it begins at.
+    pub from: Position,
     /// What the projections made of it.
     pub document: Option<&'s OrderDocument>,
     /// The customers who have or had points of it.
@@ -48,16 +56,20 @@ pub struct Sources<'s> {
 }
 
 impl Timeline {
-    /// Tells what happened.
+    /// Tells what happened, of at most [`RECORDS_TOLD_MAX`] records.
     ///
     /// # Errors
     /// A fact has no JSON.
     pub fn new(order_id: OrderId, sources: &Sources<'_>) -> Result<Self, ProjectionError> {
+        let all = sources.records;
+        let begin = all.partition_point(|record| record.position < sources.from);
+        let end = all.len().min(begin + RECORDS_TOLD_MAX);
         let mut telling = Telling {
             sources,
+            records: &all[begin..end],
             entries: Vec::new(),
         };
-        telling.tell_records()?;
+        telling.tell_records(outcomes(&all[..end]))?;
         if let Some(document) = sources.document {
             telling.tell_transactions(&document.ledger);
             telling.tell_groups(&document.groups);
@@ -66,28 +78,37 @@ impl Timeline {
         let mut entries = telling.entries;
         // Stable: effects of one record stay as they were added, cancellations before what takes their place.
         entries.sort_by_key(TimelineEntry::place);
-        Ok(Self { order_id, entries })
+        Ok(Self {
+            order_id,
+            entries,
+            next_position: all.get(end).map(|record| record.position),
+        })
     }
 }
 
 /// A timeline that is being put together.
 struct Telling<'s> {
     sources: &'s Sources<'s>,
+    /// The records that are told.
+    records: &'s [Record],
     entries: Vec<TimelineEntry>,
 }
 
 impl<'s> Telling<'s> {
-    /// The record at a position. Whatever was made of an order was made of one of its records.
+    /// The record at a position, if it is told. Whatever was made of an order was made of one of its records.
     fn at(&self, position: Position) -> Option<&'s Record> {
-        let records = self.sources.records;
-        let index = records.binary_search_by_key(&position, |record| record.position);
-        records.get(index.ok()?)
+        let found = self
+            .records
+            .binary_search_by_key(&position, |record| record.position);
+        self.records.get(found.ok()?)
     }
 
     /// The records, and what ticket systems are told because of them.
-    fn tell_records(&mut self) -> Result<(), ProjectionError> {
-        let mut outcomes = outcomes(self.sources.records);
-        for record in self.sources.records {
+    fn tell_records(
+        &mut self,
+        mut outcomes: BTreeMap<Position, Outcome>,
+    ) -> Result<(), ProjectionError> {
+        for record in self.records {
             let Outcome { facts, ignored } = outcomes.remove(&record.position).unwrap_or_default();
             self.entries.push(TimelineEntry::of_record(record, ignored));
             for fact in facts {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{PER_TEN, Site, event, sale};
+use crate::http::timeline::RECORDS_TOLD_MAX;
 
 #[tokio::test]
 async fn a_timeline_tells_an_order_in_log_order() {
@@ -271,6 +272,50 @@ async fn one_point_is_told_as_one() {
     let answer = site.get("/v1/orders/O1/timeline").await;
     let told = answer.json["entries"][3]["summary"].as_str().unwrap();
     assert!(told.starts_with("Customer C1 got 1 point for "), "{told}");
+}
+
+/// An answer once told all of an order, however much that was.
+#[tokio::test]
+async fn a_long_timeline_is_told_in_parts_that_are_one_after_the_other() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.enrol(11, "C1").await;
+    site.arrive(&sale("O1", Some("C1"), "399.00")).await;
+    let refunds: Vec<Value> = (0..RECORDS_TOLD_MAX)
+        .map(|number| {
+            let refund = json!({ "orderVersion": 1, "orderLineId": "O1-1", "orderLineVersion": 1,
+                "refund": { "amount": "0.35", "currency": "NOK" } });
+            let mut event = event("OrderLineRefunded", 30, "O1", refund);
+            event["id"] = json!(format!("refund-{number}"));
+            event
+        })
+        .collect();
+    site.arrive_together(&refunds).await;
+
+    let first = site.get("/v1/orders/O1/timeline").await.json;
+    let next = &first["nextPosition"];
+    assert_eq!(next, 1_003);
+    let rest = format!("/v1/orders/O1/timeline?fromPosition={next}");
+    let rest = site.get(&rest).await.json;
+    assert_eq!(rest["nextPosition"], Value::Null);
+    let parts = [&first, &rest].map(|part| part["entries"].as_array().unwrap());
+    let positions: Vec<u64> = parts
+        .iter()
+        .flat_map(|entries| entries.iter())
+        .map(|entry| entry["position"].as_u64().unwrap())
+        .collect();
+    assert!(positions.is_sorted());
+    let records = parts.iter().flat_map(|entries| entries.iter());
+    let records = records.filter(|entry| entry["kind"] == "EVENT").count();
+    assert_eq!(records, 3 + RECORDS_TOLD_MAX);
+    // 350 of 399 kroner were paid back: with the last of 39 points that went, 4 are left.
+    let told: Vec<&str> = parts
+        .iter()
+        .flat_map(|entries| entries.iter())
+        .filter(|entry| entry["kind"] == "FACT")
+        .map(|entry| entry["summary"].as_str().unwrap())
+        .collect();
+    assert!(told.last().unwrap().contains("has 4 points"), "{told:?}");
 }
 
 #[tokio::test]
