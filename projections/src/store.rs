@@ -32,7 +32,7 @@ pub use self::key::*;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 13;
+pub const FOLD_VERSION: u32 = 14;
 
 /// Why a projection can't be read or brought forward.
 #[derive(Debug, Error)]

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::distribution::TravelCard;
 use farelog_events::event::{EventKind, NewEvent, decode};
@@ -12,7 +16,7 @@ use farelog_projections::Projections;
 use farelog_projections::distribution::{
     Distribute, Generate, TicketDistributionGroup, decision::distribute, decision::generate,
 };
-use farelog_projections::search::{GroupFilters, GroupSearch, Start};
+use farelog_projections::search::{FoundGroups, GroupFilters, GroupSearch, Limits, Start};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::Serialize;
@@ -111,6 +115,19 @@ impl Market {
         self.record_decided(EventKind::TicketDistributionRequested, event.unwrap());
     }
 
+    /// The ticket system could not make the tickets, so that they can be asked for again.
+    fn fail(&mut self, n: u64) {
+        let document = self.projections.order(&order(n)).unwrap().value.unwrap();
+        for group in document.groups.to_view() {
+            for ticket in group.ticket_distributions {
+                let failed = json!({
+                    "orderId": order(n), "orderLineId": group.order_line_id, "ticketDistributionId": ticket.id
+                });
+                self.record(EventKind::TicketDistributionFailed, &failed);
+            }
+        }
+    }
+
     fn record_decided(&mut self, kind: EventKind, event: Option<impl Serialize>) {
         if let Some(event) = event {
             self.record(kind, &serde_json::to_value(event).unwrap());
@@ -152,27 +169,53 @@ impl Market {
         groups
     }
 
-    fn holds(&self, search: &GroupSearch) -> Result<(), TestCaseError> {
-        let mut wanted = self.groups();
-        wanted.retain(|group| search.filters.admit(group));
-        let per_page = search.per_page;
-        let mut by_page = Vec::new();
-        for page in 0..=wanted.len().div_ceil(per_page) {
-            let found = self.page(search, Start::Offset(page * per_page));
-            prop_assert_eq!(found.total_items, wanted.len());
-            prop_assert_eq!(found.total_pages, wanted.len().div_ceil(per_page));
-            prop_assert!(!found.total_is_lower_bound);
-            by_page.extend(found.items);
+    /// Pages follow one another by number and by cursor as if all groups had been filtered and sorted.
+    fn holds(&self, asked: &Asked, limits: Limits) -> Result<(), TestCaseError> {
+        let groups = self.groups();
+        let filters = asked.filters();
+        let mut wanted = groups.clone();
+        wanted.retain(|group| filters.admit(group));
+        let is_exact =
+            wanted.len() <= limits.total_exact_max && asked.has_a_short_way(&groups, limits);
+        let counts_well = |found: &FoundGroups| {
+            prop_assert!(found.total_items <= wanted.len().min(limits.total_exact_max));
+            prop_assert!(found.total_is_lower_bound || found.total_items == wanted.len());
+            prop_assert!(!is_exact || !found.total_is_lower_bound);
+            let pages = found.total_items.div_ceil(asked.per_page);
+            prop_assert_eq!(found.total_pages, pages);
+            Ok(())
+        };
+        let search = |start| {
+            let search = GroupSearch {
+                filters: filters.clone(),
+                start,
+                per_page: asked.per_page,
+            };
+            let found = self.projections.search_groups_within(limits, &search);
+            found.unwrap().value
+        };
+
+        for offset in (0..=wanted.len()).step_by(asked.per_page) {
+            let found = search(Start::Offset(offset));
+            counts_well(&found)?;
+            let page = wanted[offset..].iter().take(asked.per_page);
+            let page: Vec<_> = page.cloned().collect();
+            if found.items != page {
+                // It stopped short, and says so.
+                prop_assert!(!is_exact && found.cursor.is_some());
+                prop_assert_eq!(&found.items[..], &page[..found.items.len()]);
+            }
         }
-        prop_assert_eq!(&by_page, &wanted);
+
         let mut by_cursor = Vec::new();
         let mut start = Start::Offset(0);
         loop {
-            let found = self.page(search, start);
-            prop_assert_eq!(found.total_items, wanted.len());
+            let found = search(start);
+            counts_well(&found)?;
             by_cursor.extend(found.items);
-            match found.cursor {
-                Some(cursor) => start = Start::Cursor(cursor),
+            match found.cursor.map(Start::Cursor) {
+                Some(next) if next != start => start = next,
+                Some(_) => prop_assert!(false, "a cursor leads to where it stands"),
                 None => break,
             }
         }
@@ -180,12 +223,50 @@ impl Market {
         Ok(())
     }
 
-    fn page(&self, search: &GroupSearch, start: Start) -> farelog_projections::search::FoundGroups {
+    fn page(&self, search: &GroupSearch, start: Start) -> FoundGroups {
         let search = GroupSearch {
             start,
             ..search.clone()
         };
         self.projections.search_groups(&search).unwrap().value
+    }
+}
+
+/// What a search asks for, as a request writes it.
+#[derive(Debug, Clone)]
+struct Asked {
+    filters: Vec<(String, String)>,
+    per_page: usize,
+}
+
+impl Asked {
+    fn filters(&self) -> GroupFilters {
+        let mut filters = GroupFilters::default();
+        for (name, text) in &self.filters {
+            filters.add(name, text).unwrap();
+        }
+        filters
+    }
+
+    /// Whether one of the filters alone has keys that lead to few groups: then the total is exact.
+    fn has_a_short_way(&self, groups: &[TicketDistributionGroup], limits: Limits) -> bool {
+        self.filters.iter().any(|(name, text)| {
+            let names_all = !["ne:", "nin:", "gt:", "gte:", "lt:", "lte:"]
+                .iter()
+                .any(|operator| text.starts_with(operator));
+            let is_range = !text.starts_with("ne:") && !text.starts_with("nin:");
+            let has_keys = match name.as_str() {
+                "organisationId" | "orderVersion" | "distributionStatus" => {
+                    limits.facets_max == Limits::USUAL.facets_max
+                }
+                "id" | "createdAt" | "updatedAt" | "startOfValidity" | "endOfValidity" => is_range,
+                _ => names_all,
+            };
+            let mut alone = GroupFilters::default();
+            alone.add(name, text).unwrap();
+            let admitted = groups.iter().filter(|group| alone.admit(group)).count();
+            has_keys && admitted <= limits.total_exact_max
+        })
     }
 }
 
@@ -210,8 +291,8 @@ fn recorded_at(position: u64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
 }
 
-/// Filters whose values are those of the market, or near.
-fn filters(groups: &[TicketDistributionGroup]) -> impl Strategy<Value = Vec<(String, String)>> {
+/// Searches whose values are those of the market, or near.
+fn asked(groups: &[TicketDistributionGroup]) -> impl Strategy<Value = Asked> {
     let values: Vec<(&str, String)> = groups
         .iter()
         .flat_map(|group| {
@@ -280,28 +361,62 @@ fn filters(groups: &[TicketDistributionGroup]) -> impl Strategy<Value = Vec<(Str
                 (field, format!("{operator}{value}"))
             })
     });
-    proptest::collection::vec(of_field, 1..4)
+    (proptest::collection::vec(of_field, 1..4), 1_usize..30)
+        .prop_map(|(filters, per_page)| Asked { filters, per_page })
+}
+
+fn any_search_holds(limits: Limits) {
+    let market = Market::busy();
+    let groups = market.groups();
+    assert_eq!(groups.len() as u64, 2 * ORDERS);
+    TestRunner::new(Config::with_cases(400))
+        .run(&asked(&groups), |asked| market.holds(&asked, limits))
+        .unwrap();
 }
 
 #[test]
 fn a_search_finds_what_a_filter_over_all_groups_finds() {
+    any_search_holds(Limits::USUAL);
+}
+
+#[test]
+fn a_search_finds_the_same_where_it_is_cut_short_again_and_again() {
+    any_search_holds(Limits {
+        total_exact_max: 7,
+        keys_read_max: 150,
+        ..Limits::USUAL
+    });
+}
+
+#[test]
+fn a_search_finds_the_same_where_there_are_too_many_facets() {
+    any_search_holds(Limits {
+        total_exact_max: 20,
+        keys_read_max: 150,
+        facets_max: 2,
+    });
+}
+
+/// The first of two lists led to all of its own groups, and the total stopped at those.
+#[test]
+fn of_two_lists_of_a_field_what_both_name_leads_to_the_groups() {
     let market = Market::busy();
-    let groups = market.groups();
-    assert_eq!(groups.len() as u64, 2 * ORDERS);
-    let mut runner = TestRunner::new(Config::with_cases(400));
-    runner
-        .run(&(filters(&groups), 1_usize..30), |(asked, per_page)| {
-            let mut filters = GroupFilters::default();
-            for (name, text) in &asked {
-                filters.add(name, text).unwrap();
-            }
-            market.holds(&GroupSearch {
-                filters,
-                start: Start::Offset(0),
-                per_page,
-            })
-        })
-        .unwrap();
+    let limits = Limits {
+        total_exact_max: 20,
+        keys_read_max: 150,
+        ..Limits::USUAL
+    };
+    let name = "distributionHolderCustomerId";
+    for both in [
+        ["in:holder-3,holder-2", "holder-2"],
+        ["in:holder-1,holder-2", "holder-3"],
+    ] {
+        let asked = Asked {
+            filters: both.map(|text| (name.to_owned(), text.to_owned())).into(),
+            per_page: 2,
+        };
+        market.holds(&asked, limits).unwrap();
+    }
 }
 
 #[test]
@@ -330,4 +445,62 @@ fn a_group_that_moved_is_found_where_it_is_and_nowhere_else() {
         assert_ne!(ids[0], ids[1]);
         assert_eq!(found.total_items, 2);
     }
+}
+
+/// A search reads many keys. Were a batch applied between two of them, it would find a group at the place that it had left
+/// and at the one that it had gone to, or at neither.
+#[test]
+fn groups_that_move_while_they_are_searched_are_each_found_once() {
+    let mut market = Market::busy();
+    let all = market.groups().len();
+    let projections = market.projections.clone();
+    let named = ["updatedAt", "distributionStatus", "createdAt"].map(|name| {
+        let mut filters = GroupFilters::default();
+        let text = if name == "distributionStatus" {
+            "nin:ACTIVATED"
+        } else {
+            "lt:9999-01-01T00:00:00Z"
+        };
+        filters.add(name, text).unwrap();
+        filters
+    });
+    // Few enough are counted that a list is never made of all groups.
+    let limits = [Limits::USUAL.total_exact_max, all + 1, all].map(|total_exact_max| Limits {
+        total_exact_max,
+        ..Limits::USUAL
+    });
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let searching = scope.spawn(|| {
+            let mut positions = BTreeSet::new();
+            while !ended.load(Ordering::Relaxed) {
+                for (filters, limits) in named.iter().zip(limits.iter().cycle()) {
+                    let search = GroupSearch {
+                        filters: filters.clone(),
+                        start: Start::Offset(0),
+                        per_page: all + 10,
+                    };
+                    let found = projections.search_groups_within(*limits, &search).unwrap();
+                    positions.insert(found.position);
+                    let groups = found.value.items;
+                    assert_eq!(found.value.total_items, all);
+                    assert_eq!(groups.len(), all);
+                    let place =
+                        |group: &TicketDistributionGroup| Reverse((group.updated_at, group.id));
+                    assert!(groups.is_sorted_by_key(place), "newest update first");
+                    let ids: BTreeSet<_> = groups.iter().map(|group| group.id).collect();
+                    assert_eq!(ids.len(), all, "each once");
+                }
+            }
+            positions.len()
+        });
+        for _ in 0..6 {
+            for n in (1..=ORDERS).filter(|n| n % 5 != 0) {
+                market.distribute(n, None);
+                market.fail(n);
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+        assert!(searching.join().unwrap() > 1, "nothing moved meanwhile");
+    });
 }

@@ -81,10 +81,12 @@ pub struct FoundGroupsView {
 /// `mediaSerialNumberId`, `startOfValidity`, `endOfValidity`) have to be met by one and the same ticket of the group.
 ///
 /// Totals are exact up to 10,000; above, `totalIsLowerBound` is true, and the groups behind the first 10,000 are reached by
-/// `cursor` only. `eq` and `in` on `id`, `orderId`, `ticketDistributionId`, the two customers and
-/// `mediaSerialNumberId`, and ranges of `updatedAt`, and of `createdAt` with at most 10,000 groups in it, lead straight to
-/// the groups. Other filters are held against each group that those lead to, or else against all, newest
-/// first: 10,000 in one go. A search that is not through by then answers with what it has found, which may be nothing, and
+/// `cursor` only. This holds for every search whose filters are all on `organisationId`, `orderVersion` and
+/// `distributionStatus`, and where one of the filters alone admits at most 10,000 groups and is any on those three or on
+/// `id`, or a range of `createdAt`, `updatedAt`, `startOfValidity` or `endOfValidity`, or `eq` or `in` on any other.
+///
+/// Any other search, such as several filters that each admit more, or `ne` alone on an order, looks at 20,000 groups in
+/// one go. If it is not through by then, it answers with what it has found, which may be nothing, and
 /// `totalIsLowerBound`; it goes on behind `cursor`.
 #[utoipa::path(
     get,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use super::index::GroupPlace;
+use super::place::GroupPlace;
 
 /// The place behind which a search goes on, as text without meaning for a caller. It holds for as long as the filters
 /// stay the same; a group that is updated meanwhile moves before it.

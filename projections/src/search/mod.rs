@@ -1,20 +1,26 @@
 //! Search for ticket distribution groups (contract, section 1, "Search").
 //!
 //! - [`condition`] and [`filters`]: what is asked for, and how it is written.
-//! - [`index`]: the keys in the store that groups are found by.
-//! - [`plan`] and [`walk`]: which of them a search follows, and how far.
+//! - [`index`], with [`place`] and [`facet`]: the keys in the store that groups are found by.
+//! - [`ways`], with [`creation`], and [`plan`]: which of them a search follows.
+//! - [`places`] and [`walk`]: following them, and how far.
 //! - [`cursor`]: where the next page begins.
 //!
-//! What a search costs depends on the page and on [`TOTAL_EXACT_MAX`], not on how many groups there are. Filters on
-//! ids, customers, travel cards and times have keys that lead to the groups in question; what no key answers is asked of
-//! each group on the way, of [`ROWS_READ_MAX`] at most.
+//! What a search costs depends on the page and on [`Limits`], not on how many groups there are. Every filter that names
+//! what it admits has keys that lead to the groups in question, and so have ranges of times. Of several filters the one
+//! with the fewest groups is followed, and the others are asked of each.
 
 pub mod condition;
+mod creation;
 pub mod cursor;
+pub mod facet;
 pub mod filters;
 pub mod index;
+pub mod place;
+mod places;
 mod plan;
 mod walk;
+mod ways;
 
 use serde::Serialize;
 
@@ -25,14 +31,33 @@ use crate::answer::Answer;
 use crate::distribution::TicketDistributionGroup;
 use crate::projections::Projections;
 use crate::store::{ProjectionError, Store};
+use place::GroupPlace;
 use plan::Plan;
-use walk::Walk;
+use walk::{Found, walk};
 
 /// Up to how many the groups found are counted, and can be reached by page.
 pub const TOTAL_EXACT_MAX: usize = 10_000;
 
-/// How many groups are read in one go to see whether they meet filters that have no key.
-pub const ROWS_READ_MAX: usize = 10_000;
+/// How far a search goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Up to how many the groups found are counted.
+    pub total_exact_max: usize,
+    /// How many keys are read in one go where no key leads to few groups; to read a group counts as ten.
+    pub keys_read_max: u64,
+    /// How many different organisations, order versions and statuses, taken together, are told apart. Where there are
+    /// more, filters on them are asked of each group.
+    pub facets_max: usize,
+}
+
+impl Limits {
+    /// Those of the interfaces.
+    pub const USUAL: Self = Self {
+        total_exact_max: TOTAL_EXACT_MAX,
+        keys_read_max: 200_000,
+        facets_max: 1_024,
+    };
+}
 
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +83,13 @@ pub enum Start {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FoundGroups {
-    /// The groups. Fewer than a page holds, with a cursor: the search was ended by [`ROWS_READ_MAX`] and goes on there.
+    /// The groups. Fewer than a page holds, with a cursor: the search was ended by its [`Limits`] and goes on there.
     pub items: Vec<TicketDistributionGroup>,
     /// How many groups meet the filters, wherever the page begins; or of how many it is known.
     pub total_items: usize,
     /// Pages of so many groups.
     pub total_pages: usize,
-    /// Whether there may be more: there are over [`TOTAL_EXACT_MAX`], or [`ROWS_READ_MAX`] were looked at.
+    /// Whether there may be more: there are over [`TOTAL_EXACT_MAX`], or the search was ended by its [`Limits`].
     pub total_is_lower_bound: bool,
     /// Where the next page begins; `None` when there is no more.
     pub cursor: Option<Cursor>,
@@ -79,62 +104,93 @@ impl Projections {
         &self,
         search: &GroupSearch,
     ) -> Result<Answer<FoundGroups>, ProjectionError> {
-        self.answer(|store| find(store, search))
+        self.search_groups_within(Limits::USUAL, search)
+    }
+
+    /// The same within other limits. What they leave is reached by cursor, and the total says that it is a lower bound.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn search_groups_within(
+        &self,
+        limits: Limits,
+        search: &GroupSearch,
+    ) -> Result<Answer<FoundGroups>, ProjectionError> {
+        self.answer(|store| find(store, search, limits))
     }
 }
 
-fn find(store: &Store, search: &GroupSearch) -> Result<FoundGroups, ProjectionError> {
-    let plan = Plan::make(store, &search.filters)?;
-    let (after, offset) = match search.start {
-        Start::Offset(offset) => (None, offset),
-        Start::Cursor(Cursor(place)) => (Some(place), 0),
+fn find(
+    store: &Store,
+    search: &GroupSearch,
+    limits: Limits,
+) -> Result<FoundGroups, ProjectionError> {
+    let filters = &search.filters;
+    let plan = Plan::make(store, filters, limits)?;
+    let is_over = matches!(&plan, Plan::Along(along) if along.over);
+    let counted = if is_over {
+        0
+    } else {
+        limits.total_exact_max + 1
     };
-    let mut walk = Walk::behind(after, &plan, &search.filters, store);
-    for _ in 0..offset {
-        if walk.next()?.is_none() {
-            break;
+    // One more than is shown, to know whether there is one.
+    let shown = search.per_page.saturating_add(1);
+    let from = |first, wanted| walk(store, filters, &plan, limits, first, wanted);
+    let (page, total) = match (search.start, &plan) {
+        (Start::Offset(offset), _) => {
+            let wanted = offset.saturating_add(shown).max(counted);
+            (from(GroupPlace::START, wanted)?, None)
         }
-    }
-    let mut items = Vec::new();
-    while items.len() < search.per_page
-        && let Some(candidate) = walk.next()?
-    {
-        items.extend(candidate.group(store)?);
-    }
-    let end = walk.reached;
-    let goes_on = walk.next()?.is_some() || walk.is_cut;
-    let (total_items, total_is_lower_bound) = total(store, &plan, &search.filters)?;
+        // All of a list is looked at, wherever the page begins.
+        (Start::Cursor(_), Plan::Listed(_)) => (from(GroupPlace::START, counted)?, None),
+        (Start::Cursor(Cursor(place)), Plan::Along(_)) => {
+            let page = from(place.next(), shown)?;
+            (page, Some(from(GroupPlace::START, counted)?))
+        }
+    };
+    let total = total.as_ref().unwrap_or(&page);
+    let total_items = if is_over {
+        limits.total_exact_max
+    } else {
+        total.places.len().min(limits.total_exact_max)
+    };
+    let total_is_lower_bound =
+        is_over || total.cut.is_some() || total.places.len() > limits.total_exact_max;
+    let (items, cursor) = read_page(store, &page, search)?;
     Ok(FoundGroups {
         items,
         total_items,
         total_pages: total_items.div_ceil(search.per_page.max(1)),
         total_is_lower_bound,
-        cursor: end.filter(|_| goes_on).map(Cursor),
+        cursor,
     })
 }
 
-/// How many groups meet the filters, and whether there may be more.
-fn total(
+/// The groups of a page, and where the next begins.
+fn read_page(
     store: &Store,
-    plan: &Plan,
-    filters: &GroupFilters,
-) -> Result<(usize, bool), ProjectionError> {
-    match plan {
-        Plan::Few(groups) => Ok((
-            groups.len().min(TOTAL_EXACT_MAX),
-            groups.len() > TOTAL_EXACT_MAX,
-        )),
-        Plan::Along(keys) if keys.known > TOTAL_EXACT_MAX => Ok((TOTAL_EXACT_MAX, true)),
-        Plan::Along(_) => {
-            let mut walk = Walk::behind(None, plan, filters, store);
-            let mut total = 0;
-            while walk.next()?.is_some() {
-                if total == TOTAL_EXACT_MAX {
-                    return Ok((total, true));
-                }
-                total += 1;
-            }
-            Ok((total, walk.is_cut))
-        }
-    }
+    found: &Found,
+    search: &GroupSearch,
+) -> Result<(Vec<TicketDistributionGroup>, Option<Cursor>), ProjectionError> {
+    let places = &found.places;
+    let passed = match search.start {
+        Start::Offset(offset) => offset,
+        Start::Cursor(Cursor(last)) => places.partition_point(|place| *place <= last),
+    };
+    let behind = places.get(passed..).unwrap_or_default();
+    let (shown, rest) = behind.split_at(search.per_page.min(behind.len()));
+    let groups = shown
+        .iter()
+        .filter_map(|place| place.id())
+        .map(|id| store.read(&index::group_key(id), "group"));
+    let cursor = match shown.last() {
+        Some(last) if !rest.is_empty() => Some(*last),
+        _ => found.cut.map(GroupPlace::before),
+    };
+    Ok((
+        groups
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?,
+        cursor.map(Cursor),
+    ))
 }

@@ -1,46 +1,49 @@
-//! Where a search looks: the shortest way through the index to all groups that its filters can admit.
+//! How a search goes about it: by a list of all groups that can meet its filters, where the list is short, or along the
+//! index.
 
-use std::ops::{Bound, Range};
+use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
-use farelog_events::id::{GroupId, NUMERIC_ID_MAX, OrderId, position_from_id};
+use farelog_events::id::{GroupId, OrderId, position_from_id};
 
-use super::TOTAL_EXACT_MAX;
-use super::condition::Condition;
+use super::Limits;
 use super::filters::GroupFilters;
-use super::index::{self, GroupPlace};
-use crate::distribution::TicketDistributionGroup;
+use super::index::{self, KeyRange};
+use super::place::GroupPlace;
+use super::places::Stretch;
+use super::ways::{PlaceFilter, Way, has_end_of_creation, named, way_by_update, ways};
 use crate::store::{ProjectionError, Store};
 
 /// Where to look.
 #[derive(Debug)]
-pub enum Plan {
-    /// These are all, newest update first.
-    Few(Vec<(GroupPlace, TicketDistributionGroup)>),
-    /// Along keys.
-    Along(Keys),
+pub enum Plan<'f> {
+    /// At these groups.
+    Listed(Vec<GroupId>),
+    /// Along the index.
+    Along(Along<'f>),
 }
 
-/// Keys of the index whose groups a search looks at.
+/// What leads along the index, newest update first.
 #[derive(Debug)]
-pub struct Keys {
-    /// What stands before the places.
-    pub prefixes: Vec<Vec<u8>>,
-    /// The first place to look at.
-    pub first: GroupPlace,
-    /// The last.
-    pub last: GroupPlace,
-    /// Whether a group there can fail to meet a filter, so that it has to be looked at.
-    pub is_wide: bool,
-    /// How many groups are known to meet all filters.
-    pub known: usize,
+pub struct Along<'f> {
+    /// A group has to be on all of these.
+    pub ways: Vec<Vec<Stretch>>,
+    /// What its place has to be.
+    pub places: PlaceFilter<'f>,
+    /// Whether it can fail all the same to meet a filter, so that it has to be read.
+    pub reads: bool,
+    /// Whether more groups are known to meet the filters than are counted.
+    pub over: bool,
 }
 
-impl Plan {
+impl<'f> Plan<'f> {
     /// The plan for these filters.
-    pub fn make(store: &Store, filters: &GroupFilters) -> Result<Self, ProjectionError> {
+    pub fn make(
+        store: &Store,
+        filters: &'f GroupFilters,
+        limits: Limits,
+    ) -> Result<Self, ProjectionError> {
         if let Some(ids) = named(&filters.id) {
-            return Ok(Self::few(filters, groups_by_id(store, ids)?));
+            return Ok(Self::Listed(ids.into_iter().copied().collect()));
         }
         if let Some(ids) = named(&filters.ticket_distribution_id) {
             let mut orders = Vec::new();
@@ -48,188 +51,110 @@ impl Plan {
                 let key = index::generated_key(position_from_id(id.get()));
                 orders.extend(store.read::<OrderId>(&key, "order of a ticket")?);
             }
-            return Ok(Self::few(filters, groups_of_orders(store, &orders)?));
+            return groups_of_orders(store, &orders).map(Self::Listed);
         }
         if let Some(orders) = named(&filters.order_id) {
-            return Ok(Self::few(filters, groups_of_orders(store, orders)?));
+            return groups_of_orders(store, orders).map(Self::Listed);
         }
-        let (count, on_tickets) = filters.count();
-        let mut keys = Keys::of_updates(filters);
-        let mut met = if filters.updated_at.iter().all(is_range) {
-            filters.updated_at.len()
-        } else {
-            0
-        };
-        if let Some(numbers) = named(&filters.media_serial_number_id) {
-            keys.prefixes = numbers
-                .iter()
-                .map(|number| index::by_media(number))
-                .collect();
-            // One ticket has to meet all filters on tickets, so the key alone meets none where there are several.
-            met += usize::from(on_tickets == 1);
-        } else if let Some(customers) = named(&filters.distribution_holder_customer_id) {
-            keys.prefixes = customers.iter().map(index::by_holder).collect();
-            met += 1;
-        } else if let Some(customers) = named(&filters.order_owner_customer_id) {
-            keys.prefixes = customers.iter().map(index::by_owner).collect();
-            met += 1;
-        } else if !filters.created_at.is_empty() {
-            let ids = ids_of_creation(store, &filters.created_at)?;
-            let created = count_up_to(store, &ids, TOTAL_EXACT_MAX + 1)?;
-            if created <= TOTAL_EXACT_MAX {
-                return Ok(Self::few(filters, groups_in(store, &ids)?));
+        let places = PlaceFilter::of(store, filters)?;
+        let ways = ways(store, filters, &places, limits.facets_max)?;
+        let mut along = Along::of(filters, &ways, places);
+        let is_straight = along.ways.len() == 1 && !along.reads && !along.places.refuses;
+        if !is_straight {
+            let mut runners: Vec<Runner> = ways.iter().map(|way| Runner::new(store, way)).collect();
+            if !filters.updated_at.is_empty() {
+                let stretches = way_by_update(filters);
+                runners.push(Runner::new(store, &Way::Placed { stretches, met: 0 }));
             }
-            if count == filters.created_at.len() && filters.created_at.iter().all(is_range) {
-                keys.known = created;
+            if let Some(ids) = shortest(&mut runners, limits.total_exact_max)? {
+                return Ok(Self::Listed(ids));
             }
+            let count = filters.count().0;
+            along.over = runners.iter().any(|runner| runner.met == count);
         }
-        keys.is_wide = met < count;
-        Ok(Self::Along(keys))
-    }
-
-    fn few(filters: &GroupFilters, groups: Vec<TicketDistributionGroup>) -> Self {
-        let admitted = groups.into_iter().filter(|group| filters.admit(group));
-        let mut few: Vec<_> = admitted
-            .map(|group| (GroupPlace::new(group.updated_at, group.id), group))
-            .collect();
-        few.sort_by_key(|(place, _)| *place);
-        few.dedup_by_key(|(place, _)| *place);
-        Self::Few(few)
+        Ok(Self::Along(along))
     }
 }
 
-impl Keys {
-    /// All groups that were updated within the time that the filters leave. A group is updated when it is created, or later.
-    fn of_updates(filters: &GroupFilters) -> Self {
-        let mut first = GroupPlace::first_of(DateTime::<Utc>::MAX_UTC);
-        let mut last = GroupPlace::last_of(DateTime::<Utc>::MIN_UTC);
-        // No group has the first or last place of a time, so that what is excluded ends before or behind all of it.
-        for condition in &filters.updated_at {
-            let (from, to) = condition.bounds();
-            match to {
-                Bound::Included(to) => first = first.max(GroupPlace::first_of(*to)),
-                Bound::Excluded(to) => first = first.max(GroupPlace::last_of(*to)),
-                Bound::Unbounded => {}
-            }
-            match from {
-                Bound::Included(from) => last = last.min(GroupPlace::last_of(*from)),
-                Bound::Excluded(from) => last = last.min(GroupPlace::first_of(*from)),
-                Bound::Unbounded => {}
+impl<'f> Along<'f> {
+    fn of(filters: &GroupFilters, ways: &[Way], places: PlaceFilter<'f>) -> Self {
+        let mut along = Vec::new();
+        let mut all_met = places.met;
+        for way in ways {
+            if let Way::Placed { stretches, met } = way {
+                along.push(stretches.clone());
+                all_met += met;
             }
         }
-        for condition in &filters.created_at {
-            if let Bound::Included(from) | Bound::Excluded(from) = condition.bounds().0 {
-                last = last.min(GroupPlace::last_of(*from));
-            }
+        if along.is_empty() || has_end_of_creation(filters) {
+            along.push(way_by_update(filters));
         }
         Self {
-            prefixes: vec![index::by_update()],
-            first,
-            last,
-            is_wide: true,
-            known: 0,
+            ways: along,
+            reads: all_met < filters.count().0,
+            places,
+            over: false,
         }
     }
 }
 
-/// The values that the first condition names which names all that it admits.
-fn named<T>(conditions: &[Condition<T>]) -> Option<&[T]> {
-    conditions.iter().find_map(Condition::named)
+/// Goes through the groups on a way, in whatever order.
+struct Runner {
+    ahead: Box<dyn Iterator<Item = Result<Option<GroupId>, ProjectionError>>>,
+    met: usize,
+    passed: HashSet<GroupId>,
 }
 
-/// Whether the condition is met by all that lies within its bounds.
-fn is_range<T>(condition: &Condition<T>) -> bool {
-    matches!(condition, Condition::Is(_)) || condition.compares()
+impl Runner {
+    fn new(store: &Store, way: &Way) -> Self {
+        let (ranges, id_of_key, met): (Vec<KeyRange>, fn(&[u8]) -> _, _) = match way {
+            Way::Placed { stretches, met } => (
+                stretches.iter().map(Stretch::keys).collect(),
+                |key| GroupPlace::of_key(key)?.id(),
+                *met,
+            ),
+            Way::Unplaced { keys, met } => (keys.clone(), index::id_of_key, *met),
+        };
+        let keys = ranges.into_iter().map(|range| store.keys(range));
+        let keys = keys.collect::<Vec<_>>().into_iter().flatten();
+        Self {
+            ahead: Box::new(keys.map(move |key| key.map(|key| id_of_key(&key)))),
+            met,
+            passed: HashSet::new(),
+        }
+    }
 }
 
-fn groups_by_id(
+/// The groups on the way that has fewest, if it has no more than `most`. All go on side by side until the first is
+/// through, so that it costs what the shortest does.
+fn shortest(runners: &mut [Runner], most: usize) -> Result<Option<Vec<GroupId>>, ProjectionError> {
+    loop {
+        let mut goes_on = false;
+        for runner in runners
+            .iter_mut()
+            .filter(|runner| runner.passed.len() <= most)
+        {
+            let Some(group) = runner.ahead.next().transpose()? else {
+                return Ok(Some(runner.passed.drain().collect()));
+            };
+            runner.passed.extend(group);
+            goes_on = true;
+        }
+        if !goes_on {
+            return Ok(None);
+        }
+    }
+}
+
+fn groups_of_orders<'o>(
     store: &Store,
-    ids: &[GroupId],
-) -> Result<Vec<TicketDistributionGroup>, ProjectionError> {
-    let groups = ids
-        .iter()
-        .map(|id| store.read(&index::group_key(*id), "group"));
-    groups.filter_map(Result::transpose).collect()
-}
-
-fn groups_of_orders(
-    store: &Store,
-    orders: &[OrderId],
-) -> Result<Vec<TicketDistributionGroup>, ProjectionError> {
+    orders: impl IntoIterator<Item = &'o OrderId>,
+) -> Result<Vec<GroupId>, ProjectionError> {
     let mut groups = Vec::new();
     for order in orders {
         if let Some(document) = store.read_order(order)? {
-            groups.extend(document.groups.to_view());
+            groups.extend(document.groups.to_view().iter().map(|group| group.id));
         }
     }
     Ok(groups)
-}
-
-fn groups_in(
-    store: &Store,
-    ids: &Range<i64>,
-) -> Result<Vec<TicketDistributionGroup>, ProjectionError> {
-    let groups = store.scan_range(id_keys(ids));
-    groups.map(|entry| entry.map(|(_, group)| group)).collect()
-}
-
-fn count_up_to(store: &Store, ids: &Range<i64>, most: usize) -> Result<usize, ProjectionError> {
-    let mut count = 0;
-    for key in store.keys(id_keys(ids)).take(most) {
-        key?;
-        count += 1;
-    }
-    Ok(count)
-}
-
-fn id_keys(ids: &Range<i64>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-    let key = |id: i64| [index::GROUPS, &id.to_be_bytes()].concat();
-    (
-        Bound::Included(key(ids.start)),
-        Bound::Excluded(key(ids.end.max(ids.start))),
-    )
-}
-
-/// The ids of all groups that meet these conditions on their creation, and of others where one is no range.
-fn ids_of_creation(
-    store: &Store,
-    conditions: &[Condition<DateTime<Utc>>],
-) -> Result<Range<i64>, ProjectionError> {
-    let mut ids = 0..NUMERIC_ID_MAX + 1;
-    for condition in conditions {
-        let (from, to) = condition.bounds();
-        let start = match from {
-            Bound::Included(from) => first_created(store, |created| created >= from)?,
-            Bound::Excluded(from) => first_created(store, |created| created > from)?,
-            Bound::Unbounded => ids.start,
-        };
-        let end = match to {
-            Bound::Included(to) => first_created(store, |created| created > to)?,
-            Bound::Excluded(to) => first_created(store, |created| created >= to)?,
-            Bound::Unbounded => ids.end,
-        };
-        ids = ids.start.max(start)..ids.end.min(end);
-    }
-    Ok(ids)
-}
-
-/// An id such that `is_reached` holds for the creation of the groups from there on and of none before. Creation never
-/// goes back with the id, so halving finds it in some fifty looks.
-fn first_created(
-    store: &Store,
-    is_reached: impl Fn(&DateTime<Utc>) -> bool,
-) -> Result<i64, ProjectionError> {
-    let (mut low, mut high) = (0, NUMERIC_ID_MAX + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let next = store
-            .scan_range::<TicketDistributionGroup>(id_keys(&(middle..high)))
-            .next()
-            .transpose()?;
-        match next {
-            Some((_, group)) if !is_reached(&group.created_at) => low = group.id.get() + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(low)
 }

@@ -1,158 +1,107 @@
-//! The way of a search through groups: one after the other, newest update first, and not for ever.
+//! The way of a search through groups: newest update first, as far as it has to go, and not for ever.
 
-use std::iter::Peekable;
-use std::ops::Bound;
+use farelog_events::id::GroupId;
 
-use super::ROWS_READ_MAX;
+use super::Limits;
 use super::filters::GroupFilters;
-use super::index::GroupPlace;
-use super::plan::{Keys, Plan};
+use super::index;
+use super::place::GroupPlace;
+use super::places::{Crossed, Crossing};
+use super::plan::{Along, Plan};
 use crate::distribution::TicketDistributionGroup;
 use crate::store::{ProjectionError, Store};
 
-/// Groups that meet the filters, as far as the walk went.
-pub struct Walk<'w> {
-    store: &'w Store,
-    /// `None`: whatever comes meets them.
-    filters: Option<&'w GroupFilters>,
-    candidates: Box<dyn Iterator<Item = Result<Candidate, ProjectionError>> + 'w>,
-    rows_left: usize,
-    /// Where the last group stands that was looked at.
-    pub reached: Option<GroupPlace>,
-    /// Whether it ended with groups not looked at.
-    pub is_cut: bool,
+/// What it takes to read a group, in keys that could be read meanwhile.
+const GROUP_KEYS: u64 = 10;
+
+/// Groups that meet the filters.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Where they stand, in order.
+    pub places: Vec<GroupPlace>,
+    /// Where it goes on, if as many keys were read as may be.
+    pub cut: Option<GroupPlace>,
 }
 
-/// A group that a search comes upon.
-#[derive(Debug)]
-pub struct Candidate {
-    /// Where it stands.
-    pub place: GroupPlace,
-    /// The group, where it was read.
-    group: Option<TicketDistributionGroup>,
-}
-
-impl Candidate {
-    /// The group.
-    pub fn group(self, store: &Store) -> Result<Option<TicketDistributionGroup>, ProjectionError> {
-        match self.group {
-            Some(group) => Ok(Some(group)),
-            None => store.read(&self.place.group_key(), "group"),
-        }
+/// Looks for groups that don't stand before `first`, until so many are found or there are no more. A list is looked
+/// through as a whole.
+pub fn walk(
+    store: &Store,
+    filters: &GroupFilters,
+    plan: &Plan<'_>,
+    limits: Limits,
+    first: GroupPlace,
+    wanted: usize,
+) -> Result<Found, ProjectionError> {
+    match plan {
+        Plan::Listed(groups) => walk_through(store, filters, groups, first),
+        Plan::Along(along) => walk_along(store, filters, along, limits, first, wanted),
     }
 }
 
-impl<'w> Walk<'w> {
-    /// A walk behind a place, or from the beginning.
-    pub fn behind(
-        after: Option<GroupPlace>,
-        plan: &'w Plan,
-        filters: &'w GroupFilters,
-        store: &'w Store,
-    ) -> Self {
-        let is_behind = move |place: &GroupPlace| after.is_none_or(|after| *place > after);
-        let (candidates, filters): (Box<dyn Iterator<Item = _> + 'w>, _) = match plan {
-            Plan::Few(groups) => {
-                let groups = groups.iter().filter(move |(place, _)| is_behind(place));
-                let groups = groups.map(|(place, group)| {
-                    Ok(Candidate {
-                        place: *place,
-                        group: Some(group.clone()),
-                    })
-                });
-                (Box::new(groups), None)
+fn walk_through(
+    store: &Store,
+    filters: &GroupFilters,
+    groups: &[GroupId],
+    first: GroupPlace,
+) -> Result<Found, ProjectionError> {
+    let mut found = Found::default();
+    for group in groups {
+        let place = place_if_met(store, filters, *group)?;
+        found.places.extend(place.filter(|place| *place >= first));
+    }
+    found.places.sort_unstable();
+    found.places.dedup();
+    Ok(found)
+}
+
+fn walk_along(
+    store: &Store,
+    filters: &GroupFilters,
+    along: &Along<'_>,
+    limits: Limits,
+    first: GroupPlace,
+    wanted: usize,
+) -> Result<Found, ProjectionError> {
+    let mut found = Found::default();
+    let mut keys_read = 0;
+    let mut next = first;
+    // How many stretches there can be has limits of its own, so that looking for their beginnings is free: some way is
+    // made each time.
+    let mut crossing = Crossing::open(store, &along.ways, first, &mut 0)?;
+    while found.places.len() < wanted {
+        let place = match crossing.seek(next, &mut keys_read, limits.keys_read_max)? {
+            Crossed::At(place) => place,
+            Crossed::Short(place) => {
+                found.cut = Some(place);
+                break;
             }
-            Plan::Along(keys) => {
-                let places = places(store, keys, after);
-                let places =
-                    places.map(|place| place.map(|place| Candidate { place, group: None }));
-                (Box::new(places), keys.is_wide.then_some(filters))
-            }
+            Crossed::Through => break,
         };
-        Self {
-            store,
-            filters,
-            candidates,
-            rows_left: ROWS_READ_MAX,
-            reached: None,
-            is_cut: false,
+        next = place.next();
+        if !along.places.admits(place) {
+            continue;
         }
-    }
-
-    /// The next group that meets the filters; `None` at the end, or when [`ROWS_READ_MAX`] groups were looked at.
-    pub fn next(&mut self) -> Result<Option<Candidate>, ProjectionError> {
-        for candidate in self.candidates.by_ref() {
-            let mut candidate = candidate?;
-            if let Some(filters) = self.filters {
-                if self.rows_left == 0 {
-                    self.is_cut = true;
-                    return Ok(None);
-                }
-                self.rows_left -= 1;
-                self.reached = Some(candidate.place);
-                candidate.group = self.store.read(&candidate.place.group_key(), "group")?;
-                let is_met = candidate
-                    .group
-                    .as_ref()
-                    .is_some_and(|group| filters.admit(group));
-                if !is_met {
-                    continue;
-                }
-            }
-            self.reached = Some(candidate.place);
-            return Ok(Some(candidate));
-        }
-        Ok(None)
-    }
-}
-
-/// The places behind one under any of the prefixes, in order, each once.
-fn places<'w>(
-    store: &'w Store,
-    keys: &Keys,
-    after: Option<GroupPlace>,
-) -> impl Iterator<Item = Result<GroupPlace, ProjectionError>> + 'w {
-    let (first, last) = (keys.first, keys.last);
-    let start = match after {
-        Some(after) if after >= first => Bound::Excluded(after),
-        _ => Bound::Included(first),
-    };
-    let is_empty = first.max(after.unwrap_or(first)) >= last;
-    let prefixes = keys.prefixes.iter().filter(|_| !is_empty);
-    let streams = prefixes.map(|prefix| {
-        let key = |place: GroupPlace| [prefix.as_slice(), &place.to_bytes()].concat();
-        store
-            .keys((start.map(key), Bound::Included(key(last))))
-            .map(|key| key.map(|key| GroupPlace::of_key(&key)))
-            .filter_map(Result::transpose)
-            .peekable()
-    });
-    merged(streams.collect())
-}
-
-/// Sorted streams as one.
-fn merged<E>(
-    mut streams: Vec<Peekable<impl Iterator<Item = Result<GroupPlace, E>>>>,
-) -> impl Iterator<Item = Result<GroupPlace, E>> {
-    let mut before = None;
-    std::iter::from_fn(move || {
-        loop {
-            // `None` sorts first: an error comes out at once.
-            let next = streams
-                .iter_mut()
-                .filter_map(|stream| {
-                    let place = stream.peek()?.as_ref().ok().copied();
-                    Some((place, stream))
-                })
-                .min_by_key(|(place, _)| *place)?
-                .1
-                .next()?;
-            if let Ok(place) = next
-                && before.replace(place) == Some(place)
-            {
+        if along.reads {
+            keys_read += GROUP_KEYS;
+            let Some(id) = place.id() else { continue };
+            if place_if_met(store, filters, id)?.is_none() {
                 continue;
             }
-            return Some(next);
         }
-    })
+        found.places.push(place);
+    }
+    Ok(found)
+}
+
+/// Where a group stands, if it meets the filters.
+fn place_if_met(
+    store: &Store,
+    filters: &GroupFilters,
+    id: GroupId,
+) -> Result<Option<GroupPlace>, ProjectionError> {
+    let group: Option<TicketDistributionGroup> = store.read(&index::group_key(id), "group")?;
+    Ok(group
+        .filter(|group| filters.admit(group))
+        .map(|group| GroupPlace::new(group.updated_at, group.id)))
 }
