@@ -18,6 +18,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
+/// How often a look-up asks for its place before it goes to another thread.
+const LOOK_UP_TRIES: u32 = 3;
+
 /// Log, projections and writer, as the interfaces use them. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Engine {
@@ -93,6 +96,7 @@ impl Engine {
 
     /// Asks for what one key of the projections holds: on the thread that asks, which takes a fraction of the time that
     /// handing it to another takes, as long as one more thread serves connections, should the disk or a batch be slow.
+    /// Where none is left, other connections have their turn first: mostly a look-up has ended by then.
     ///
     /// # Errors
     /// The projections can't answer.
@@ -100,10 +104,13 @@ impl Engine {
         &self,
         query: impl FnOnce(&Projections) -> Result<Answer<T>, ProjectionError> + Send + 'static,
     ) -> Result<Answer<T>, EngineError> {
-        let Ok(_permit) = self.look_ups.try_acquire() else {
-            return self.read(query).await;
-        };
-        Ok(query(&self.projections)?)
+        for _ in 0..LOOK_UP_TRIES {
+            if let Ok(_permit) = self.look_ups.try_acquire() {
+                return Ok(query(&self.projections)?);
+            }
+            tokio::task::yield_now().await;
+        }
+        self.read(query).await
     }
 
     /// Asks the log and the projections together.

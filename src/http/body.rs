@@ -1,7 +1,7 @@
 //! Request bodies: their size, their form, and JSON whose errors name the field.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use farelog_events::json::{self, JsonError, JsonFault};
 use serde::de::DeserializeOwned;
@@ -45,7 +45,9 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
 }
 
 /// The bytes of a body, up to [`BODY_BYTES_MAX`].
-pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+pub async fn read<S: Send + Sync>(mut request: Request, state: &S) -> Result<Bytes, Problem> {
+    // Here and not as a layer, which would note it in each request, also in those without a body.
+    DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| {

@@ -1,35 +1,44 @@
 //! The correlation id: taken over from the request or made, and returned on every response, written into every log
 //! line and into every event that the request causes (contract, section 1).
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use farelog_events::envelope::CORRELATION_ID_BYTES_MAX;
-use tracing::Instrument;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::client_name::client_name;
-use super::deadline;
-use super::origin;
+use super::figures::Figures;
 use super::problem::{self, Occurrence, Problem};
 use super::state::Server;
+use super::{deadline, origin, panic};
 
 /// The header that carries it, in requests and responses.
 pub static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// What connects a request with everything that it causes: 1 to [`CORRELATION_ID_BYTES_MAX`] visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CorrelationId(Box<str>);
+pub struct CorrelationId(Arc<str>);
 
 impl CorrelationId {
     /// A new one.
     pub fn made() -> Self {
-        Self(Uuid::now_v7().to_string().into())
+        let mut text = [0; Hyphenated::LENGTH];
+        let id: &str = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        Self(id.into())
     }
 
     /// The one that the request brings; a new one where it brings none, or one that is too long or has characters
@@ -56,75 +65,127 @@ impl fmt::Display for CorrelationId {
     }
 }
 
-/// Says what the figures of this layer mean.
-pub fn describe_metrics() {
-    metrics::describe_counter!(
-        "farelog_http_requests_total",
-        "Requests answered, by method, pattern of the path, and status"
-    );
-    metrics::describe_histogram!(
-        "farelog_http_request_seconds",
-        metrics::Unit::Seconds,
-        "Time from the head of a request to its answer"
-    );
-}
-
 /// The outermost layer: gives the request its correlation id and span, the error its body, and counts both.
 ///
-/// The host is looked at and the time is limited here too: a layer of this kind copies all layers within it for each
-/// request, so there is one.
-pub async fn correlate(State(server): State<Server>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let correlation_id = CorrelationId::of(request.headers());
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    // The pattern, not the path: a label for each order would be a series for each order.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
-    request.extensions_mut().insert(correlation_id.clone());
-    // No query and no body: they may hold a customer's id.
-    let client = client_name(request.headers());
-    let span = tracing::info_span!("request", %correlation_id, client, %method, path);
-    async {
-        let response = match origin::known_host(&request, server.public_url()) {
-            Ok(()) => deadline::within_time(next.run(request)).await,
-            Err(refusal) => refusal.into_response(),
+/// The host is looked at, the time is limited and panics are caught here too: what stands on its own puts the request, or
+/// the body of its answer, into one more box.
+#[derive(Clone)]
+pub struct CorrelationLayer {
+    server: Server,
+}
+
+impl CorrelationLayer {
+    /// The layer of a server.
+    pub fn new(server: Server) -> Self {
+        Self { server }
+    }
+}
+
+impl<S> Layer<S> for CorrelationLayer {
+    type Service = Correlation<S>;
+
+    /// Called for each operation, so that each has figures of its own.
+    fn layer(&self, inner: S) -> Correlation<S> {
+        Correlation {
+            inner,
+            server: self.server.clone(),
+            figures: Arc::default(),
+        }
+    }
+}
+
+/// What the layer makes of an operation.
+#[derive(Clone)]
+pub struct Correlation<S> {
+    inner: S,
+    server: Server,
+    figures: Arc<Figures>,
+}
+
+impl<S> Service<Request> for Correlation<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let exchange = Exchange {
+            started: Instant::now(),
+            correlation_id: CorrelationId::of(request.headers()),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            server: self.server.clone(),
+            figures: Arc::clone(&self.figures),
         };
+        request
+            .extensions_mut()
+            .insert(exchange.correlation_id.clone());
+        // No query and no body: they may hold a customer's id.
+        let span = tracing::info_span!(
+            "request",
+            correlation_id = %exchange.correlation_id,
+            client = client_name(request.headers()),
+            method = %exchange.method,
+            path = exchange.uri.path()
+        );
+        let answer = match origin::known_host(&request, &self.server) {
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
+        };
+        let answer = answer.map(|Ok(response)| response);
+        Box::pin(exchange.complete(answer).map(Ok).instrument(span))
+    }
+}
+
+/// A request that is being answered.
+struct Exchange {
+    started: Instant,
+    correlation_id: CorrelationId,
+    method: Method,
+    uri: Uri,
+    route: Option<MatchedPath>,
+    server: Server,
+    figures: Arc<Figures>,
+}
+
+impl Exchange {
+    /// Waits for the answer, completes, counts and logs it.
+    async fn complete(self, answer: impl Future<Output = Response>) -> Response {
+        let response = panic::caught(deadline::within_time(answer)).await;
         let code = response
             .extensions()
             .get::<Problem>()
             .map(|problem| problem.code().code);
-        let mut response = problem::complete(
-            response,
-            &Occurrence {
-                path: &path,
-                correlation_id: &correlation_id,
-                public_url: server.public_url(),
-                now: Utc::now(),
-            },
-        );
-        if let Ok(value) = HeaderValue::from_str(correlation_id.as_str()) {
+        let mut response = problem::complete(response, || Occurrence {
+            path: self.uri.path(),
+            correlation_id: &self.correlation_id,
+            public_url: self.server.public_url(),
+            now: Utc::now(),
+        });
+        if let Ok(value) = HeaderValue::from_str(self.correlation_id.as_str()) {
             response.headers_mut().insert(&X_CORRELATION_ID, value);
         }
-        let elapsed = started.elapsed();
-        let status = response.status().as_u16();
-        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        if is_probe(&path) {
+        let took = self.started.elapsed();
+        let status = response.status();
+        self.figures
+            .count(&self.method, self.route.as_ref(), status, took);
+        let status = status.as_u16();
+        let elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if is_probe(self.uri.path()) {
             tracing::debug!(status, code, elapsed_us, "answered");
         } else {
             tracing::info!(status, code, elapsed_us, "answered");
         }
-        metrics::counter!("farelog_http_requests_total",
-            "method" => method.to_string(), "route" => route.clone(), "status" => status.to_string())
-        .increment(1);
-        metrics::histogram!("farelog_http_request_seconds", "method" => method.to_string(), "route" => route)
-            .record(elapsed.as_secs_f64());
         response
     }
-    .instrument(span)
-    .await
 }
 
 /// Whether a machine asks this every few seconds, so that its lines would hide the others.

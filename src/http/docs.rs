@@ -1,19 +1,13 @@
 //! Descriptions: of the interface as OpenAPI, of error codes as pages (operation 16).
 
-use std::sync::Arc;
-
-use axum::extract::Extension;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::OPENAPI_JSON;
 use super::path::PathParameters;
 use super::problem::Problem;
 use super::query::QueryParameters;
 use crate::errors;
-
-/// The description of the interface, as text.
-#[derive(Debug, Clone)]
-pub struct OpenApiJson(pub Arc<str>);
 
 /// The description of this interface
 #[utoipa::path(
@@ -23,13 +17,10 @@ pub struct OpenApiJson(pub Arc<str>);
     tag = "health",
     responses((status = 200, description = "An OpenAPI document", body = String, content_type = "application/json"))
 )]
-pub async fn openapi(
-    Extension(OpenApiJson(json)): Extension<OpenApiJson>,
-    query: QueryParameters,
-) -> Result<Response, Problem> {
+pub async fn openapi(query: QueryParameters) -> Result<Response, Problem> {
     query.finish()?;
     let content_type = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, content_type)], json.to_string()).into_response())
+    Ok(([(header::CONTENT_TYPE, content_type)], OPENAPI_JSON.clone()).into_response())
 }
 
 /// All error codes

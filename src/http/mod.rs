@@ -2,7 +2,7 @@
 //! have in common stands in one module each:
 //!
 //! - [`problem`]: errors as they are answered; [`crate::errors`] is the catalogue of their codes.
-//! - [`correlation`]: the correlation id, the log line and the figures of each request.
+//! - [`correlation`]: the correlation id and the log line of each request; [`figures`]: how many, and how long.
 //! - [`position`]: how far an answer is, and waiting for more.
 //! - [`query`], [`path`], [`body`]: what is read of a request, and how it is refused.
 //! - [`openapi`]: the description of it all.
@@ -25,6 +25,7 @@ mod docs;
 mod event;
 mod explanation;
 mod export;
+mod figures;
 mod health;
 mod if_match;
 mod language;
@@ -34,6 +35,7 @@ mod openapi;
 mod operate;
 mod orders;
 mod origin;
+mod panic;
 mod path;
 mod position;
 mod problem;
@@ -52,14 +54,12 @@ mod timeline;
 mod transactions;
 mod work;
 
-use std::any::Any;
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::Router;
+use axum::body::Bytes;
+use axum::middleware::from_fn;
+use tower::ServiceBuilder;
 use utoipa::openapi::OpenApi;
 use utoipa::{Modify as _, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
@@ -70,15 +70,20 @@ pub use source::Source;
 pub use state::Server;
 
 use crate::errors;
+use correlation::CorrelationLayer;
 use problem::Problem;
+
+/// The description of all operations, as JSON.
+static OPENAPI_JSON: LazyLock<Bytes> = LazyLock::new(|| {
+    let (_, description) = described(operations());
+    // It is built from constants; it can't fail to become JSON, and a test reads it.
+    description.to_json().unwrap_or_default().into()
+});
 
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {
-    correlation::describe_metrics();
-    let (router, description) = described(operations());
-    // A description that is built from constants; it can't fail to become JSON, and a test reads it.
-    let json = description.to_json().unwrap_or_default();
-    layered(router, server).layer(Extension(docs::OpenApiJson(Arc::from(json))))
+    figures::describe();
+    layered(described(operations()).0, server)
 }
 
 /// The operations, and their description with what they have in common.
@@ -90,8 +95,9 @@ fn described(operations: OpenApiRouter<Server>) -> (Router<Server>, OpenApi) {
     (router, description)
 }
 
-/// Operations with all that stands before them, from the outside in: correlation, with host and time;
-/// origin, panics, limits.
+/// Operations with all that stands before them, from the outside in: correlation, with host, time and panics; origin.
+///
+/// One layer of the router's: it keeps each apart in a box, and copies and fills all the boxes for each request.
 fn layered(operations: Router<Server>, server: Server) -> Router {
     operations
         .fallback(|| async { Problem::new(&errors::PATH_UNKNOWN, "No operation has this path.") })
@@ -101,10 +107,11 @@ fn layered(operations: Router<Server>, server: Server) -> Router {
                 "The path does not take this method; see the header Allow.",
             )
         })
-        .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(origin::same_origin(server.public_url()))
-        .layer(from_fn_with_state(server.clone(), correlation::correlate))
+        .layer(
+            ServiceBuilder::new()
+                .layer(CorrelationLayer::new(server.clone()))
+                .layer(origin::same_origin(server.public_url())),
+        )
         .with_state(server)
 }
 
@@ -154,14 +161,4 @@ fn operations() -> OpenApiRouter<Server> {
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::error_index))
         .routes(routes!(docs::error_page))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands panics over")]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message");
-    Problem::internal(&said).into_response()
 }

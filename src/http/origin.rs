@@ -7,12 +7,12 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use super::problem::Problem;
+use super::state::Server;
 use crate::errors;
 
 /// How a refusal of the layer below is answered.
@@ -36,8 +36,8 @@ fn refuse(_: ProtectionError) -> Response {
 }
 
 /// Refuses a request to a host that this server is not.
-pub fn known_host(request: &Request, public_url: &str) -> Result<(), Problem> {
-    if is_known(request.uri(), request.headers(), public_url) {
+pub fn known_host(request: &Request, server: &Server) -> Result<(), Problem> {
+    if is_known(request.uri(), request.headers(), server.public_host()) {
         return Ok(());
     }
     Err(Problem::new(
@@ -46,37 +46,42 @@ pub fn known_host(request: &Request, public_url: &str) -> Result<(), Problem> {
     ))
 }
 
+/// The host of the server's public address, if it has one.
+pub fn public_host(public_url: &str) -> Option<String> {
+    let uri: Uri = public_url.parse().ok()?;
+    uri.host().map(str::to_owned)
+}
+
 /// Scheme and host of an address.
 fn origin(public_url: &str) -> Option<String> {
     let uri: Uri = public_url.parse().ok()?;
     Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
 }
 
-fn is_known(uri: &Uri, headers: &HeaderMap, public_url: &str) -> bool {
-    let named = match (uri.authority(), headers.get(header::HOST)) {
-        (Some(authority), _) => Some(authority.clone()),
-        (None, Some(host)) => match Authority::try_from(host.as_bytes()) {
-            Ok(authority) => Some(authority),
+fn is_known(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> bool {
+    let named = match (uri.host(), headers.get(header::HOST)) {
+        (Some(host), _) => host,
+        (None, Some(host)) => match host.to_str() {
+            Ok(host) => without_port(host),
             Err(_) => return false,
         },
         // Only what is no browser leaves it out.
-        (None, None) => None,
+        (None, None) => return true,
     };
-    let Some(named) = named else {
-        return true;
-    };
-    let host = named.host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_local = host.eq_ignore_ascii_case("localhost")
+    let address = named.trim_start_matches('[').trim_end_matches(']');
+    let is_local = named.eq_ignore_ascii_case("localhost")
         || address
             .parse()
             .is_ok_and(|address: IpAddr| address.is_loopback());
-    let public: Option<Uri> = public_url.parse().ok();
-    let is_public = public
-        .as_ref()
-        .and_then(Uri::host)
-        .is_some_and(|public| public.eq_ignore_ascii_case(host));
-    is_local || is_public
+    is_local || public_host.is_some_and(|public| public.eq_ignore_ascii_case(named))
+}
+
+/// The host of the header of that name. What is none stays what it is, and so is no host that is known.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => host,
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +92,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         let path = Uri::from_static("/v1/orders/o/timeline");
-        is_known(&path, &headers, "https://points.example.com/farelog")
+        let public = public_host("https://points.example.com/farelog");
+        is_known(&path, &headers, public.as_deref())
     }
 
     #[test]
@@ -105,12 +111,16 @@ mod tests {
             "attacker.example",
             "127.0.0.1.nip.io:8080",
             "localhost.attacker.example",
+            "localhost@attacker.example:80",
+            "attacker@localhost",
+            "localhost:80:80",
             "a b",
+            "",
         ] {
             assert!(!known(host), "{host}");
         }
         let path = Uri::from_static("/health/live");
-        assert!(is_known(&path, &HeaderMap::new(), ""));
+        assert!(is_known(&path, &HeaderMap::new(), None));
     }
 
     #[test]

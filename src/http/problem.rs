@@ -246,11 +246,12 @@ struct Body<'a> {
 }
 
 /// Gives an error response its body; leaves any other response alone.
-pub fn complete(response: Response, occurrence: &Occurrence<'_>) -> Response {
+pub fn complete<'o>(response: Response, occurrence: impl FnOnce() -> Occurrence<'o>) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
+    let occurrence = occurrence();
     let (mut parts, _) = response.into_parts();
     let problem = parts
         .extensions
@@ -319,15 +320,12 @@ mod tests {
 
     async fn completed(response: Response) -> (Response<()>, Value) {
         let correlation_id = CorrelationId::made();
-        let response = complete(
-            response,
-            &Occurrence {
-                path: "/v1/orders/o",
-                correlation_id: &correlation_id,
-                public_url: "",
-                now: "2026-02-01T10:00:00Z".parse().unwrap(),
-            },
-        );
+        let response = complete(response, || Occurrence {
+            path: "/v1/orders/o",
+            correlation_id: &correlation_id,
+            public_url: "",
+            now: "2026-02-01T10:00:00Z".parse().unwrap(),
+        });
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
         let json: Value = serde_json::from_slice(&bytes).unwrap();

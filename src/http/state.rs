@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
 use super::health::Health;
+use super::origin;
 use super::problem::Problem;
 use crate::engine::{Engine, EngineError};
 use crate::errors;
@@ -21,6 +22,7 @@ struct Parts {
     health: Health,
     metrics: PrometheusHandle,
     public_url: String,
+    public_host: Option<String>,
     long_work: Arc<Semaphore>,
 }
 
@@ -37,6 +39,7 @@ impl Server {
             engine,
             health,
             metrics,
+            public_host: origin::public_host(public_url),
             public_url: public_url.trim_end_matches('/').to_owned(),
             long_work: Arc::new(Semaphore::new(1)),
         }))
@@ -75,6 +78,11 @@ impl Server {
     /// What stands before the addresses that answers name.
     pub fn public_url(&self) -> &str {
         &self.0.public_url
+    }
+
+    /// The host of these addresses; `None` where they are relative to the server.
+    pub fn public_host(&self) -> Option<&str> {
+        self.0.public_host.as_deref()
     }
 }
 

@@ -1,0 +1,135 @@
+//! The figures of requests: how many were answered, and how long it took.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use axum::http::{Method, StatusCode};
+use metrics::{Counter, Histogram};
+
+/// The methods that have figures of their own. A client may make up any number of others.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::PATCH,
+    Method::OPTIONS,
+];
+
+/// Says what the figures mean.
+pub fn describe() {
+    metrics::describe_counter!(
+        "farelog_http_requests_total",
+        "Requests answered, by method, pattern of the path, and status"
+    );
+    metrics::describe_histogram!(
+        "farelog_http_request_seconds",
+        metrics::Unit::Seconds,
+        "Time from the head of a request to its answer"
+    );
+}
+
+/// The figures of what is answered by one pattern of a path.
+///
+/// Each figure is looked up by its labels once, when something is first answered so: the look-up takes longer than all
+/// else that is done here.
+#[derive(Debug, Default)]
+pub struct Figures {
+    of_answers: RwLock<Vec<Figure>>,
+}
+
+#[derive(Debug, Clone)]
+struct Figure {
+    method: &'static str,
+    status: StatusCode,
+    requests: Counter,
+    seconds: Histogram,
+}
+
+impl Figures {
+    /// Counts an answer. `route` is the pattern and not the path: a label for each order would be a series for each order.
+    pub fn count(
+        &self,
+        method: &Method,
+        route: Option<&MatchedPath>,
+        status: StatusCode,
+        took: Duration,
+    ) {
+        let method = METHODS
+            .iter()
+            .find(|known| *known == method)
+            .map_or("other", Method::as_str);
+        let figure = self
+            .known(method, status)
+            .unwrap_or_else(|| self.made(method, route, status));
+        figure.requests.increment(1);
+        figure.seconds.record(took.as_secs_f64());
+    }
+
+    fn known(&self, method: &str, status: StatusCode) -> Option<Figure> {
+        let of_answers = self
+            .of_answers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        of_answers
+            .iter()
+            .find(|figure| figure.status == status && figure.method == method)
+            .cloned()
+    }
+
+    fn made(
+        &self,
+        method: &'static str,
+        route: Option<&MatchedPath>,
+        status: StatusCode,
+    ) -> Figure {
+        let route = route.map_or("unmatched", MatchedPath::as_str).to_owned();
+        let figure = Figure {
+            method,
+            status,
+            requests: metrics::counter!("farelog_http_requests_total",
+                "method" => method, "route" => route.clone(), "status" => status.as_u16().to_string()),
+            seconds: metrics::histogram!("farelog_http_request_seconds", "method" => method, "route" => route),
+        };
+        let mut of_answers = self
+            .of_answers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Two requests may have made the same one at once; they count in the same place.
+        of_answers.push(figure.clone());
+        figure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_by_method_pattern_and_status() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let figures = Figures::default();
+        metrics::with_local_recorder(&recorder, || {
+            for (method, status) in [
+                (Method::GET, StatusCode::OK),
+                (Method::GET, StatusCode::NOT_FOUND),
+                (Method::GET, StatusCode::OK),
+                (Method::from_bytes(b"BREW").unwrap(), StatusCode::OK),
+                (Method::from_bytes(b"STEEP").unwrap(), StatusCode::OK),
+            ] {
+                figures.count(&method, None, status, Duration::from_millis(1));
+            }
+        });
+        let rendered = recorder.handle().render();
+        for (method, status, answers) in [("GET", 200, 2), ("GET", 404, 1), ("other", 200, 2)] {
+            let line = format!(
+                "farelog_http_requests_total{{method=\"{method}\",route=\"unmatched\",status=\"{status}\"}} {answers}"
+            );
+            assert!(rendered.contains(&line), "{line} in {rendered}");
+        }
+    }
+}
