@@ -21,6 +21,7 @@
 mod broker;
 mod consumer;
 pub mod continuity;
+mod queue;
 mod reader;
 mod status;
 mod stream;
@@ -32,9 +33,10 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::connection::State;
+use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{self, Context};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 pub use status::{IngestState, IngestStatus, StreamKeeping, StreamStorage};
 
@@ -42,15 +44,12 @@ use crate::log::EventLog;
 use crate::log::writer::{LogWriter, WriterError};
 use broker::BrokerError;
 use continuity::StreamBreak;
-use reader::{Decoded, Reader};
+use queue::Decoded;
+use reader::Reader;
 use stream::SourceStream;
 
 /// Name of the stream that is read when none is given (contract, section 2).
 pub const STREAM_DEFAULT: &str = "ORDERS";
-
-/// Decoded batches that may wait for the writer. One is enough to keep it busy: while it writes, what comes in
-/// meanwhile makes the next batch.
-const BATCHES_AHEAD_MAX: usize = 1;
 
 /// How often a running session looks after its connection and its stream.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -171,7 +170,7 @@ impl Ingestion {
         let from = checkpoint.as_ref().map_or(0, |c| c.sequence);
         let name = consumer::name(self.log.id());
         let consumer = consumer::at(&stream.handle, &name, checkpoint.as_ref()).await?;
-        let (decoded_sender, decoded) = mpsc::channel(BATCHES_AHEAD_MAX);
+        let (decoded_sender, decoded) = queue::queue();
         let reader = Reader::new(
             consumer,
             &stream,
@@ -207,12 +206,12 @@ impl Ingestion {
     }
 
     /// Commits batches one after the other, and acknowledges each.
-    async fn commit(&self, mut decoded: mpsc::Receiver<Decoded>) -> Result<(), WriterError> {
+    async fn commit(&self, mut decoded: queue::Receiver<Acker>) -> Result<(), WriterError> {
         while let Some(Decoded {
             arrivals,
             checkpoint,
             last,
-        }) = decoded.recv().await
+        }) = decoded.next().await
         {
             let sequence = checkpoint.sequence;
             let count = arrivals.len();

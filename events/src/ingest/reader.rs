@@ -13,11 +13,11 @@ use async_nats::{Client, HeaderMap};
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt};
 use metrics::counter;
-use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, unconstrained};
 use tokio::time::sleep;
 
 use super::broker::BrokerError;
+use super::queue::{Decoded, Sender};
 use super::stream::SourceStream;
 use super::{SessionEnd, sequence_of};
 use crate::dead_letter::RawMessage;
@@ -41,15 +41,6 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const IDLE_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Batches up to this size are decoded in place: it takes less time than handing them to another thread.
 const DECODE_IN_PLACE_MAX: usize = 64;
-
-/// A batch, decoded.
-pub(super) struct Decoded {
-    pub(super) arrivals: Vec<Arrival>,
-    /// The place behind its last message.
-    pub(super) checkpoint: StreamCheckpoint,
-    /// Acknowledges its last message, and with it all before.
-    pub(super) last: Acker,
-}
 
 /// The reader of a session.
 pub(super) struct Reader {
@@ -112,7 +103,7 @@ impl Reader {
     pub(super) async fn run(
         mut self,
         log: &dyn EventLog,
-        batches: mpsc::Sender<Decoded>,
+        batches: Sender<Acker>,
     ) -> Result<Infallible, SessionEnd> {
         loop {
             let batch = self.next_batch().await?;
@@ -124,7 +115,7 @@ impl Reader {
             let Some(decoded) = self.decode(batch, log).await? else {
                 continue;
             };
-            if batches.send(decoded).await.is_err() {
+            if !batches.send(decoded).await {
                 return Err(BrokerError::Ended.into());
             }
         }
@@ -203,7 +194,7 @@ impl Reader {
         &mut self,
         batch: Vec<Message>,
         log: &dyn EventLog,
-    ) -> Result<Option<Decoded>, BrokerError> {
+    ) -> Result<Option<Decoded<Acker>>, BrokerError> {
         let mut raw = Vec::with_capacity(batch.len());
         let mut last = None;
         let (mut begin, mut removed) = (None, 0);
