@@ -131,7 +131,7 @@ async fn messages_removed_unread_stop_ingestion_until_that_is_accepted() {
 /// The stream's limits once removed messages while ingestion was reading, and it went on behind them without a word.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_removed_unread_while_others_are_read_stop_ingestion_too() {
-    const COUNT: u32 = 20_000;
+    const COUNT: u32 = 40_000;
     const KEPT: i64 = 50;
     let log = PacedLog::new();
     let given = Given::with_log(Arc::<PacedLog>::clone(&log));
@@ -145,9 +145,11 @@ async fn messages_removed_unread_while_others_are_read_stop_ingestion_too() {
     jetstream.create_stream(config).await.unwrap();
     let mut running = given.ingestion().await;
     running.is_running().await;
-    // While the log takes its time, the client takes some thousand messages ahead and no more.
-    log.pace(4_000);
+    // From here on the log is of this stream. Without a message of it, it may begin anywhere.
     publish(&jetstream, 1..=1).await;
+    running.is(|status| status.last_sequence == 1).await;
+    // While the log takes its time, some ten thousand messages are taken ahead and no more.
+    log.pace(4_000);
     publish_many(&jetstream, 2..=COUNT).await;
     log.pace(0);
 
