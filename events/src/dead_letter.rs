@@ -68,6 +68,19 @@ pub struct RawMessage {
     pub published_at: DateTime<Utc>,
 }
 
+impl RawMessage {
+    /// What it takes in memory, in bytes, as far as its size is its sender's to choose: subject, headers and payload.
+    ///
+    /// A short header takes many times what it took on the wire, so each counts with what holds its texts.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let headers = self
+            .headers
+            .iter()
+            .map(|header| size_of_val(header) + header.0.len() + header.1.len());
+        self.subject.len() + headers.sum::<usize>() + self.payload.len()
+    }
+}
+
 fn to_base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
 }

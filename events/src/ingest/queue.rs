@@ -15,7 +15,7 @@ use crate::log::writer::Arrival;
 const QUEUE_WEIGHT_MAX: u32 = 8192;
 /// Weight from which on a batch takes no other in.
 const BATCH_WEIGHT_MAX: usize = 4096;
-/// A message weighs one, and one more for each of these bytes.
+/// A message weighs one, and one more for each of these bytes that it takes in memory.
 const WEIGHT_BYTES: usize = 2048;
 
 /// A batch, decoded.
@@ -33,7 +33,7 @@ impl<A> Decoded<A> {
         let weights = self
             .arrivals
             .iter()
-            .map(|arrival| 1 + arrival.message.payload.len() / WEIGHT_BYTES);
+            .map(|arrival| 1 + arrival.message.memory_bytes() / WEIGHT_BYTES);
         // More than the queue holds would never find room in it.
         u32::try_from(weights.sum::<usize>())
             .map_or(QUEUE_WEIGHT_MAX, |weight| weight.min(QUEUE_WEIGHT_MAX))
@@ -103,6 +103,8 @@ impl<A> Receiver<A> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use bytes::Bytes;
     use chrono::{DateTime, Utc};
     use futures::FutureExt as _;
@@ -111,16 +113,29 @@ mod tests {
     use crate::dead_letter::RawMessage;
     use crate::envelope;
 
-    /// Messages of so many bytes under these sequences; what acknowledges the last one is its sequence.
-    fn batch(sequences: std::ops::RangeInclusive<u64>, payload_bytes: usize) -> Decoded<u64> {
-        let last = *sequences.end();
-        let message = |stream_sequence| RawMessage {
+    /// A message of so many bytes.
+    fn message(payload_bytes: usize) -> RawMessage {
+        RawMessage {
             subject: "orders.o".to_owned(),
             headers: Vec::new(),
             payload: Bytes::from(vec![b'x'; payload_bytes]),
             stream: "ORDERS".to_owned(),
-            stream_sequence,
+            stream_sequence: 0,
             published_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// Messages of so many bytes under these sequences.
+    fn batch(sequences: RangeInclusive<u64>, payload_bytes: usize) -> Decoded<u64> {
+        batch_like(&message(payload_bytes), sequences)
+    }
+
+    /// Messages like this one under these sequences; what acknowledges the last one is its sequence.
+    fn batch_like(like: &RawMessage, sequences: RangeInclusive<u64>) -> Decoded<u64> {
+        let last = *sequences.end();
+        let message = |stream_sequence| RawMessage {
+            stream_sequence,
+            ..like.clone()
         };
         Decoded {
             arrivals: sequences.map(message).map(envelope::read).collect(),
@@ -166,17 +181,34 @@ mod tests {
         assert_eq!(sequences(&receiver.next().await.unwrap()), [4097]);
     }
 
+    /// Only payloads had a weight once: with empty ones, and what a message may have in its headers, gigabytes waited.
     #[tokio::test]
     async fn a_full_queue_holds_the_reader_up_until_a_batch_is_taken() {
-        let (sender, mut receiver) = queue();
         let bytes = 1024 * 1024;
-        // However large one is, it finds room in an empty queue.
-        assert!(sender.send(batch(1..=20, bytes)).await);
-        let mut waiting = std::pin::pin!(sender.send(batch(21..=21, 10)));
-        assert!(waiting.as_mut().now_or_never().is_none());
-        assert_eq!(receiver.next().await.unwrap().arrivals.len(), 20);
-        assert!(waiting.await);
-        assert_eq!(sequences(&receiver.next().await.unwrap()), [21]);
+        let in_payload = message(bytes);
+        let in_header = RawMessage {
+            headers: vec![("Trace".to_owned(), "x".repeat(bytes))],
+            ..message(0)
+        };
+        // Short ones take more than their texts.
+        let in_headers = RawMessage {
+            headers: vec![("T".to_owned(), "x".to_owned()); bytes / size_of::<(String, String)>()],
+            ..message(0)
+        };
+        let in_subject = RawMessage {
+            subject: "x".repeat(bytes),
+            ..message(0)
+        };
+        for large in [in_payload, in_header, in_headers, in_subject] {
+            let (sender, mut receiver) = queue();
+            // However large one is, it finds room in an empty queue.
+            assert!(sender.send(batch_like(&large, 1..=20)).await);
+            let mut waiting = std::pin::pin!(sender.send(batch(21..=21, 10)));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            assert_eq!(receiver.next().await.unwrap().arrivals.len(), 20);
+            assert!(waiting.await);
+            assert_eq!(sequences(&receiver.next().await.unwrap()), [21]);
+        }
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use super::{Batch, Entry, EventLog, LogError, Record, StreamCheckpoint};
 use crate::dead_letter::RawMessage;
 use crate::event::NewEvent;
 
-/// Payload bytes after which a commit takes no further request, however few events they are.
+/// Bytes of messages, as they are in memory, after which a commit takes no further request, however few they are.
 const COMMIT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What waits for the writer.
@@ -327,8 +327,8 @@ fn gather(
     commit_events_max: usize,
 ) -> (Vec<IngestRequest>, Option<Request>) {
     let size = |request: &IngestRequest| -> (usize, usize) {
-        let payload = |arrival: &Arrival| arrival.message.payload.len();
-        let bytes = request.arrivals.iter().map(payload).sum();
+        let bytes = |arrival: &Arrival| arrival.message.memory_bytes();
+        let bytes = request.arrivals.iter().map(bytes).sum();
         (request.arrivals.len(), bytes)
     };
     let (mut events, mut bytes) = size(&first);

@@ -68,6 +68,31 @@ async fn what_waits_together_is_committed_together() {
     assert_eq!(scene.ids(), ["a", "b", "c", "d"]);
 }
 
+/// Only payloads counted once, so that a commit of messages with large headers had no bound but their number.
+#[tokio::test]
+async fn what_waits_is_committed_in_parts_where_it_is_large() {
+    let scene = Scene::new();
+    let (release, held) = channel::<()>();
+    let holding = scene.writer.decide(move |_| {
+        held.recv().unwrap();
+        record(vec![], ())
+    });
+    let large = |sequence: u64, id: &str| {
+        let mut arrival = arrival(sequence, event("o", id));
+        let header = ("Trace".to_owned(), "x".repeat(20 * 1024 * 1024));
+        arrival.message.headers.push(header);
+        scene.writer.ingest(vec![arrival], behind(sequence))
+    };
+    let (one, two, three) = (large(1, "a"), large(2, "b"), large(3, "c"));
+    let release = async {
+        // The others are polled before this, in order, so that their requests are in the queue.
+        release.send(()).unwrap();
+    };
+    let (_, one, two, three, ()) = tokio::join!(biased; holding, one, two, three, release);
+    let heads = [one, two, three].map(|receipt| receipt.unwrap().head);
+    assert_eq!(heads, [2, 2, 3]);
+}
+
 #[tokio::test]
 async fn a_repeat_is_dropped_and_counted() {
     let scene = Scene::new();
