@@ -81,12 +81,17 @@ pub struct FoundGroupsView {
 /// `mediaSerialNumberId`, `startOfValidity`, `endOfValidity`) have to be met by one and the same ticket of the group.
 ///
 /// Totals are exact up to 10,000; above, `totalIsLowerBound` is true, and the groups behind the first 10,000 are reached by
-/// `cursor` only. This holds for every search whose filters are all on `organisationId`, `orderVersion` and
-/// `distributionStatus`, and where one of the filters alone admits at most 10,000 groups and is any on those three or on
-/// `id`, or a range of `createdAt`, `updatedAt`, `startOfValidity` or `endOfValidity`, or `eq` or `in` on any other.
+/// `cursor` only. This holds for a search
 ///
-/// Any other search, such as several filters that each admit more, or `ne` alone on an order, looks at 20,000 groups in
-/// one go. If it is not through by then, it answers with what it has found, which may be nothing, and
+/// - whose filters are all on `organisationId`, `orderVersion` and `distributionStatus`, or
+/// - of whose filters one alone admits at most 10,000 groups, and is `eq` or `in` on any field, a range of `createdAt`,
+///   `updatedAt`, `startOfValidity` or `endOfValidity`, or any on `id` or on the three fields above.
+///
+/// Of the three fields it holds while there are at most 1,024 combinations of what groups have in them. Where
+/// `organisationId` is `eq` or `in`, only the combinations of those organisations count.
+///
+/// Any other search, such as several filters that each admit more, or `ne` alone on an order, looks at up to 20,000 groups
+/// in one go. If it is not through by then, it answers with what it has found, which may be nothing, and
 /// `totalIsLowerBound`; it goes on behind `cursor`.
 #[utoipa::path(
     get,

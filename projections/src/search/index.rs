@@ -72,8 +72,8 @@ impl Lag {
         Self(steps.min(Self::MOST))
     }
 
-    /// Between when and when groups of this lag were updated that were created between these times; `None` where that
-    /// is beyond what a time can be.
+    /// Between when and when groups of this lag were updated that were created between these times; the end of all
+    /// times stands for what is beyond it.
     pub fn updates(
         self,
         created_from: DateTime<Utc>,
