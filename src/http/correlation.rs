@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::ready;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use farelog_events::envelope::CORRELATION_ID_BYTES_MAX;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Either};
+use futures::future::BoxFuture;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -104,8 +104,8 @@ pub struct Correlation<S> {
 
 impl<S> Service<Request> for Correlation<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
 {
     type Response = Response;
     type Error = Infallible;
@@ -136,12 +136,10 @@ where
             method = %exchange.method,
             path = exchange.uri.path()
         );
-        let answer = match origin::known_host(&request, &self.server) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
-        };
-        let answer = answer.map(|Ok(response)| response);
-        Box::pin(exchange.complete(answer).map(Ok).instrument(span))
+        // The one that said that it is ready is the one to call; its copy has not been asked.
+        let copy = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, copy);
+        Box::pin(exchange.complete(inner, request).map(Ok).instrument(span))
     }
 }
 
@@ -157,8 +155,19 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Waits for the answer, completes, counts and logs it.
-    async fn complete(self, answer: impl Future<Output = Response>) -> Response {
+    /// Has the request answered; completes, counts and logs the answer.
+    async fn complete<S>(self, mut inner: S, request: Request) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        // What is done before there is a future to wait for may panic too.
+        let answer = async {
+            if let Err(refusal) = origin::known_host(&request, &self.server) {
+                return refusal.into_response();
+            }
+            let Ok(response) = inner.call(request).await;
+            response
+        };
         let response = panic::caught(deadline::within_time(answer)).await;
         let code = response
             .extensions()

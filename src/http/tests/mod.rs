@@ -27,7 +27,7 @@ use farelog_events::dead_letter::RawMessage;
 use farelog_events::envelope;
 use farelog_events::ingest::{IngestState, IngestStatus};
 use farelog_events::log::StreamCheckpoint;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -45,6 +45,8 @@ struct Site {
     server: Server,
     router: Router,
     conformance: Conformance,
+    /// What `/metrics` shows the figures of, for a test that has them recorded there.
+    recorder: PrometheusRecorder,
     assembly: Assembly,
     ingestion: watch::Sender<IngestStatus>,
     outbox: watch::Sender<OutboxStatus>,
@@ -105,12 +107,13 @@ impl Site {
         });
         let engine = assembly.engine().clone();
         let health = Health::new(status, outbox_status, engine.catch_up_to());
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = Server::new(engine, health, metrics, "");
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let server = Server::new(engine, health, recorder.handle(), "");
         Self {
             router: router(server.clone()),
             server,
             conformance: Conformance::of_this_interface(),
+            recorder,
             assembly,
             ingestion,
             outbox,

@@ -1,16 +1,24 @@
 //! What all requests have in common: correlation, shapes of errors, limits, health.
 
-use axum::http::Method;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::future::Ready;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request};
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Router, body::Body};
 use farelog_events::ingest::continuity::StreamBreak;
 use farelog_events::ingest::{IngestState, IngestStatus};
-use serde_json::json;
-use tower::ServiceExt;
+use serde_json::{Value, json};
+use tower::{Layer as _, ServiceExt, service_fn};
 
 use super::Site;
 use crate::http::body::BODY_BYTES_MAX;
+use crate::http::correlation::CorrelationLayer;
 use crate::http::layered;
+use crate::http::problem::PROBLEM_JSON;
 
 #[tokio::test]
 async fn a_correlation_id_is_taken_over_or_made_on_every_answer() {
@@ -182,30 +190,96 @@ async fn a_web_page_of_another_origin_can_neither_change_nor_read() {
     assert_eq!(site.ask(Method::POST, path, &own, "").await.status, 200);
 }
 
+/// A request with the correlation id `sale-1`.
+fn of_sale(path: &str) -> Request<Body> {
+    Request::get(path)
+        .header("X-Correlation-Id", "sale-1")
+        .body(Body::empty())
+        .unwrap()
+}
+
+/// Checks that a panic was answered as any other error is, and says nothing of itself.
+async fn assert_internal_error(response: Response) {
+    let (head, body) = response.into_parts();
+    let text = to_bytes(body, 1 << 20).await.unwrap();
+    let text = std::str::from_utf8(&text).unwrap();
+    assert_eq!(head.status, 500, "{text}");
+    assert_eq!(head.headers["content-type"], PROBLEM_JSON);
+    assert_eq!(head.headers["x-correlation-id"], "sale-1");
+    let problem: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(problem["code"], "internal-error");
+    assert_eq!(problem["correlationId"], "sale-1");
+    assert_eq!(problem["path"], "/panic");
+    assert!(!text.contains("secret"), "{text}");
+}
+
 #[tokio::test]
-async fn a_panic_is_answered_and_says_nothing_of_itself() {
+async fn a_panic_is_answered_and_the_server_goes_on() {
     async fn panics() {
         panic!("at /secret/path");
     }
     let site = Site::open();
-    let operations = Router::new().route("/panic", get(panics));
-    let response = layered(operations, site.server.clone())
-        .oneshot(
-            axum::http::Request::get("/panic")
-                .body(Body::empty())
-                .unwrap(),
-        )
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 500);
-    let body = axum::body::to_bytes(response.into_body(), 1 << 20)
-        .await
-        .unwrap();
-    let text = String::from_utf8(body.into()).unwrap();
-    assert!(
-        text.contains("internal-error") && !text.contains("secret"),
-        "{text}"
+    let operations = Router::new()
+        .route("/panic", get(panics))
+        .route("/fine", get(async || "fine"));
+    let router = layered(operations, site.server.clone());
+    for _ in 0..2 {
+        let response = router.clone().oneshot(of_sale("/panic")).await.unwrap();
+        assert_internal_error(response).await;
+        let response = router.clone().oneshot(of_sale("/fine")).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+}
+
+/// Only what was waited for was looked after once: a panic on the way there cut the connection, without an answer.
+#[tokio::test]
+async fn a_panic_before_there_is_anything_to_wait_for_is_answered_too() {
+    let site = Site::open();
+    let panics = service_fn(|_: Request<Body>| -> Ready<Result<Response, Infallible>> {
+        panic!("at /secret/path")
+    });
+    let service = CorrelationLayer::new(site.server.clone()).layer(panics);
+    let response = service.oneshot(of_sale("/panic")).await.unwrap();
+    assert_internal_error(response).await;
+}
+
+/// An operation looks its figures up once and keeps them, so they have to be its own and not those of another.
+#[tokio::test]
+async fn each_operation_counts_under_its_own_pattern() {
+    let site = Site::open();
+    let _recording = metrics::set_default_local_recorder(&site.recorder);
+    let (orders, transactions) = ("/v1/orders", "/personalisation/v1/transactions");
+    for path in [
+        &format!("{orders}/O1/timeline"),
+        &format!("{orders}/O2/timeline"),
+        &format!("{transactions}?orderId=O1"),
+        transactions,
+        "/no/such/path",
+        "/no/other/path",
+        &format!("{transactions}?orderId=O2"),
+        &format!("{orders}/O3/timeline"),
+    ] {
+        site.get(path).await;
+    }
+    let figures = site.get("/metrics").await.text;
+    let counted: BTreeSet<&str> = figures
+        .lines()
+        .filter_map(|line| line.strip_prefix("farelog_http_requests_total"))
+        .collect();
+    assert_eq!(
+        counted,
+        BTreeSet::from([
+            r#"{method="GET",route="/personalisation/v1/transactions",status="200"} 2"#,
+            r#"{method="GET",route="/personalisation/v1/transactions",status="400"} 1"#,
+            r#"{method="GET",route="/v1/orders/{orderId}/timeline",status="404"} 3"#,
+            r#"{method="GET",route="unmatched",status="404"} 2"#,
+        ])
     );
+    let route = r#"route="/v1/orders/{orderId}/timeline""#;
+    let timed = figures.lines().find(|line| {
+        line.starts_with("farelog_http_request_seconds_count") && line.contains(route)
+    });
+    assert!(timed.is_some_and(|line| line.ends_with(" 3")), "{figures}");
 }
 
 #[tokio::test]
