@@ -49,7 +49,8 @@ pub struct OrderDocument {
     places: Vec<TriggerPlace>,
     /// Deferred registrations of its lines, those that were revoked too, in the order of the log.
     pub registrations: Vec<Registration>,
-    /// Its points transactions.
+    /// Its points transactions. Serialized, it is without them: [`stored_order`](crate::stored_order) stores them apart and
+    /// puts them back.
     pub ledger: Ledger,
     /// Its ticket distribution groups.
     pub groups: Groups,

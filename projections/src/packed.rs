@@ -15,7 +15,7 @@ use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
 const DICTIONARY: &[u8] = include_bytes!("order.dictionary");
 
-/// zstd's fastest level: what a higher one gains does not pay for its time here.
+/// zstd's lowest ordinary level: what a higher one gains does not pay for its time here.
 const LEVEL: i32 = 1;
 
 /// Largest value that is unpacked, in bytes: beyond what any order reaches, so that damage can't ask for more memory.
@@ -79,8 +79,11 @@ mod tests {
         for bytes in [&b""[..], b"{}", &b"{\"orderId\":\"a\"}".repeat(1_000)] {
             let packed = pack(bytes).unwrap();
             assert_eq!(unpack(&packed).unwrap(), bytes);
+        }
+        for bytes in [&b"{}"[..], &b"{\"orderId\":\"a\"}".repeat(1_000)] {
+            let packed = pack(bytes).unwrap();
             for cut in 0..packed.len().min(32) {
-                assert!(unpack(&packed[..cut]).is_err() || bytes.is_empty());
+                assert!(unpack(&packed[..cut]).is_err(), "{cut}");
             }
         }
         assert!(unpack(&[0xff; 64]).is_err());

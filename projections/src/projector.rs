@@ -29,8 +29,7 @@ use crate::search::index;
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 
 /// Orders that stay decoded in memory between batches, so that the events of an order which come close together
-/// don't read it again. Counted after a batch: those that the
-/// last two batches touched come on top.
+/// don't read it again. Counted after a batch: those that the last two batches touched come on top.
 const ORDERS_CACHED_MAX: usize = 4_096;
 
 /// Customers of members that stay in memory between batches.

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use farelog_events::id::{
-    CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId,
-};
+use farelog_events::id::{CustomerId, MemberId, OrderLineId, PointDefinitionId, ProgramId};
 use farelog_events::log::Position;
-use farelog_events::order::OrderLine;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +13,7 @@ use super::cap::Cap;
 use super::period::PeriodTerms;
 use super::trace::{Step, Trace};
 use crate::member::{Member, MemberChange, Members};
+use crate::order::state::Confirmation;
 use crate::order::{LineState, OrderState, Trigger, TriggerKind};
 use crate::program::{
     CompiledDefinition, ExpressionField, LineScope, MemberScope, OnCancel, OnRefund,
@@ -117,22 +115,11 @@ pub struct StandIn<'c> {
 
 /// A line with a trigger, ready for definitions to be evaluated: what expressions see is made once.
 pub struct TriggeredLine<'e> {
-    line: &'e OrderLine,
+    confirmation: Confirmation<'e>,
     state: &'e LineState<'e>,
     trigger: Trigger<'e>,
     trigger_scope: TriggerScope,
     place: Position,
-}
-
-/// The values of expressions for one line: as the line is, and as if its customer were another.
-pub fn line_scope(
-    order_id: &OrderId,
-    order: &OrderState<'_>,
-    line: &LineState<'_>,
-    stand_in: Option<&CustomerId>,
-) -> Option<LineScope> {
-    let confirmation = line.confirmation.as_ref()?;
-    Some(LineScope::new(order, order_id, confirmation, stand_in))
 }
 
 impl<'e> TriggeredLine<'e> {
@@ -145,7 +132,7 @@ impl<'e> TriggeredLine<'e> {
     ) -> Option<Self> {
         let trigger = order.trigger(state, kind)?;
         Some(Self {
-            line: state.confirmation.as_ref()?.line,
+            confirmation: state.confirmation?,
             state,
             trigger,
             trigger_scope: TriggerScope {
@@ -154,6 +141,11 @@ impl<'e> TriggeredLine<'e> {
             },
             place,
         })
+    }
+
+    /// How the line was confirmed.
+    pub fn confirmation(&self) -> &Confirmation<'e> {
+        &self.confirmation
     }
 
     /// How the line stands.
@@ -259,7 +251,7 @@ impl<'e> TriggeredLine<'e> {
     }
 
     fn refunds(&self) -> Step {
-        let price = self.line.price;
+        let price = self.confirmation.line.price;
         let refunded = self.state.refunded(&price);
         Step::Refunds {
             price,
@@ -303,8 +295,9 @@ impl<'e> TriggeredLine<'e> {
         definition: &CompiledDefinition,
         amount: Decimal,
     ) -> Result<Decimal, Nothing> {
-        let price = self.line.price.amount;
-        let refunded = self.state.refunded(&self.line.price).amount;
+        let price = &self.confirmation.line.price;
+        let refunded = self.state.refunded(price).amount;
+        let price = price.amount;
         if refunded.is_zero() {
             return Ok(amount);
         }
@@ -331,7 +324,8 @@ impl<'e> TriggeredLine<'e> {
 
     /// Whether a refund of the line is in another currency than its price: a rule error, and it does not count.
     pub fn refund_in_other_currency(&self) -> bool {
-        self.state.refunded(&self.line.price).other_currency
+        let price = &self.confirmation.line.price;
+        self.state.refunded(price).other_currency
     }
 }
 

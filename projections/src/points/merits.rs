@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use farelog_events::id::{OrderLineId, PointDefinitionId, ProgramId};
 use farelog_events::log::Position;
 
-use super::entitlement::{Entitlement, Nothing};
-use crate::order::{LineState, OrderState, Trigger, TriggerKind};
+use super::entitlement::{Entitlement, Nothing, TriggeredLine};
+use crate::order::{OrderState, TriggerKind};
 use crate::program::{CompiledDefinition, PublishedProgram};
 
 /// What merits depend on that another event of the order can change, as the records that brought it. The programs and the
@@ -24,21 +24,16 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// Of a line with a trigger; `None` where it is not confirmed.
-    pub fn new(
-        order: &OrderState<'_>,
-        line: &LineState<'_>,
-        trigger: &Trigger<'_>,
-        place: Position,
-    ) -> Option<Self> {
-        let confirmation = line.confirmation.as_ref()?;
-        Some(Self {
+    /// Of a line with a trigger, whose place is this.
+    pub fn new(order: &OrderState<'_>, line: &TriggeredLine<'_>, place: Position) -> Self {
+        let confirmation = line.confirmation();
+        Self {
             created: order.created.map(|event| event.position),
             line: confirmation.line_event.position,
             first_confirmed: confirmation.first.position,
-            trigger: trigger.event.position,
+            trigger: line.trigger().event.position,
             place,
-        })
+        }
     }
 }
 
@@ -62,9 +57,6 @@ impl Merits {
         trigger: TriggerKind,
         basis: Basis,
     ) -> &mut LineMerits {
-        if !self.0.contains_key(line) {
-            self.0.insert(line.clone(), HashMap::new());
-        }
         let of_line = self.0.entry(line.clone()).or_default();
         let merits = of_line.entry(trigger).or_default();
         if merits.basis != Some(basis) {

@@ -7,9 +7,7 @@ use farelog_events::log::Position;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::entitlement::{
-    Entitlement, Nothing, Slot, StandIn, TriggeredLine, World, line_scope, would_match,
-};
+use super::entitlement::{Entitlement, Nothing, Slot, StandIn, TriggeredLine, World, would_match};
 use super::offer::Offer;
 pub use super::reason::{Reason, ReasonCode};
 use super::transaction::RegistrationKind;
@@ -119,9 +117,11 @@ pub fn assess(
     claim: &Claim<'_>,
 ) -> Assessment {
     let mut assessment = Assessment::default();
-    let Some(scope) = line_scope(&document.order_id, order, line, Some(claim.customer_id)) else {
+    let Some(confirmation) = &line.confirmation else {
         return assessment;
     };
+    let customer = Some(claim.customer_id);
+    let scope = LineScope::new(order, &document.order_id, confirmation, customer);
     let Some(current) = world.programs.standing_at(claim.program_id, claim.position) else {
         return assessment;
     };

@@ -5,14 +5,14 @@ use std::cell::OnceCell;
 use farelog_events::id::OrderLineId;
 use farelog_events::log::Position;
 
-use super::entitlement::{Entitlement, Nothing, Slot, TriggeredLine, World, line_scope};
+use super::entitlement::{Entitlement, Nothing, Slot, TriggeredLine, World};
 use super::ledger::Wanted;
 use super::merits::{Basis, LineMerits, Merits};
 use super::registration::Registration;
 use super::trace::{Inquiry, Trace, Verdict, Witness};
 use super::transaction::RegistrationKind;
 use crate::document::OrderDocument;
-use crate::order::{LineState, OrderState, TriggerKind};
+use crate::order::{OrderState, TriggerKind};
 use crate::program::{CompiledDefinition, LineScope, PublishedProgram, RuleFault};
 
 /// What should count, and what could not be worked out.
@@ -47,15 +47,12 @@ pub fn wants(
             let Some(triggered) = TriggeredLine::new(state, line, kind, place) else {
                 continue;
             };
-            let Some(basis) = Basis::new(state, line, triggered.trigger(), place) else {
-                continue;
-            };
+            let basis = Basis::new(state, &triggered, place);
             LineWants {
                 document,
                 state,
                 world,
                 id,
-                line,
                 triggered,
                 place,
                 own_scope: &own_scope,
@@ -73,11 +70,10 @@ struct LineWants<'a, 'e> {
     state: &'a OrderState<'e>,
     world: World<'a>,
     id: &'a OrderLineId,
-    line: &'a LineState<'e>,
     triggered: TriggeredLine<'a>,
     place: Position,
     /// What expressions see of the line as it is; made when the first definition asks.
-    own_scope: &'a OnceCell<Option<LineScope>>,
+    own_scope: &'a OnceCell<LineScope>,
 }
 
 impl LineWants<'_, '_> {
@@ -99,7 +95,7 @@ impl LineWants<'_, '_> {
             let registration = self
                 .document
                 .registration(program.compiled.program.id, self.id)
-                .and_then(|registration| Some((registration, self.scope_for(registration)?)));
+                .map(|registration| (registration, self.scope_for(Some(registration))));
             for definition in definitions {
                 let registration = registration.as_ref();
                 self.ask(
@@ -206,18 +202,20 @@ impl LineWants<'_, '_> {
         trace: &mut impl Trace,
     ) -> Result<Entitlement, Nothing> {
         let merits = remembered.get_or_evaluate(program, definition, || {
-            let scope = self
-                .own_scope
-                .get_or_init(|| line_scope(&self.document.order_id, self.state, self.line, None));
-            let scope = scope.as_ref().ok_or(Nothing::NotMatched)?;
+            let scope = self.own_scope.get_or_init(|| self.scope_for(None));
             self.triggered
                 .merits(self.world, program, definition, scope, None, trace)
         })?;
         self.triggered.after_reversal(definition, merits, trace)
     }
 
-    fn scope_for(&self, registration: &Registration) -> Option<LineScope> {
-        let customer = Some(&registration.customer_id);
-        line_scope(&self.document.order_id, self.state, self.line, customer)
+    /// What expressions see of the line: as it is, or as a registration has it.
+    fn scope_for(&self, registration: Option<&Registration>) -> LineScope {
+        LineScope::new(
+            self.state,
+            &self.document.order_id,
+            self.triggered.confirmation(),
+            registration.map(|registration| &registration.customer_id),
+        )
     }
 }
