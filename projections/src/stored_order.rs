@@ -68,18 +68,77 @@ fn damaged() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{from_str, from_value, json, to_value};
+
     use super::*;
+    use crate::points::Transaction;
+
+    fn empty() -> OrderDocument {
+        OrderDocument::new("o".parse().unwrap())
+    }
+
+    /// An order with one chain, which has two transactions.
+    fn with_points() -> OrderDocument {
+        let mut document = to_value(empty()).unwrap();
+        document["ledger"] = json!([{
+            "slot": {
+                "program_id": 1, "point_definition_id": 11, "order_line_id": "L1", "trigger": "LineConfirmed"
+            },
+            "cancelled_by": [5]
+        }]);
+        let mut document: OrderDocument = from_value(document).unwrap();
+        let transaction = |id, amount, cancelled_at| -> Transaction {
+            let json = json!({
+                "id": id, "programId": 1, "memberId": 8_192, "pointDefinitionId": 11,
+                "pointDefinitionReference": "d", "amount": amount, "createdAt": "2026-01-01T10:00:00Z",
+                "validFrom": "2026-01-01T10:00:00Z", "pointPeriodId": null, "expireAt": null,
+                "cancelledAt": cancelled_at, "updatedAt": cancelled_at,
+                "metadata": {
+                    "orderId": "o", "orderLineId": "L1", "trigger": "LineConfirmed", "triggerEventId": "e",
+                    "programVersion": 1, "registration": "AUTOMATIC"
+                }
+            });
+            from_str(&json.to_string()).unwrap()
+        };
+        let cancelled = transaction(16_384, 39, Some("2026-01-25T10:00:00Z"));
+        let live = transaction(20_480, 29, None);
+        assert!(document.ledger.take_back(vec![cancelled, live]));
+        document
+    }
 
     #[test]
     fn an_order_is_given_back_and_damage_is_an_error() {
-        let document = OrderDocument::new("o".parse().unwrap());
-        let stored = encode(&document).unwrap();
-        assert_eq!(transactions(&stored).unwrap(), NO_TRANSACTIONS);
-        let given_back = decode(&stored).unwrap();
-        assert_eq!(to_vec(&given_back).unwrap(), to_vec(&document).unwrap());
-        for cut in 0..stored.len() {
-            assert!(decode(&stored[..cut]).is_err(), "{cut}");
+        for document in [empty(), with_points()] {
+            let stored = encode(&document).unwrap();
+            let given_back = decode(&stored).unwrap();
+            assert_eq!(given_back.ledger, document.ledger);
+            assert_eq!(encode(&given_back).unwrap(), stored);
+            for cut in 0..stored.len() {
+                assert!(decode(&stored[..cut]).is_err(), "{cut}");
+            }
         }
         assert!(transactions(&[0xff; 8]).is_err());
+    }
+
+    #[test]
+    fn transactions_are_read_without_the_order() {
+        let stored = encode(&empty()).unwrap();
+        assert_eq!(transactions(&stored).unwrap(), NO_TRANSACTIONS);
+        let document = with_points();
+        let stored = encode(&document).unwrap();
+        let read: Vec<Transaction> = from_slice(transactions(&stored).unwrap()).unwrap();
+        assert_eq!(
+            read.iter().collect::<Vec<_>>(),
+            document.ledger.transactions()
+        );
+    }
+
+    #[test]
+    fn a_transaction_of_no_chain_is_damage() {
+        let (with_points, empty) = (encode(&with_points()).unwrap(), encode(&empty()).unwrap());
+        let (_, order_without_chains) = parts(&empty).unwrap();
+        let first_part = with_points.len() - parts(&with_points).unwrap().1.len();
+        let stored = [&with_points[..first_part], order_without_chains].concat();
+        assert!(decode(&stored).is_err());
     }
 }

@@ -144,6 +144,9 @@ pub fn answers(projections: &Projections, last: Position) -> Vec<String> {
         let document = projections.order(&order).unwrap();
         assert_eq!(document.position, last);
         all.push(json!(document.value).to_string());
+        // A document is serialized without them.
+        let transactions = projections.transactions_of_order(&order).unwrap();
+        all.push(json!(transactions.value).to_string());
     }
     for customer in CUSTOMERS {
         let customer: CustomerId = customer.parse().unwrap();
