@@ -49,14 +49,6 @@ fn history_and_shuffle() -> impl Strategy<Value = (Vec<Told>, Vec<Told>)> {
     history().prop_flat_map(|told| (Just(told.clone()), Just(told).prop_shuffle()))
 }
 
-/// All orders as they are stored.
-fn stored(story: &Story) -> Vec<Vec<u8>> {
-    let orders = story.orders.values();
-    orders
-        .map(|order| stored_order::encode(order).expect("an order can be stored"))
-        .collect()
-}
-
 fn stage() -> Story {
     let mut story = Story::default();
     let program = story.program(PROGRAM);
@@ -110,20 +102,6 @@ proptest! {
                 prop_assert!(pair[0].id < pair[1].id);
             }
         }
-    }
-
-    #[test]
-    fn what_is_remembered_from_event_to_event_makes_no_difference(history in history()) {
-        let mut whole = stage();
-        let mut forgetful = stage();
-        for told in &history {
-            whole.tell(told);
-            forgetful.tell(told);
-            for document in forgetful.orders.values_mut() {
-                *document = stored_order::decode(&stored_order::encode(document).unwrap()).unwrap();
-            }
-        }
-        prop_assert!(stored(&whole) == stored(&forgetful));
     }
 
     #[test]

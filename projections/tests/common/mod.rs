@@ -20,7 +20,7 @@ use farelog_events::id::{
 use farelog_events::log::Position;
 use farelog_events::member::Membership;
 use farelog_projections::document::OrderDocument;
-use farelog_projections::member::{Identity, Member, MemberChangeKind, Members};
+use farelog_projections::member::{Identity, Member, MemberChangeKind, Members, Merge};
 use farelog_projections::order::OrderEvent;
 use farelog_projections::outbox::points::points_changed;
 use farelog_projections::points::Transaction;
@@ -30,18 +30,21 @@ use farelog_projections::points::ledger::Settled;
 use farelog_projections::points::period::{Period, PeriodsOf};
 use farelog_projections::program::{Program, ProgramCatalog};
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(Default, Clone)]
-pub struct MemberBook(HashMap<(ProgramId, CustomerId), Arc<Member>>);
+pub struct MemberBook {
+    members: HashMap<(ProgramId, CustomerId), Arc<Member>>,
+    identities: HashMap<CustomerId, Arc<Identity>>,
+}
 
 impl Members for MemberBook {
     fn own_member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
-        self.0.get(&(program, customer.clone())).cloned()
+        self.members.get(&(program, customer.clone())).cloned()
     }
 
-    fn identity(&self, _: &CustomerId) -> Option<Arc<Identity>> {
-        None
+    fn identity(&self, customer: &CustomerId) -> Option<Arc<Identity>> {
+        self.identities.get(customer).cloned()
     }
 }
 
@@ -149,21 +152,39 @@ pub fn line(order: &str, line: &str, price: &str) -> Value {
 
 impl Story {
     pub fn program(&mut self, toml: &str) -> ProgramId {
+        let (id, is_new) = self.publish(toml);
+        assert!(is_new);
+        id
+    }
+
+    /// The program, and whether the document made a new version of it.
+    pub fn publish(&mut self, toml: &str) -> (ProgramId, bool) {
         let program = Program::from_toml(toml).expect("a program");
         let id = program.id;
         let json = serde_json::to_string(&program).expect("its JSON");
         self.position += 1;
         let at = time("2025-01-01T00:00:00Z");
-        assert!(self.catalog.publish(id, self.position, at, &json));
+        let is_new = self.catalog.publish(id, self.position, at, &json);
         let published = self.catalog.current(id).expect("published");
         assert_eq!(published.inert, None);
-        id
+        (id, is_new)
     }
 
     pub fn member(&mut self, program: ProgramId, kind: MemberChangeKind, name: &str) -> MemberId {
+        self.member_with(program, kind, name, None)
+    }
+
+    /// A change of a membership, with what the publisher keeps about the member from here on.
+    pub fn member_with(
+        &mut self,
+        program: ProgramId,
+        kind: MemberChangeKind,
+        name: &str,
+        metadata: Option<Map<String, Value>>,
+    ) -> MemberId {
         self.position += 1;
         let key = (program, customer(name));
-        let mut member = self.members.0.get(&key).map_or_else(
+        let mut member = self.members.members.get(&key).map_or_else(
             || Member {
                 id: MemberId::new(id_from_position(self.position, 0).unwrap()).unwrap(),
                 program_id: program,
@@ -178,16 +199,34 @@ impl Story {
             customer_id: customer(name),
             external_reference: None,
             organisation_id: None,
-            metadata: None,
+            metadata,
         };
         member.change(kind, self.position, time("2025-01-01T00:00:00Z"), &event);
         let id = member.id;
-        self.members.0.insert(key, Arc::new(member));
+        self.members.members.insert(key, Arc::new(member));
         id
     }
 
     pub fn enroll(&mut self, program: ProgramId, name: &str) -> MemberId {
         self.member(program, MemberChangeKind::Enrolled, name)
+    }
+
+    /// The first customer becomes the second, unless that would change nothing or close a circle.
+    pub fn merge(&mut self, from: &str, into: &str) {
+        self.position += 1;
+        let position = self.position;
+        let (from, into) = (customer(from), customer(into));
+        if self.members.check_merge_at(&from, &into, position).is_err() {
+            return;
+        }
+        let merge_with = |customer_id| Merge {
+            position,
+            customer_id,
+        };
+        let identities = &mut self.members.identities;
+        Arc::make_mut(identities.entry(from.clone()).or_default())
+            .merge_into(merge_with(into.clone()));
+        Arc::make_mut(identities.entry(into).or_default()).merge_from(merge_with(from));
     }
 
     pub fn tell(&mut self, told: &Told) {

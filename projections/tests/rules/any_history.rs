@@ -114,7 +114,7 @@ fn claims() -> impl Strategy<Value = Vec<Told>> {
 }
 
 /// Histories of three orders, and claims to their lines, told in any order.
-fn histories() -> impl Strategy<Value = Vec<Told>> {
+pub fn histories() -> impl Strategy<Value = Vec<Told>> {
     let orders = [history(), history(), history()];
     (orders, claims())
         .prop_map(|(histories, claims)| {

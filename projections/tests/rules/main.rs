@@ -5,6 +5,7 @@
 mod any_history;
 #[path = "../common/mod.rs"]
 mod common;
+mod remembered;
 mod rule_06_replacement;
 mod rule_08_expiry;
 mod rule_09_periods;
