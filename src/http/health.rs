@@ -229,7 +229,7 @@ pub struct OutboxView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum OutboxActivity {
-    /// It has not reached NATS yet.
+    /// It has not sent yet since the server started, or since it stopped.
     Connecting,
     /// It sends, or has nothing to send.
     Sending,

@@ -120,7 +120,9 @@ impl Outbox {
             saved_at: Instant::now(),
             status: watch::Sender::new(OutboxStatus {
                 state: OutboxState::Connecting,
-                position: position.as_ref().map_or(0, |known| known.place.position),
+                position: position
+                    .as_ref()
+                    .map_or(0, |known| surely_sent_to(known.place)),
                 sent: 0,
             }),
             position,
@@ -200,6 +202,7 @@ impl Outbox {
                 position: projected,
                 value: facts,
             } = self.next_facts().await?;
+            self.note_that_it_goes_on();
             if facts.is_empty() {
                 self.note_sent_up_to(projected);
                 self.set_state(OutboxState::Sending);
@@ -265,6 +268,7 @@ impl Outbox {
         };
         // It is for what is known now, not for what may befall the stream later.
         self.options.after = None;
+        self.note_resumed(place);
         let recorded_at = known
             .filter(|known| known.place == place)
             .and_then(|known| known.recorded_at);
@@ -316,15 +320,37 @@ impl Outbox {
                 mark.sequence = sent.sequence;
             }
             counter!("farelog_outbox_sent_total").increment(1);
-            // The record may have more facts.
-            let up_to = sent.fact.place.position - 1;
+            let up_to = surely_sent_to(sent.fact.place);
             self.status.send_modify(|status| {
                 status.sent += 1;
+                // All up to there may be known to be out since the facts before were read.
                 status.position = up_to.max(status.position);
             });
             self.set_state(OutboxState::Sending);
         }
         Ok(())
+    }
+
+    /// What is known of what was sent may have become less: a stream that lost its tail gets some of it again. So the
+    /// position that is told can go back here, and only here.
+    fn note_resumed(&self, place: FactPlace) {
+        // Where it is as it was left, what was told holds: nothing may have come behind the last fact.
+        let is_as_left = self
+            .position
+            .as_ref()
+            .is_some_and(|known| known.place == place);
+        if !is_as_left {
+            let position = surely_sent_to(place);
+            self.status.send_modify(|status| status.position = position);
+        }
+        gauge_position(self.status.borrow().position);
+    }
+
+    /// What had stopped it is over: it knows where to go on, and has the facts. That they are taken is not known yet.
+    fn note_that_it_goes_on(&self) {
+        if matches!(self.status.borrow().state, OutboxState::Stopped(_)) {
+            self.set_state(OutboxState::Connecting);
+        }
     }
 
     /// All facts of records up to there are out.
@@ -378,6 +404,16 @@ impl Outbox {
             }
             is_news
         });
+    }
+}
+
+/// The log position up to which every fact was surely sent when this is the place of the last one: short of its record,
+/// which may have more.
+fn surely_sent_to(place: FactPlace) -> Position {
+    if place == FactPlace::after_record(place.position) {
+        place.position
+    } else {
+        place.position.saturating_sub(1)
     }
 }
 

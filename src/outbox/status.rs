@@ -10,7 +10,8 @@ use super::continuity::OutboxBreak;
 pub struct OutboxStatus {
     /// What it does.
     pub state: OutboxState,
-    /// Every fact of the records up to here was sent.
+    /// Every fact of the records up to here was sent, or is not to be: those that `--outbox-after` passed over. It goes back
+    /// where the stream turns out to have lost what it took.
     pub position: Position,
     /// How many facts were sent since the server started.
     pub sent: u64,
@@ -19,7 +20,7 @@ pub struct OutboxStatus {
 /// What the outbox does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxState {
-    /// It has not reached NATS yet since the server started.
+    /// Since the server started, or since it stopped, it has not sent yet: NATS is not reached, or has not taken a fact.
     Connecting,
     /// It sends, or has nothing to send. Not said again before a fact was taken, where one was to be sent.
     Sending,

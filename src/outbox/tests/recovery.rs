@@ -93,6 +93,47 @@ async fn what_the_broker_took_and_lost_is_sent_again() {
     stage.stream_has_all_from(1).await;
 }
 
+/// What a stream had lost was once told as sent until it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_stream_lost_is_not_told_as_sent_before_it_is() {
+    let mut stage = Stage::new().await;
+    stage.record(20);
+    stage.all_is_sent().await;
+    stage.end().await;
+    stage.broker.kill();
+    stage.keep_broker_files();
+    stage.broker.start_again();
+    stage.go_by_a_way().await;
+    stage.start().await;
+    stage.record(10);
+    stage.all_is_sent().await;
+
+    stage.broker.kill();
+    stage.lose_broker_files();
+    stage.way().hold_back(Some("farelog."));
+    stage.broker.start_again();
+    // It looks what the stream has when it can't send on.
+    stage.record(1);
+    // Of the last record that the stream has it is not known whether it had more facts.
+    stage.is_sent_to(19).await;
+
+    stage.way().hold_back(None);
+    stage.all_is_sent().await;
+    stage.stream_has_all_from(1).await;
+}
+
+/// The record of the last fact that was sent was told as sent whole, while a fact of it could be left.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_that_can_t_ask_the_stream_tells_no_more_than_it_surely_sent() {
+    let mut stage = Stage::new().await;
+    stage.record(5);
+    stage.all_is_sent().await;
+    stage.end().await;
+    stage.broker.kill();
+    stage.start().await;
+    assert_eq!(stage.status().borrow().position, 4);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_neither_tells_what_was_sent_someone_has_to() {
     let mut stage = Stage::new().await;

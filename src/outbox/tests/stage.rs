@@ -222,6 +222,11 @@ impl Stage {
         self.until(is_out).await;
     }
 
+    /// Waits until it says that the facts of records up to there are sent, and no more.
+    pub async fn is_sent_to(&mut self, position: Position) {
+        self.until(|status| status.position == position).await;
+    }
+
     pub async fn has_stopped(&mut self) -> OutboxBreak {
         let is_stopped = |status: &OutboxStatus| matches!(status.state, OutboxState::Stopped(_));
         match self.until(is_stopped).await.state {
