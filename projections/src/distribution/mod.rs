@@ -23,7 +23,7 @@ pub mod status;
 pub mod summary;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

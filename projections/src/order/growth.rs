@@ -1,14 +1,14 @@
 //! Where an order stands after each of its events: the same fold, taken up where it was left.
 
-use farelog_events::event::EventData;
+use farelog_events::event::EventKind;
 
 use super::event::OrderEvent;
 use super::state::{Fold, OrderState};
 
-/// Where an order stands, as its events are added one by one in whatever order they arrived.
+/// Where an order stands, as its events are added in whatever order they arrived.
 ///
 /// Events mostly arrive in their sequence. One that does is folded alone, so that all of them together take time with
-/// their number; one that belongs before another has all folded anew.
+/// their number; one that belongs before another has all folded anew, once for all that are added with it.
 #[derive(Default)]
 pub struct GrowingState<'e> {
     fold: Fold<'e>,
@@ -22,31 +22,72 @@ impl<'e> GrowingState<'e> {
     /// Takes in those of the events that are not in yet, and gives what [`OrderState::fold`] gives for all of them. The
     /// first ones are those that were given before.
     pub fn grow(&mut self, events: &'e [OrderEvent]) -> &OrderState<'e> {
-        for length in self.length + 1..=events.len() {
-            let event = &events[length - 1];
-            if self.follows(event) {
-                self.fold.add(event);
-            } else {
-                self.fold = Fold::of(&events[..length]);
-            }
-            if event.place_in_sequence() > self.last.and_then(OrderEvent::place_in_sequence) {
+        let mut new = events.iter().skip(self.length);
+        if !new.all(|event| self.takes(event)) {
+            self.fold = Fold::of(events);
+            let in_sequence = events.iter().filter(|it| it.place_in_sequence().is_some());
+            self.last =
+                in_sequence.max_by(|a, b| a.place_in_sequence().cmp(&b.place_in_sequence()));
+        }
+        self.length = self.length.max(events.len());
+        &self.fold.state
+    }
+
+    /// Takes an event in if it is one that follows.
+    fn takes(&mut self, event: &'e OrderEvent) -> bool {
+        let follows = self.follows(event);
+        if follows {
+            self.fold.add(event);
+            if event.place_in_sequence().is_some() {
                 self.last = Some(event);
             }
-            self.length = length;
         }
-        &self.fold.state
+        follows
     }
 
     /// Whether folding all anew would take the event in last.
     fn follows(&self, event: &OrderEvent) -> bool {
-        match (&event.data, event.place_in_sequence()) {
-            // Lines that only an activation names come behind all that have a place in the sequence.
-            _ if self.fold.has_line_outside_sequence => false,
-            (EventData::TicketActivated(activated), _) => {
-                self.fold.state.lines.contains_key(&activated.order_line_id)
-            }
-            (_, None) => true,
-            (_, place) => place > self.last.and_then(OrderEvent::place_in_sequence),
-        }
+        let Some(place) = event.place_in_sequence() else {
+            // What has no place in the sequence comes behind it, as it arrived.
+            return true;
+        };
+        // A line that only an activation names comes behind the sequence. It takes over the order's first end only, and not
+        // every one, as the lines before it do.
+        let ends_order_again =
+            event.kind == EventKind::OrderCancelled && self.fold.order_end.is_some();
+        Some(place) > self.last.and_then(OrderEvent::place_in_sequence)
+            && !(self.fold.has_line_outside_sequence && ends_order_again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::distribution::testing::{History, LINE, ORDER, refund, round};
+
+    /// An activation of a line that never came had every event behind it fold all of the order anew.
+    #[test]
+    fn events_follow_although_an_activation_is_all_that_names_a_line() {
+        let mut history = History::confirmed();
+        let activated = json!({
+            "orderId": ORDER, "orderLineId": "never", "activatedAt": "2026-01-01T08:00:00Z"
+        });
+        history.tell("TicketActivated", &activated);
+        history.tell("TicketActivated", &activated);
+        let payment = json!({ "orderId": ORDER, "paymentTransactionId": "P1" });
+        history.tell("PaymentTransactionCaptured", payment);
+        history.tell("OrderLineRefunded", refund(LINE, "1.00", "NOK"));
+        history.tell("OrderCancelled", round(1));
+        let mut growing = GrowingState::default();
+        assert!(history.events.iter().all(|event| growing.takes(event)));
+        let folded = format!("{:?}", history.state());
+        assert_eq!(format!("{:?}", growing.fold.state), folded);
+
+        history.tell("OrderCancelled", round(1));
+        let mut growing = GrowingState::default();
+        let taken: Vec<bool> = history.events.iter().map(|it| growing.takes(it)).collect();
+        assert_eq!(taken.last(), Some(&false));
     }
 }

@@ -208,7 +208,7 @@ impl<'e> OrderState<'e> {
 pub(super) struct Fold<'e> {
     pub(super) state: OrderState<'e>,
     pending_replacements: Vec<(OrderVersion, &'e Replacement)>,
-    order_end: Option<End<'e>>,
+    pub(super) order_end: Option<End<'e>>,
     /// How many events of the sequence are in.
     length: usize,
     /// Whether an activation is all that names a line.
