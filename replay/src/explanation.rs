@@ -111,6 +111,7 @@ pub fn explain_order(
                 line: question.order_line_id.as_ref(),
                 program: question.program_id,
                 definition: None,
+                transaction: None,
             },
         };
         asking.lines(&document)
@@ -164,6 +165,7 @@ pub fn explain_transaction(
                     line: Some(&slot.order_line_id),
                     program: Some(slot.program_id),
                     definition: Some((slot.point_definition_id, slot.trigger)),
+                    transaction: Some(id),
                 },
             };
             asking.lines(seen).told.pop()

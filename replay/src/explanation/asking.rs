@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farelog_events::event::EventData;
-use farelog_events::id::{OrderLineId, PointDefinitionId, ProgramId};
+use farelog_events::id::{OrderLineId, PointDefinitionId, ProgramId, TransactionId};
 use farelog_events::log::Position;
 use farelog_events::money::Money;
 use farelog_projections::document::OrderDocument;
@@ -28,7 +28,8 @@ pub const LINES_TOLD_MAX: usize = 100;
 /// Most definitions that one explanation tells of, in all its lines together. One takes some kilobytes.
 pub const DEFINITIONS_TOLD_MAX: usize = 1_000;
 
-/// Most events and registrations of one line, and most transactions of one definition for it, that are told: the last ones.
+/// Most refunds and registrations of one line, and most transactions of one definition for it, that are told: the last
+/// ones, or of transactions one that is asked for and those that came next.
 pub const HISTORY_TOLD_MAX: usize = 100;
 
 /// What of an order is explained.
@@ -37,6 +38,8 @@ pub(super) struct Selection<'s> {
     pub line: Option<&'s OrderLineId>,
     pub program: Option<ProgramId>,
     pub definition: Option<(PointDefinitionId, TriggerKind)>,
+    /// A transaction that is told whatever is left out.
+    pub transaction: Option<TransactionId>,
 }
 
 impl Selection<'_> {
@@ -179,11 +182,11 @@ impl Asking<'_> {
             .into_values()
             .take(inquiries.told_max)
             .map(|mut told| {
-                told.transactions_left_out = keep_last(&mut told.transactions);
+                self.keep_transactions(&mut told);
                 told
             })
             .collect();
-        let mut events = events(seen, state, id, line);
+        let (events, events_left_out) = events(seen, state, id, line);
         let mut registrations = self.registrations(seen, id);
         LineExplanation {
             order_line_id: id.clone(),
@@ -193,13 +196,29 @@ impl Asking<'_> {
                 let amount = line.refunded(&price).amount;
                 (!amount.is_zero()).then_some(Money { amount, ..price })
             }),
-            events_left_out: keep_last(&mut events),
+            events_left_out,
             events,
             registrations_left_out: keep_last(&mut registrations),
             registrations,
             definitions_left_out: definitions_found - definitions.len(),
             definitions,
         }
+    }
+
+    /// Keeps the last transactions, or where one that was asked for came before those, it and those that came next.
+    fn keep_transactions(&self, told: &mut DefinitionExplanation) {
+        let transactions = &mut told.transactions;
+        let found = transactions.len();
+        let asked = self.selection.transaction.and_then(|asked| {
+            let mut given = transactions.iter();
+            given.position(|given| given.transaction.id == Some(asked))
+        });
+        let last = found.saturating_sub(HISTORY_TOLD_MAX);
+        let begin = asked.map_or(last, |asked| asked.min(last));
+        transactions.truncate(begin + HISTORY_TOLD_MAX);
+        told.later_transactions_left_out = found - transactions.len();
+        transactions.drain(..begin);
+        told.transactions_left_out = begin;
     }
 
     /// Definitions of the programs as they are that nobody asked: all where the trigger has no place, else those that were
@@ -330,13 +349,13 @@ fn standing(line: &LineState<'_>) -> LineStanding {
     }
 }
 
-/// The events that decide about a line, in log order.
+/// The events that decide about a line, in log order, and how many earlier refunds are left out.
 fn events(
     document: &OrderDocument,
     state: &OrderState<'_>,
     id: &OrderLineId,
     line: &LineState<'_>,
-) -> Vec<CountedEvent> {
+) -> (Vec<CountedEvent>, usize) {
     let confirmation = line.confirmation;
     let known = [
         (state.created, EventRole::Order),
@@ -349,7 +368,7 @@ fn events(
     let known = known
         .into_iter()
         .filter_map(|(event, role)| Some(CountedEvent::new(event?, role)));
-    let refunds = document
+    let mut refunds: Vec<CountedEvent> = document
         .events
         .iter()
         .filter_map(|event| match &event.data {
@@ -360,8 +379,11 @@ fn events(
                 })
             }
             _ => None,
-        });
+        })
+        .collect();
+    // Refunds alone can be many.
+    let left_out = keep_last(&mut refunds);
     let mut events: Vec<CountedEvent> = known.chain(refunds).collect();
     events.sort_by_key(|event| event.position);
-    events
+    (events, left_out)
 }

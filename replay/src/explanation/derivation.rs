@@ -46,9 +46,10 @@ pub struct LineExplanation {
     /// What of it was paid back, in the price's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refunded: Option<Money>,
-    /// The events that decide, in log order, at most [`HISTORY_TOLD_MAX`](super::HISTORY_TOLD_MAX): the last ones.
+    /// The events that decide, in log order. Of refunds at most [`HISTORY_TOLD_MAX`](super::HISTORY_TOLD_MAX): the last
+    /// ones.
     pub events: Vec<CountedEvent>,
-    /// How many earlier events are left out.
+    /// How many earlier refunds are left out.
     pub events_left_out: usize,
     /// Its deferred registrations, those that were taken back too, in log order; as many at most.
     pub registrations: Vec<RegistrationExplanation>,
@@ -191,10 +192,13 @@ pub struct DefinitionExplanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<CapExplanation>,
     /// The transactions of the line, definition and trigger, oldest first; each takes the place of the one before. At most
-    /// [`HISTORY_TOLD_MAX`](super::HISTORY_TOLD_MAX): the last ones.
+    /// [`HISTORY_TOLD_MAX`](super::HISTORY_TOLD_MAX): the last ones, or where one that is asked for came before them, it
+    /// and those that came next.
     pub transactions: Vec<GivenTransaction>,
     /// How many earlier transactions are left out.
     pub transactions_left_out: usize,
+    /// How many later transactions are left out.
+    pub later_transactions_left_out: usize,
 }
 
 /// An expression, what it gave, and what it saw.

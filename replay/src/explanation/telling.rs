@@ -167,6 +167,7 @@ impl<'a> Telling<'a> {
             cap: None,
             transactions: self.transactions(slot),
             transactions_left_out: 0,
+            later_transactions_left_out: 0,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use farelog_events::event::EventKind;
 use farelog_replay::explanation::{
-    DEFINITIONS_TOLD_MAX, HISTORY_TOLD_MAX, OrderExplanation, OrderQuestion, WhyNothing,
-    explain_order,
+    DEFINITIONS_TOLD_MAX, EventRole, HISTORY_TOLD_MAX, OrderExplanation, OrderQuestion, WhyNothing,
+    explain_order, explain_transaction,
 };
 use serde_json::json;
 
@@ -100,13 +100,41 @@ fn of_a_long_history_the_last_is_told() {
         refunds(&mut desk, "O1", "1.00", "NOK");
     }
     let line = line(&desk, "O1");
-    assert_eq!(line.events.len(), HISTORY_TOLD_MAX);
-    // The order, the line and its confirmation came first.
-    assert_eq!(line.events_left_out, 3 + 20);
+    let roles: Vec<_> = line.events.iter().filter_map(|event| event.role).collect();
+    // Once the refunds took their room.
+    let first = [EventRole::Order, EventRole::Line, EventRole::Confirmation];
+    assert_eq!(roles[..3], first);
+    assert_eq!(roles[3..], [EventRole::Refund; HISTORY_TOLD_MAX]);
+    assert_eq!(line.events_left_out, 20);
     let told = told(&desk, "O1");
     assert_eq!(told.points, 27_900.into());
     assert_eq!(told.transactions.len(), HISTORY_TOLD_MAX);
     assert_eq!(told.transactions_left_out, 1 + 20);
     let last = told.transactions.last().unwrap();
     assert_eq!(last.transaction.amount, told.points);
+}
+
+/// Only the last of a chain were once told, so that an old transaction was explained by a chain that it was not in.
+#[test]
+fn a_transaction_that_is_asked_for_is_told_however_many_came_after_it() {
+    let mut desk = desk(&program(
+        "trigger = 'LineConfirmed'\namount = 'line.price.minorUnits'",
+    ));
+    sells_to(&mut desk, "O1", "C1");
+    let given = told(&desk, "O1").transactions[0].transaction.id.unwrap();
+    for _ in 0..=HISTORY_TOLD_MAX {
+        refunds(&mut desk, "O1", "1.00", "NOK");
+    }
+    let all = HISTORY_TOLD_MAX + 2;
+    let first_of_last = told(&desk, "O1").transactions[0].transaction.id.unwrap();
+
+    for (asked, earlier, later) in [(given, 0, 2), (first_of_last, 2, 0)] {
+        let answer = explain_transaction(&desk.projections, &*desk.log, asked).unwrap();
+        let explained = answer.value.unwrap();
+        let told = &explained.now.definitions[0];
+        assert_eq!(told.transactions[0].transaction.id, Some(asked));
+        assert_eq!(told.transactions.len() + earlier + later, all);
+        assert_eq!(told.transactions_left_out, earlier);
+        assert_eq!(told.later_transactions_left_out, later);
+    }
 }

@@ -85,6 +85,7 @@ struct Definition {
     cap: Option<Cap>,
     transactions: Vec<ChainLink>,
     transactions_left_out: u64,
+    later_transactions_left_out: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -178,7 +179,7 @@ impl Display for Line {
             write!(f, ", of which {refunded} were paid back")?;
         }
         writeln!(f)?;
-        left_out(f, "  ", self.events_left_out, "earlier event")?;
+        left_out(f, "  ", self.events_left_out, "earlier refund")?;
         for event in &self.events {
             let role = event.role.as_deref().map(in_words).unwrap_or_default();
             write!(f, "  {role:<12} {}", event.named())?;
@@ -282,7 +283,8 @@ impl Display for Definition {
         for link in &self.transactions {
             writeln!(f, "    {link}")?;
         }
-        Ok(())
+        let later = self.later_transactions_left_out;
+        left_out(f, "    ", later, "later transaction")
     }
 }
 

@@ -71,9 +71,9 @@ pub struct LineExplanationView {
     /// What of it was paid back, in the price's currency.
     #[schema(required = false)]
     refunded: MoneyView,
-    /// The events that decide, in log order, at most 100: the last ones.
+    /// The events that decide, in log order. Of refunds at most 100: the last ones.
     events: Vec<CountedEventView>,
-    /// How many earlier events are left out.
+    /// How many earlier refunds are left out.
     events_left_out: u64,
     /// Its deferred registrations, those that were taken back too, in log order, at most 100: the last ones.
     registrations: Vec<RegistrationExplanationView>,
@@ -214,10 +214,12 @@ pub struct DefinitionExplanationView {
     #[schema(required = false)]
     cap: CapExplanationView,
     /// The transactions of the line, definition and trigger, oldest first; each takes the place of the one before. At most
-    /// 100: the last ones.
+    /// 100: the last ones, or where the transaction that is asked for came before them, it and those that came next.
     transactions: Vec<GivenTransactionView>,
     /// How many earlier transactions are left out.
     transactions_left_out: u64,
+    /// How many later transactions are left out.
+    later_transactions_left_out: u64,
 }
 
 /// An expression, what it gave, and what it saw.
