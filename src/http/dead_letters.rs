@@ -185,13 +185,13 @@ pub async fn retry(
 ) -> Result<Response, Problem> {
     query.finish()?;
     let number: Position = path.get("number")?;
-    let (_, summary, letter) = recorded(&server, number).await?;
-    expect_open(&summary)?;
+    let (position, summary, letter) = recorded(&server, number).await?;
+    expect_open(&summary, position)?;
     if let Some(retried) = try_again(&server, &correlation_id, number, letter).await? {
         return Ok(as_it_stands(&server, retried));
     }
-    let (_, settled, _) = recorded(&server, number).await?;
-    expect_open(&settled)?;
+    let (position, settled, _) = recorded(&server, number).await?;
+    expect_open(&settled, position)?;
     Err(Problem::internal(&format_args!(
         "the log says that dead letter {number} is settled, the projections that it is open"
     )))
@@ -285,18 +285,16 @@ pub async fn discard(
     server
         .engine()
         .decide(move |projections, moment| {
-            let letter = projections
-                .dead_letter(number)
-                .map_err(EngineError::from)?
-                .value
-                .ok_or_else(|| unknown_dead_letter(number))?;
+            let Answer { position, value } =
+                projections.dead_letter(number).map_err(EngineError::from)?;
+            let letter = value.ok_or_else(|| unknown_dead_letter(number, position))?;
             if letter.state == DeadLetterState::Discarded {
                 return Ok(Decision {
                     events: Vec::new(),
                     answer: (),
                 });
             }
-            expect_open(&letter)?;
+            expect_open(&letter, position)?;
             let data = DeadLetterSettled {
                 number,
                 order_id: letter.order_id,
@@ -317,7 +315,7 @@ pub async fn discard(
         .engine()
         .read(move |projections| projections.dead_letter(number))
         .await?;
-    let value = value.ok_or_else(|| unknown_dead_letter(number))?;
+    let value = value.ok_or_else(|| unknown_dead_letter(number, position))?;
     Ok(answered(Answer { position, value }))
 }
 
@@ -334,24 +332,23 @@ async fn recorded(
     server: &Server,
     number: Position,
 ) -> Result<(Position, DeadLetterSummary, DeadLetter), Problem> {
-    let found = server
+    let (position, found) = server
         .engine()
         .read_log(move |log, projections| {
             let Answer { position, value } = projections.dead_letter(number)?;
             let Some(summary) = value else {
-                return Ok(None);
+                return Ok((position, None));
             };
             let record = log.read(number, 1)?.into_iter().next();
-            let data = record.and_then(|record| record.decode());
-            Ok::<_, EngineError>(match data {
-                Some(Ok(EventData::DeadLetterRecorded(letter))) => {
-                    Some((position, summary, *letter))
-                }
+            let letter = match record.and_then(|record| record.decode()) {
+                Some(Ok(EventData::DeadLetterRecorded(letter))) => Some((summary, *letter)),
                 _ => None,
-            })
+            };
+            Ok::<_, EngineError>((position, letter))
         })
         .await?;
-    found.ok_or_else(|| unknown_dead_letter(number))
+    let (summary, letter) = found.ok_or_else(|| unknown_dead_letter(number, position))?;
+    Ok((position, summary, letter))
 }
 
 /// Hands a dead letter to the writer. `None` where it was settled since it was looked at; the projections know how.
@@ -399,7 +396,7 @@ fn settlement(
     Ok(event)
 }
 
-fn expect_open(letter: &DeadLetterSummary) -> Result<(), Problem> {
+fn expect_open(letter: &DeadLetterSummary, position: Position) -> Result<(), Problem> {
     let what = match letter.state {
         DeadLetterState::Open => return Ok(()),
         DeadLetterState::Retried => "was taken in",
@@ -408,12 +405,14 @@ fn expect_open(letter: &DeadLetterSummary) -> Result<(), Problem> {
     Err(Problem::new(
         &errors::DEAD_LETTER_SETTLED,
         format!("Dead letter {} {what} before.", letter.number),
-    ))
+    )
+    .reflecting(position))
 }
 
-fn unknown_dead_letter(number: Position) -> Problem {
+fn unknown_dead_letter(number: Position, position: Position) -> Problem {
     Problem::new(
         &errors::DEAD_LETTER_UNKNOWN,
         format!("There is no dead letter {number}."),
     )
+    .reflecting(position)
 }

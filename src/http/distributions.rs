@@ -320,8 +320,8 @@ async fn record<T: Serialize>(
             let state = document.as_ref().map(OrderDocument::state);
             let none = Groups::default();
             let groups = document.as_ref().map_or(&none, |document| &document.groups);
-            let decided =
-                decide(&asked, state.as_ref(), groups).map_err(|refusal| refused(&refusal))?;
+            let decided = decide(&asked, state.as_ref(), groups)
+                .map_err(|refusal| refused(&refusal).reflecting(moment.head.position))?;
             let event = decided.map(|data| {
                 let about = About::Order(asked.clone());
                 own_event(kind, about, &data, moment, &correlation_id)
@@ -351,7 +351,7 @@ async fn document(server: &Server, order: &OrderId) -> Result<Answer<OrderDocume
         .engine()
         .read(move |projections| projections.order(&asked))
         .await?;
-    let value = value.ok_or_else(|| unknown_order(order))?;
+    let value = value.ok_or_else(|| unknown_order(order, position))?;
     Ok(Answer { position, value })
 }
 

@@ -58,6 +58,7 @@ pub async fn of_transaction(
             &errors::TRANSACTION_UNKNOWN,
             format!("There is no transaction {id}."),
         )
+        .reflecting(position)
     })?;
     Ok(answered(Answer { position, value }))
 }
@@ -103,7 +104,7 @@ pub async fn of_order(
             explain_order(projections, log, &question).map_err(EngineError::from)
         })
         .await?;
-    let value = value.ok_or_else(|| unknown_order(&order_id))?;
+    let value = value.ok_or_else(|| unknown_order(&order_id, position))?;
     Ok(answered(Answer { position, value }))
 }
 

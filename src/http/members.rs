@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use farelog_events::event::{About, EventKind, NewEvent};
 use farelog_events::id::{CustomerId, MemberId, ProgramId};
+use farelog_events::log::Position;
 use farelog_events::log::writer::{Decision, Moment};
 use farelog_events::member::Membership;
 use farelog_projections::Projections;
@@ -314,7 +315,7 @@ pub async fn existing(
         .engine()
         .read(move |projections| projections.member(program, member))
         .await?;
-    let value = value.ok_or_else(|| unknown_member(program, member))?;
+    let value = value.ok_or_else(|| unknown_member(program, member, position))?;
     Ok(Answer { position, value })
 }
 
@@ -323,9 +324,11 @@ pub async fn existing(
 /// # Errors
 /// 404 where there is none.
 pub fn expect_program(projections: &Projections, program: ProgramId) -> Result<(), Problem> {
+    // Read first: what is not there may have come since.
+    let position = projections.position();
     match projections.programs().current(program) {
         Some(_) => Ok(()),
-        None => Err(unknown_program(program)),
+        None => Err(unknown_program(program, position)),
     }
 }
 
@@ -335,20 +338,18 @@ fn expect_member(
     member: MemberId,
 ) -> Result<Member, Problem> {
     expect_program(projections, program)?;
-    projections
+    let Answer { position, value } = projections
         .member(program, member)
-        .map_err(EngineError::from)?
-        .value
-        .ok_or_else(|| unknown_member(program, member))
+        .map_err(EngineError::from)?;
+    value.ok_or_else(|| unknown_member(program, member, position))
 }
 
 /// Looks whether the membership is the one that counts for its customer: an event about the customer changes that one.
 fn expect_to_count(projections: &Projections, member: &Member) -> Result<(), Problem> {
-    let counting = projections
+    let Answer { position, value } = projections
         .member_of(member.program_id, &member.customer_id)
-        .map_err(EngineError::from)?
-        .value;
-    match counting {
+        .map_err(EngineError::from)?;
+    match value {
         Some(counting) if counting.id != member.id => Err(Problem::new(
             &errors::MEMBER_MERGED,
             format!(
@@ -356,16 +357,18 @@ fn expect_to_count(projections: &Projections, member: &Member) -> Result<(), Pro
                 member.customer_id, counting.customer_id, counting.id
             ),
         )
-        .with_member("memberId", counting.id.get())),
+        .with_member("memberId", counting.id.get())
+        .reflecting(position)),
         _ => Ok(()),
     }
 }
 
-fn unknown_member(program: ProgramId, member: MemberId) -> Problem {
+fn unknown_member(program: ProgramId, member: MemberId, position: Position) -> Problem {
     Problem::new(
         &errors::MEMBER_UNKNOWN,
         format!("Program {program} has no member {member}."),
     )
+    .reflecting(position)
 }
 
 /// Whether an update would leave the member other than it is.

@@ -166,7 +166,9 @@ fn with_common_parts(
     let is_error = status.starts_with(['4', '5']);
     let mut headers: BTreeMap<&str, &str> = BTreeMap::new();
     headers.insert("X-Correlation-Id", "The request's correlation id");
-    if reads_projections && !is_error {
+    // Of what is found in the projections. A conflict may be of other work that runs.
+    let is_found = ["404", "412", "422", "504"].contains(&status);
+    if reads_projections && (is_found || !is_error) {
         headers.insert(
             "Farelog-Position",
             "The log position that the answer reflects",

@@ -79,14 +79,15 @@ pub async fn timeline(
         })
         .await?;
     let Answer { position, value } = answer;
-    let value = value.ok_or_else(|| unknown_order(&order))?;
+    let value = value.ok_or_else(|| unknown_order(&order, position))?;
     Ok(answered(Answer { position, value }))
 }
 
-/// The problem of an order of which nothing has arrived.
-pub fn unknown_order(order: &OrderId) -> Problem {
+/// The problem of an order of which nothing has arrived up to a log position.
+pub fn unknown_order(order: &OrderId, position: Position) -> Problem {
     Problem::new(
         &errors::ORDER_UNKNOWN,
         format!("There is no order {order}."),
     )
+    .reflecting(position)
 }

@@ -135,7 +135,15 @@ impl AtLeast {
                 "streamSequence",
                 head.checkpoint.map(|checkpoint| checkpoint.sequence),
             )
-            .with_header(FARELOG_POSITION.clone(), HeaderValue::from(position))
+            .reflecting(position)
+    }
+}
+
+impl Problem {
+    /// Says the log position that the problem was found at: what is not there may come behind it.
+    #[must_use]
+    pub fn reflecting(self, position: Position) -> Self {
+        self.with_header(FARELOG_POSITION.clone(), HeaderValue::from(position))
     }
 }
 

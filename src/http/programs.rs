@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use farelog_events::event::{About, EventKind};
 use farelog_events::id::ProgramId;
+use farelog_events::log::Position;
 use farelog_events::log::writer::Decision;
 use farelog_projections::answer::Answer;
 use farelog_projections::program::{
@@ -165,7 +166,9 @@ pub async fn publish(
         .decide(move |projections, moment| {
             let catalog = projections.programs();
             let current = catalog.current(id);
-            expected.check(id, current.map(|current| current.version))?;
+            expected
+                .check(id, current.map(|current| current.version))
+                .map_err(|problem| problem.reflecting(moment.head.position))?;
             let is_new = current.is_none();
             if current.is_some_and(|current| is_same(current, &compiled)) {
                 return Ok(Decision {
@@ -246,12 +249,13 @@ pub fn not_valid(refused: &ProgramRefused, place: &str) -> Problem {
     Problem::new(&errors::PROGRAM_REFUSED, detail).with_errors(errors)
 }
 
-/// The problem of a program that was never published.
-pub fn unknown_program(program: ProgramId) -> Problem {
+/// The problem of a program that was not published up to a log position.
+pub fn unknown_program(program: ProgramId, position: Position) -> Problem {
     Problem::new(
         &errors::PROGRAM_UNKNOWN,
         format!("There is no program {program}."),
     )
+    .reflecting(position)
 }
 
 fn shown(server: &Server, program: ProgramId) -> Result<Response, Problem> {
@@ -259,7 +263,7 @@ fn shown(server: &Server, program: ProgramId) -> Result<Response, Problem> {
     let catalog = server.projections().programs();
     let published = catalog
         .current(program)
-        .ok_or_else(|| unknown_program(program))?;
+        .ok_or_else(|| unknown_program(program, position))?;
     let mut response = answered(Answer {
         position,
         value: ProgramView::from(published),

@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use farelog_events::event::NewEvent;
 use farelog_events::id::{CustomerId, OrderId, OrderLineId};
+use farelog_events::log::Position;
 use farelog_events::log::writer::{Decision, Moment};
 use farelog_projections::answer::Answer;
 use farelog_replay::registration::{
@@ -107,7 +108,7 @@ pub async fn register(
         .decide(move |projections, moment| {
             let registered =
                 registration::register(projections, &context(moment, &correlation_id), &asked)
-                    .map_err(refused)?;
+                    .map_err(|refusal| refused(refusal, moment.head.position))?;
             let repeated = registered.event.is_none();
             let events: Vec<NewEvent> = if dry_run {
                 Vec::new()
@@ -184,7 +185,7 @@ pub async fn revoke(
         .decide(move |projections, moment| {
             let revoked =
                 registration::revoke(projections, &context(moment, &correlation_id), &asked)
-                    .map_err(refused)?;
+                    .map_err(|refusal| refused(refusal, moment.head.position))?;
             Ok::<_, Problem>(Decision {
                 events: revoked.event.into_iter().collect(),
                 answer: (),
@@ -212,24 +213,28 @@ pub fn context(moment: &Moment, correlation_id: &CorrelationId) -> DecisionConte
     }
 }
 
-fn refused(refusal: RegistrationRefused) -> Problem {
+/// The problem of a refusal that was decided on projections as far as a log position.
+fn refused(refusal: RegistrationRefused, position: Position) -> Problem {
     match refusal {
-        RegistrationRefused::UnknownProgram(program) => unknown_program(program),
+        RegistrationRefused::UnknownProgram(program) => unknown_program(program, position),
         RegistrationRefused::Reasons(reasons) => {
             let detail = match reasons.as_slice() {
                 [only] => format!("No points can be given: {}.", only.detail),
                 _ => "No points can be given; see reasons.".to_owned(),
             };
-            Problem::new(&errors::REGISTRATION_REFUSED, detail).with_member(
-                "reasons",
-                // Plain data with string keys, which can't fail to become JSON.
-                serde_json::to_value(&reasons).unwrap_or(Value::Null),
-            )
+            Problem::new(&errors::REGISTRATION_REFUSED, detail)
+                .with_member(
+                    "reasons",
+                    // Plain data with string keys, which can't fail to become JSON.
+                    serde_json::to_value(&reasons).unwrap_or(Value::Null),
+                )
+                .reflecting(position)
         }
         RegistrationRefused::NotRegistered => Problem::new(
             &errors::NOT_REGISTERED,
             "The order line is not registered to anyone in this program.",
-        ),
+        )
+        .reflecting(position),
         RegistrationRefused::Projections(error) => EngineError::from(error).into(),
     }
 }
