@@ -140,9 +140,8 @@ impl<'s> Telling<'s> {
             if let Some(cause) = given_at.and_then(|position| self.at(position)) {
                 let former = life.former.map(|former| (former, self.holder(former)));
                 let former = former.as_ref().map(|(former, of)| (*former, of.as_str()));
-                let summary = sentence::of_given(transaction, &holder, former);
-                let valid_from = transaction.valid_from;
-                let entry = TimelineEntry::of_transaction(transaction, cause, valid_from, summary);
+                let summary = sentence::of_given(transaction, &holder, cause.time, former);
+                let entry = TimelineEntry::of_transaction(transaction, cause, cause.time, summary);
                 self.entries.push(entry);
             }
         }

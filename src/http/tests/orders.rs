@@ -45,7 +45,7 @@ async fn a_timeline_tells_an_order_in_log_order() {
             "7 EVENT Line O1-1 was cancelled.",
             "7 TRANSACTION 39 points of customer C1 for line O1-1 were cancelled (per-ten-purchase of program 11).",
             "7 FACT Other systems are to be told that customer C1 has 0 points of this order in program 11: 39 cancelled.",
-            "8 DEAD_LETTER A message could not be read (not-readable) and is dead letter 8.",
+            "8 DEAD_LETTER A message could not be read and is dead letter 8.",
             "9 EVENT OrderWeighed arrived, which is of a type that is not known.",
         ]
     );
@@ -316,6 +316,72 @@ async fn a_long_timeline_is_told_in_parts_that_are_one_after_the_other() {
         .map(|entry| entry["summary"].as_str().unwrap())
         .collect();
     assert!(told.last().unwrap().contains("has 4 points"), "{told:?}");
+}
+
+/// Points that are pending were once told as if they counted, at a time in the future.
+#[tokio::test]
+async fn points_that_count_later_are_told_with_their_day_when_they_were_given() {
+    let later = format!("{PER_TEN}validFrom = 'timestamp(\"2026-05-01T00:00:00Z\")'\n");
+    let mut site = Site::open();
+    site.publish_program(11, &later).await;
+    site.enrol(11, "C1").await;
+    site.arrive(&sale("O1", Some("C1"), "399.00")).await;
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    let given = &answer.json["entries"][3];
+    assert_eq!(
+        given["summary"],
+        "Customer C1 got 39 points from 1 May 2026 on for line O1-1 (per-ten-purchase of program 11)."
+    );
+    assert_eq!(given["time"], answer.json["entries"][2]["time"]);
+    assert_eq!(given["transaction"]["validFrom"], "2026-05-01T00:00:00Z");
+}
+
+/// Whatever made a message a dead letter, the timeline once said that it could not be read.
+#[tokio::test]
+async fn a_message_that_was_not_taken_is_told_with_what_was_wrong_with_it() {
+    let mut site = Site::open();
+    site.arrive(&sale("O1", None, "39.00")).await;
+    let mut other = event("OrderConfirmed", 2, "O1", json!({ "orderVersion": 2 }));
+    other["time"] = json!("2026-01-15T08:00:02Z");
+    site.arrive(&[other]).await;
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    assert_eq!(
+        answer.json["entries"][3]["summary"],
+        "A message says something else than the event that came before with its id and is dead letter 4."
+    );
+}
+
+/// Of an order that is not there one could not tell whether it was not there yet.
+#[tokio::test]
+async fn that_there_is_no_order_is_said_with_the_position_where_there_was_none() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.arrive(&sale("O1", None, "39.00")).await;
+    let paths = [
+        "/v1/orders/O2/timeline",
+        "/v1/operate/orders/O2/explanation",
+        "/sales/v1/ticket-distributions/O2/summary",
+        "/personalisation/v1/transactions/4096/explanation",
+        "/personalisation/v1/programs/12/members",
+        "/personalisation/v1/programs/11/members/4096",
+        "/v1/operate/dead-letters/2",
+    ];
+    for path in paths {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("farelog-position"), "4", "{path}");
+    }
+    for operation in ["generate", "distribute/qr-code"] {
+        let path = format!("/sales/v1/ticket-distributions/O2/{operation}");
+        let answer = site.act(&path).await;
+        let position = answer.header("farelog-position");
+        assert_eq!((answer.status, position), (404, "4"), "{path}");
+    }
+    let answer = site
+        .act("/sales/v1/ticket-distributions/O1/distribute/qr-code")
+        .await;
+    let position = answer.header("farelog-position");
+    assert_eq!((answer.status, position), (409, "4"));
 }
 
 #[tokio::test]

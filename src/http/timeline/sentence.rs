@@ -1,5 +1,7 @@
 //! The sentences of a timeline, for a person at a service desk.
 
+use chrono::{DateTime, Utc};
+use farelog_events::dead_letter::DeadLetterReason;
 use farelog_events::distribution::TicketSystemStatus;
 use farelog_events::event::{EventData, short_type};
 use farelog_events::id::{CustomerId, MemberId, OrderLineId};
@@ -144,13 +146,29 @@ fn sentence_of_own(data: &EventData, record: &Record) -> String {
             e.order_line_id, e.customer_id, e.program_id
         ),
         EventData::DeadLetterRecorded(e) => format!(
-            "A message could not be read ({}) and is dead letter {}.",
-            e.reason.as_str(),
+            "A message {} and is dead letter {}.",
+            not_taken(e.reason),
             record.position
         ),
         EventData::DeadLetterRetried(e) => format!("Dead letter {} was taken in.", e.number),
         EventData::DeadLetterDiscarded(e) => format!("Dead letter {} was discarded.", e.number),
         _ => format!("{} was recorded.", short_type(&record.event_type)),
+    }
+}
+
+/// Why a message was not taken in, to stand behind "A message".
+fn not_taken(reason: DeadLetterReason) -> &'static str {
+    match reason {
+        DeadLetterReason::TooLarge => "is too large",
+        DeadLetterReason::NotReadable => "could not be read",
+        DeadLetterReason::NoType => "does not say what it is",
+        DeadLetterReason::MalformedField => "is incomplete or malformed",
+        DeadLetterReason::ReservedType => "is of a type that only farelog records",
+        DeadLetterReason::ConflictingDuplicate => {
+            "says something else than the event that came before with its id"
+        }
+        DeadLetterReason::UnknownProgram => "names a program that was not published",
+        DeadLetterReason::ProgramRefused => "publishes a program that is not valid",
     }
 }
 
@@ -275,10 +293,12 @@ pub fn holder(member: MemberId, customer: Option<&CustomerId>) -> String {
     }
 }
 
-/// That points were given, and in place of which, with who had those.
+/// That points were given at a time, and in place of which, with who had those. Of points that count later, pending
+/// ones, also from when on.
 pub fn of_given(
     transaction: &Transaction,
     holder: &str,
+    given_at: DateTime<Utc>,
     former: Option<(&Transaction, &str)>,
 ) -> String {
     let instead = match former {
@@ -288,8 +308,13 @@ pub fn of_given(
         Some((former, of)) => format!(" instead of {of}, who had {}", former.amount.normalize()),
         None => String::new(),
     };
+    let later = (transaction.valid_from > given_at).then_some(transaction.valid_from);
+    let from = match later {
+        Some(valid_from) => format!(" from {} on", valid_from.format("%-d %B %Y")),
+        None => String::new(),
+    };
     let got = format!(
-        "{holder} got {} for line {}{instead} ({}).",
+        "{holder} got {}{from} for line {}{instead} ({}).",
         points(transaction.amount),
         transaction.metadata.order_line_id,
         definition(transaction)
