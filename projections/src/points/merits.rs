@@ -12,27 +12,25 @@ use super::entitlement::{Entitlement, Nothing, TriggeredLine};
 use crate::order::{OrderState, TriggerKind};
 use crate::program::{CompiledDefinition, PublishedProgram};
 
-/// What merits depend on that another event of the order can change, as the records that brought it. The programs and the
-/// members at the trigger's place are as they are.
+/// What merits depend on that another event of the order can change, as the records that brought it. The trigger's place
+/// never moves, and the programs and members at it are as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Basis {
     created: Option<Position>,
     line: Position,
     first_confirmed: Position,
     trigger: Position,
-    place: Position,
 }
 
 impl Basis {
-    /// Of a line with a trigger, whose place is this.
-    pub fn new(order: &OrderState<'_>, line: &TriggeredLine<'_>, place: Position) -> Self {
+    /// Of a line with a trigger.
+    pub fn new(order: &OrderState<'_>, line: &TriggeredLine<'_>) -> Self {
         let confirmation = line.confirmation();
         Self {
             created: order.created.map(|event| event.position),
             line: confirmation.line_event.position,
             first_confirmed: confirmation.first.position,
             trigger: line.trigger().event.position,
-            place,
         }
     }
 }

@@ -47,7 +47,7 @@ pub fn wants(
             let Some(triggered) = TriggeredLine::new(state, line, kind, place) else {
                 continue;
             };
-            let basis = Basis::new(state, &triggered, place);
+            let basis = Basis::new(state, &triggered);
             LineWants {
                 document,
                 state,
