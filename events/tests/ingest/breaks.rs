@@ -162,7 +162,10 @@ async fn messages_removed_unread_while_others_are_read_stop_ingestion_too() {
     else {
         panic!("{stream_break}");
     };
-    assert_eq!(first_sequence, u64::from(COUNT) + 1 - KEPT.cast_unsigned());
+    // A publisher that is far ahead of a busy reader makes the gap before all is published.
+    let first_at_last = u64::from(COUNT) + 1 - KEPT.cast_unsigned();
+    let behind_the_gap = sequence + 2..=first_at_last;
+    assert!(behind_the_gap.contains(&first_sequence), "{stream_break}");
     // All that came before the gap is in the log.
     assert_eq!(given.events(), orders(1..=sequence.try_into().unwrap()));
     drop(running);
