@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::outbox::FactPlace;
-    use crate::store::{Checkpoint, FOLD_VERSION, Store};
+    use crate::store::{Checkpoint, FOLD_VERSION, Store, StoreMemory};
 
     fn append(log: &MemoryLog, kind: EventKind, data: &Value) {
         let time: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -264,7 +264,8 @@ mod tests {
     fn however_batches_are_cut_and_overlap_the_store_has_the_same_bytes() {
         let log = a_log();
         let directory = tempfile::tempdir().unwrap();
-        let store = |name: &str| Store::make(&directory.path().join(name)).unwrap();
+        let store =
+            |name: &str| Store::make(&directory.path().join(name), StoreMemory::USUAL).unwrap();
         let start = Checkpoint {
             log_id: log.id(),
             fold_version: FOLD_VERSION,
@@ -298,7 +299,7 @@ mod tests {
     fn where_writing_fails_catching_up_fails_with_its_error() {
         let log = a_log();
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::make(&directory.path().join("store")).unwrap();
+        let store = Store::make(&directory.path().join("store"), StoreMemory::USUAL).unwrap();
         let start = Checkpoint {
             log_id: log.id(),
             fold_version: FOLD_VERSION,

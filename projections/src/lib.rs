@@ -32,4 +32,4 @@ pub mod trial;
 
 pub use member::TransactionFilter;
 pub use projections::Projections;
-pub use store::{Counters, FOLD_VERSION, ProjectionError};
+pub use store::{Counters, FOLD_VERSION, ProjectionError, StoreMemory};

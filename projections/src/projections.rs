@@ -24,7 +24,7 @@ use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
 use crate::progress::Progress;
 use crate::projector::{Projector, StoredVersion};
-use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
+use crate::store::{self, Checkpoint, Counters, ProjectionError, Store, StoreMemory};
 
 /// Records that are read from the log, or taken from the feed, into one batch.
 pub const BATCH_RECORDS_MAX: usize = 4_096;
@@ -46,6 +46,7 @@ pub(crate) struct Inner {
     turn: Mutex<()>,
     /// As it was when the store was opened.
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) memory: StoreMemory,
     catalog: RwLock<Arc<ProgramCatalog>>,
     progress: Progress,
     /// Held while the projections are made anew. Last, so that the store is closed before it.
@@ -59,8 +60,20 @@ impl Projections {
     /// # Errors
     /// The directory can't be read or written, or another process has it.
     pub fn open(directory: &Path, log: &dyn EventLog) -> Result<Self, ProjectionError> {
+        Self::open_within(StoreMemory::USUAL, directory, log)
+    }
+
+    /// The same with another limit of memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_within(
+        memory: StoreMemory,
+        directory: &Path,
+        log: &dyn EventLog,
+    ) -> Result<Self, ProjectionError> {
         let place = Place::settle(directory)?;
-        let (store, checkpoint) = Store::open(directory, log.id(), log.head().position)?;
+        let (store, checkpoint) = Store::open(directory, log.id(), log.head().position, memory)?;
         let mut catalog = ProgramCatalog::default();
         let mut versions = Vec::new();
         for version in store.scan::<StoredVersion>(store::PROGRAMS) {
@@ -84,6 +97,7 @@ impl Projections {
                 turn: Mutex::new(()),
                 progress: Progress::new(checkpoint.position),
                 checkpoint,
+                memory,
                 catalog: RwLock::new(Arc::new(catalog)),
                 place: Mutex::new(place),
             }),

@@ -22,8 +22,9 @@ impl Projections {
     /// to be folded into it. Gives the position at which they changed places.
     ///
     /// `progress` is told after each batch how far the new store is; where it breaks, the new store is removed, nothing
-    /// has changed, and `None` is given. What was recorded meanwhile is folded at the end without being told. So it is after a crash, too. A second rebuild waits for the first. What other
-    /// systems were told is not told again: facts stand at the same places, and those that were forgotten stay so.
+    /// has changed, and `None` is given; so it is after a crash, too. What was recorded meanwhile is folded at the end
+    /// without being told. A second rebuild waits for the first. What other systems were told is not told again: facts
+    /// stand at the same places, and those that were forgotten stay so.
     ///
     /// # Errors
     /// The log or a store failed; the old store is in use still.
@@ -38,7 +39,7 @@ impl Projections {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let catalog = {
-            let store = Store::make(place.unfinished()?)?;
+            let store = Store::make(place.unfinished()?, self.inner.memory)?;
             store.keep_the_facts_of(&self.store());
             let start = Checkpoint {
                 position: 0,
@@ -59,7 +60,8 @@ impl Projections {
             catalog
         };
         let directory = place.finish()?;
-        let (store, checkpoint) = Store::open(directory, log.id(), log.head().position)?;
+        let (store, checkpoint) =
+            Store::open(directory, log.id(), log.head().position, self.inner.memory)?;
         // A store that could not be opened was made anew, without programs.
         let catalog = if checkpoint.position == 0 {
             Arc::default()
@@ -78,9 +80,9 @@ impl Projections {
         self.change_store(store, catalog, position);
         drop(turn);
         let directory = place.change_over();
-        let closing = Arc::downgrade(&replaced);
+        let is_open = replaced.is_open();
         drop(replaced);
-        wait_until_closed(&closing);
+        wait_until_closed(&is_open);
         if let Err(error) = place.retire(&directory) {
             tracing::warn!(%error, "the projections that were replaced stay on the disk until the next rebuild or start");
         }
@@ -90,9 +92,9 @@ impl Projections {
 
 /// Waits until nobody reads or folds into a store that was replaced: files are opened by their path, and with it
 /// gone who still holds the store would fail.
-fn wait_until_closed(store: &Weak<Store>) {
+fn wait_until_closed(is_open: &Weak<()>) {
     let begun = Instant::now();
-    while store.strong_count() > 0 {
+    while is_open.strong_count() > 0 {
         if begun.elapsed() > REPLACED_HELD_MAX {
             tracing::warn!(
                 "the projections that were replaced are in use still, and are removed all the same"

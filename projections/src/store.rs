@@ -8,7 +8,9 @@ use std::fmt;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::thread;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::OrderId;
@@ -27,12 +29,24 @@ use crate::stored_order;
 
 mod key;
 mod opening;
+#[cfg(test)]
+mod tests;
 
 pub use self::key::*;
+pub use self::opening::StoreMemory;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
 pub const FOLD_VERSION: u32 = 14;
+
+/// Parts of what was gathered that may wait to be brought to their place before a batch waits too. The library's own limit
+/// is four.
+const GATHERED_WAITING_MAX: usize = 2;
+
+/// Tables that may wait to be sorted in before a batch waits too. The library slows down at twenty and stops at thirty.
+const TABLES_UNSORTED_MAX: usize = 16;
+
+const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(2);
 
 /// Why a projection can't be read or brought forward.
 #[derive(Debug, Error)]
@@ -102,7 +116,9 @@ fn said(error: &fjall::Error) -> String {
         Error::Io(error) | Error::Storage(LsmError::Io(error)) => error.to_string(),
         Error::Poisoned => "a write or sync failed before this one".to_owned(),
         Error::Locked => "another process has its files".to_owned(),
-        other => other.to_string(),
+        damage => format!(
+            "{damage}; stop farelog, delete the projections directory and start again, they are made anew from the log"
+        ),
     }
 }
 
@@ -143,12 +159,16 @@ pub struct Counters {
 pub struct Store {
     database: Database,
     values: Keyspace,
+    /// Taken behind each batch: one that is taken while a batch is applied can see a part of it.
+    latest: Arc<RwLock<Snapshot>>,
     /// What is read is what stood then; see [`as_it_stands`](Self::as_it_stands).
     instant: Option<Snapshot>,
     /// Facts of records from before this need not be kept; in microseconds since 1970.
     facts_kept_from: Arc<AtomicI64>,
     /// The batch that is on its way into the store; see [`for_writer`](Self::for_writer).
     in_flight: RwLock<Option<Arc<WriteBatch>>>,
+    /// Last, so that it goes when the files are closed.
+    open: Arc<()>,
 }
 
 impl fmt::Debug for Store {
@@ -159,23 +179,32 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// The same store as the one who folds into it sees it: single values are read as if the batch that is
-    /// [in flight](Self::set_in_flight) was applied. Scans don't see it.
+    /// [in flight](Self::set_in_flight) was applied. A scan may see any part of it.
     pub fn for_writer(&self) -> Self {
         self.seen_at(None)
     }
 
-    /// The store as it stands now, whatever is written to it later. Not to be kept: what it still sees stays on the disk.
+    /// The store as it stands behind the last batch that was applied, whatever is written to it later. Not to be kept: what
+    /// it still sees stays on the disk.
     pub fn as_it_stands(&self) -> Self {
-        self.seen_at(Some(self.database.snapshot()))
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        self.seen_at(Some(latest.clone()))
+    }
+
+    /// Stays for as long as the files are open, by this one or by another that came of it.
+    pub fn is_open(&self) -> Weak<()> {
+        Arc::downgrade(&self.open)
     }
 
     fn seen_at(&self, instant: Option<Snapshot>) -> Self {
         Self {
             database: self.database.clone(),
             values: self.values.clone(),
+            latest: Arc::clone(&self.latest),
             instant,
             facts_kept_from: Arc::clone(&self.facts_kept_from),
             in_flight: RwLock::default(),
+            open: Arc::clone(&self.open),
         }
     }
 
@@ -383,12 +412,29 @@ impl Store {
         self.facts_kept_from.fetch_max(kept_from, Ordering::Relaxed);
     }
 
-    /// Applies a batch: all of it or nothing, for who reads and after a crash. It is with the system then, and on the disk
-    /// some time later, or by [`flush`](Self::flush).
+    /// Applies a batch: all of it or nothing, for who asks the store [as it stands](Self::as_it_stands) and after a crash. It
+    /// is with the system then, and on the disk some time later, or by [`flush`](Self::flush). By one thread at a time.
     pub fn apply(&self, batch: &WriteBatch) -> Result<(), ProjectionError> {
         let mut changes = self.database.batch().durability(Some(PersistMode::Buffer));
         batch.write_to(&mut changes, &self.values)?;
-        Ok(changes.commit()?)
+        self.wait_for_room()?;
+        changes.commit()?;
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        *latest = self.database.snapshot();
+        Ok(())
+    }
+
+    /// Waits while work in the background is behind. The library would wait too, with the batch half done, but for ever
+    /// where that work has failed.
+    fn wait_for_room(&self) -> Result<(), ProjectionError> {
+        while self.values.sealed_memtable_count() >= GATHERED_WAITING_MAX
+            || self.values.l0_table_count() >= TABLES_UNSORTED_MAX
+        {
+            // Fails where the work did.
+            self.database.persist(PersistMode::Buffer)?;
+            thread::sleep(ROOM_LOOKED_FOR_EVERY);
+        }
+        Ok(())
     }
 
     /// Waits until everything is on disk.

@@ -16,7 +16,7 @@ use crate::place::ThrowAway;
 use crate::program::{CompiledProgram, ProgramCatalog};
 use crate::projections::{BATCH_RECORDS_MAX, Projections};
 use crate::projector::Projector;
-use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
+use crate::store::{self, Checkpoint, Counters, ProjectionError, Store, StoreMemory};
 
 /// What is tried out.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Projections {
     /// no fact is made. Only the candidates' programs and their members are looked at.
     ///
     /// `progress` is told after each batch how far it is; where it breaks, the trial ends with `None`. It takes twice the
-    /// disk that projections of these programs do, and no more memory than they. There can be one at a time.
+    /// disk that projections of these programs do, and the memory of two stores. There can be one at a time.
     ///
     /// # Errors
     /// The log or a store failed, or there is another trial.
@@ -92,7 +92,7 @@ impl Trial {
         let ids = programs.iter().map(|compiled| compiled.program.id);
         let catalog = Arc::new(ProgramCatalog::of_programs(ids));
         let side = |name| {
-            let store = Store::make(&directory.join(name))?;
+            let store = Store::make(&directory.join(name), StoreMemory::THROWN_AWAY)?;
             store.keep_no_facts();
             Ok::<_, ProjectionError>(Side {
                 store,

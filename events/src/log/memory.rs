@@ -30,8 +30,13 @@ struct Kept {
 impl MemoryLog {
     /// An empty log.
     pub fn new() -> Self {
+        Self::with_id(Uuid::new_v4())
+    }
+
+    /// An empty log with this id: the same log to whoever looks at that only.
+    pub fn with_id(id: Uuid) -> Self {
         Self {
-            id: Uuid::new_v4(),
+            id,
             kept: RwLock::default(),
             head: watch::Sender::new(Head::default()),
             fails: AtomicBool::new(false),

@@ -1,6 +1,6 @@
 //! Opening a store, and what becomes of one that can't be used.
 
-use std::fs;
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind};
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -13,21 +13,45 @@ use uuid::Uuid;
 
 use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store};
 
-/// What is kept in memory of blocks that were read, in bytes.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// What a store may take of memory.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreMemory {
+    /// What is kept of blocks that were read, in bytes.
+    pub cache_bytes: u64,
+    /// What is written is gathered up to so many bytes, and while that is brought to its place on the disk the next is
+    /// gathered; three times as much at most.
+    pub gathered_bytes: u64,
+}
 
-/// What is written is gathered in memory up to so many bytes, and while that is brought to its place on the disk the next
-/// is gathered.
-const GATHERED_BYTES: u64 = 32 * 1024 * 1024;
+impl StoreMemory {
+    /// Of a store that is in use. The more is gathered, the longer a batch waits now and then while it is synced.
+    pub const USUAL: Self = Self {
+        cache_bytes: 64 * 1024 * 1024,
+        gathered_bytes: 8 * 1024 * 1024,
+    };
 
-/// Threads that bring what was gathered to its place.
-const THREADS: usize = 2;
+    /// Of a store that is thrown away.
+    pub const THROWN_AWAY: Self = Self {
+        cache_bytes: 16 * 1024 * 1024,
+        ..Self::USUAL
+    };
+}
+
+/// Threads that bring what was gathered to its place. Of two, the library has one turn in a circle while the other works.
+const THREADS: usize = 1;
+
+/// What journals take of the disk, in bytes. Beyond it what they hold is brought to its place first.
+const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// The keyspace of all values.
 const VALUES: &str = "values";
 
 /// By this file the library knows a directory as its own; it is the last one that it makes.
 const MARKER: &str = "version";
+
+/// There while a store is being opened. Damaged files can make the library panic and then abort the process, which would
+/// happen again at every start.
+const BEING_OPENED: &str = "being-opened";
 
 impl Store {
     /// Opens the store for this log. One that belongs to another log, was written by folds of another version, is ahead of
@@ -36,22 +60,27 @@ impl Store {
         directory: &Path,
         log_id: Uuid,
         log_head: Position,
+        memory: StoreMemory,
     ) -> Result<(Self, Checkpoint), ProjectionError> {
         let fresh = Checkpoint {
             log_id,
             fold_version: FOLD_VERSION,
             position: 0,
         };
-        if !is_new(directory) && !directory.join(MARKER).exists() {
+        if !is_new(directory) && !is_whole(directory) {
             tracing::warn!("the projections are of another kind, or unfinished, and are made anew");
-            return Ok((Self::make_anew(directory)?, fresh));
+            return Ok((Self::make_anew(directory, memory)?, fresh));
         }
-        let store = match open_whole(directory) {
+        if directory.join(BEING_OPENED).exists() {
+            tracing::warn!("the projections were not opened to the end, and are made anew");
+            return Ok((Self::make_anew(directory, memory)?, fresh));
+        }
+        let store = match open_whole(directory, memory) {
             Ok(store) => store,
             Err(error) if is_refusal(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the projections can't be opened and are made anew");
-                return Ok((Self::make_anew(directory)?, fresh));
+                return Ok((Self::make_anew(directory, memory)?, fresh));
             }
         };
         match store.read::<Checkpoint>(CHECKPOINT, "checkpoint") {
@@ -71,34 +100,38 @@ impl Store {
             }
         }
         drop(store);
-        Ok((Self::make_anew(directory)?, fresh))
+        Ok((Self::make_anew(directory, memory)?, fresh))
     }
 
     /// Makes a store in a directory that is not there yet.
-    pub fn make(directory: &Path) -> Result<Self, ProjectionError> {
+    pub fn make(directory: &Path, memory: StoreMemory) -> Result<Self, ProjectionError> {
         let database = Database::builder(directory)
-            .cache_size(CACHE_BYTES)
+            .cache_size(memory.cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(THREADS)
             // What is large is packed already.
             .journal_compression(CompressionType::None)
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(GATHERED_BYTES);
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.gathered_bytes);
         let values = database.keyspace(VALUES, options)?;
+        let latest = Arc::new(RwLock::new(database.snapshot()));
         Ok(Self {
             database,
             values,
+            latest,
             instant: None,
             facts_kept_from: Arc::new(AtomicI64::new(i64::MIN)),
             in_flight: RwLock::default(),
+            open: Arc::new(()),
         })
     }
 
-    fn make_anew(directory: &Path) -> Result<Self, ProjectionError> {
+    fn make_anew(directory: &Path, memory: StoreMemory) -> Result<Self, ProjectionError> {
         fs::remove_dir_all(directory).map_err(|source| ProjectionError::Remove {
             directory: directory.to_owned(),
             source,
         })?;
-        Self::make(directory)
+        Self::make(directory, memory)
     }
 }
 
@@ -107,15 +140,37 @@ fn is_new(directory: &Path) -> bool {
     fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }
 
-/// Opens a store that was made before. Damaged files can make the library panic.
-fn open_whole(directory: &Path) -> Result<Store, ProjectionError> {
-    catch_unwind(|| Store::make(directory))
-        .unwrap_or_else(|_| Err(ProjectionError::Store(Error::Unrecoverable)))
+/// Whether the library made it, and has a journal: without one it takes the store for empty, but for what it then finds.
+fn is_whole(directory: &Path) -> bool {
+    let is_journal = |entry: io::Result<DirEntry>| {
+        entry.is_ok_and(|entry| Path::new(&entry.file_name()).extension() == Some("jnl".as_ref()))
+    };
+    directory.join(MARKER).exists()
+        && fs::read_dir(directory).is_ok_and(|mut entries| entries.any(is_journal))
+}
+
+/// Opens a store that was made before, if there is one. The library can panic over damaged files.
+fn open_whole(directory: &Path, memory: StoreMemory) -> Result<Store, ProjectionError> {
+    let sign = directory.join(BEING_OPENED);
+    let refused = |source| ProjectionError::Directory {
+        directory: directory.to_owned(),
+        source,
+    };
+    if directory.exists() {
+        File::create(&sign).map_err(refused)?;
+    }
+    let opened = catch_unwind(|| Store::make(directory, memory))
+        .unwrap_or_else(|_| Err(ProjectionError::Store(Error::Unrecoverable)));
+    match fs::remove_file(&sign) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(refused(source)),
+        _ => opened,
+    }
 }
 
 /// Whether the system refused, which says nothing about the files, or another process has them.
 fn is_refusal(error: &ProjectionError) -> bool {
     match error {
+        ProjectionError::Directory { .. } => true,
         ProjectionError::Store(Error::Locked) => true,
         ProjectionError::Store(Error::Io(error) | Error::Storage(LsmError::Io(error))) => {
             !is_damage(error)

@@ -7,9 +7,15 @@ use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, LogError, Position};
 use farelog_projections::answer::Page;
 use farelog_projections::outbox::FactPlace;
-use farelog_projections::{Projections, TransactionFilter};
+use farelog_projections::{Projections, StoreMemory, TransactionFilter};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+/// So little that a short history is brought to its place on the disk several times.
+pub const SMALL: StoreMemory = StoreMemory {
+    cache_bytes: 1024 * 1024,
+    gathered_bytes: 32 * 1024,
+};
 
 const CUSTOMERS: [&str; 3] = ["kari", "ola", "per"];
 
