@@ -170,8 +170,7 @@ fn open_whole(directory: &Path, memory: StoreMemory) -> Result<Store, Projection
 /// Whether the system refused, which says nothing about the files, or another process has them.
 fn is_refusal(error: &ProjectionError) -> bool {
     match error {
-        ProjectionError::Directory { .. } => true,
-        ProjectionError::Store(Error::Locked) => true,
+        ProjectionError::Directory { .. } | ProjectionError::Store(Error::Locked) => true,
         ProjectionError::Store(Error::Io(error) | Error::Storage(LsmError::Io(error))) => {
             !is_damage(error)
         }
