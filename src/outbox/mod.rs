@@ -50,7 +50,7 @@ pub use status::{OutboxState, OutboxStatus};
 use broker::SendError;
 use chain::Chain;
 use continuity::{OutboxBreak, ResumedBy};
-use position::{OutboxPosition, PositionError, PositionFile, StreamMark};
+use position::{OutboxPosition, PositionError, PositionFile, StreamMark, surely_sent_to};
 use status::{describe_metrics, gauge_position};
 
 /// How long a fact that was sent is kept, by the time of the log: a broker may have lost what it acknowledged, and then
@@ -404,16 +404,6 @@ impl Outbox {
             }
             is_news
         });
-    }
-}
-
-/// The log position up to which every fact was surely sent when this is the place of the last one: short of its record,
-/// which may have more.
-fn surely_sent_to(place: FactPlace) -> Position {
-    if place == FactPlace::after_record(place.position) {
-        place.position
-    } else {
-        place.position.saturating_sub(1)
     }
 }
 

@@ -54,11 +54,19 @@ impl OutboxPosition {
                 next.place.position.saturating_sub(1)
             })),
             // Whether its record had more is no longer known.
-            Err(ProjectionError::FactsForgotten { .. }) => {
-                Ok(self.place.position.saturating_sub(1))
-            }
+            Err(ProjectionError::FactsForgotten { .. }) => Ok(surely_sent_to(self.place)),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The log position up to which every fact was surely sent when this is the place of the last one: short of its record,
+/// which may have more.
+pub fn surely_sent_to(place: FactPlace) -> Position {
+    if place == FactPlace::after_record(place.position) {
+        place.position
+    } else {
+        place.position.saturating_sub(1)
     }
 }
 
