@@ -24,10 +24,10 @@ pub struct StoreMemory {
 }
 
 impl StoreMemory {
-    /// Of a store that is in use. The more is gathered, the longer a batch waits now and then while it is synced.
+    /// Of a store that is in use. The less is gathered, the more often batches wait while it is synced: decision 0129.
     pub const USUAL: Self = Self {
         cache_bytes: 64 * 1024 * 1024,
-        gathered_bytes: 8 * 1024 * 1024,
+        gathered_bytes: 32 * 1024 * 1024,
     };
 
     /// Of a store that is thrown away.
