@@ -10,8 +10,6 @@
 //! are applied, first alone and then beside searches that look at as much as they may.
 
 use std::error::Error;
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +21,7 @@ use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::search::{FoundGroups, GroupFilters, GroupSearch, Start};
 use farelog_projections::{ProjectionError, Projections};
+use farelog_test_support::directory::bytes_in;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -102,7 +101,7 @@ fn main() -> Result<()> {
         times.push(asked.elapsed());
     }
     report("updatedAt, pages 351 to 450", times, found.as_ref());
-    println!("on disk: {} bytes a group", bytes_in(&directory)? / groups);
+    println!("on disk: {} bytes a group", bytes_in(&directory) / groups);
     apply_batches(&log, &projections, orders, &mut generated)
 }
 
@@ -452,17 +451,4 @@ fn report(name: &str, mut times: Vec<Duration>, found: Option<&FoundGroups>) {
         found.map_or(0, |found| found.total_items),
         found.map_or(0, |found| found.items.len()),
     );
-}
-
-fn bytes_in(directory: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        bytes += if entry.file_type()?.is_dir() {
-            bytes_in(&entry.path())?
-        } else {
-            entry.metadata()?.len()
-        };
-    }
-    Ok(bytes)
 }

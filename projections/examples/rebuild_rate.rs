@@ -26,6 +26,7 @@ use farelog_events::log::{Batch, Entry, EventLog, StreamCheckpoint};
 use farelog_projections::Projections;
 use farelog_projections::order::OrderEvent;
 use farelog_projections::program::CompiledProgram;
+use farelog_test_support::directory::bytes_in;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -79,10 +80,7 @@ fn main() -> Result<()> {
         );
         println!("{:?}", projections.counters()?.value);
         drop(projections);
-        println!(
-            "on disk: {} bytes a record",
-            bytes_in(&directory)? / records
-        );
+        println!("on disk: {} bytes a record", bytes_in(&directory) / records);
         fs::remove_dir_all(&directory)?;
     }
     println!("resident: {}", resident()?);
@@ -242,19 +240,6 @@ fn message(line: &str, sequence: u64) -> Result<RawMessage> {
 
 fn published_at(sequence: u64) -> Result<DateTime<Utc>> {
     Ok(DateTime::UNIX_EPOCH + TimeDelta::milliseconds(i64::try_from(sequence)?))
-}
-
-fn bytes_in(directory: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        bytes += if entry.file_type()?.is_dir() {
-            bytes_in(&entry.path())?
-        } else {
-            entry.metadata()?.len()
-        };
-    }
-    Ok(bytes)
 }
 
 /// Resident memory, now and at its highest.

@@ -16,6 +16,7 @@ use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::{Batch, EventLog, Record};
 use farelog_projections::Projections;
+use farelog_test_support::directory::{copy, files_in};
 
 use crate::history::{SMALL, answers, answers_of, copy_records, entry, grow};
 
@@ -141,33 +142,6 @@ impl Damage {
             }
         }
         fs::write(file, bytes).unwrap();
-    }
-}
-
-fn files_in(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(files_in(&path));
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
-        }
     }
 }
 

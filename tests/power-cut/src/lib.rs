@@ -42,7 +42,7 @@
 //!
 //! `sync_file_range` is no entry: it promises nothing about a power cut (sync_file_range(2)).
 //!
-//! Not recorded are ways to change a file that the log and sled don't go: mappings, `writev`, `copy_file_range`,
+//! Not recorded are ways to change a file that the stores of the log and the projections don't go: mappings, `writev`, `copy_file_range`,
 //! `unlinkat`, relative paths. A test that compares the journal with the directory after a quiet end notices them.
 
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 //!
 //! - [`broker`]: a real nats-server of a test's own.
 //! - [`way`]: a way to it that can be bad.
-//! - [`directory`]: copies of directories.
+//! - [`directory`]: copies of directories, and what is in them.
 
 #![allow(
     clippy::unwrap_used,
