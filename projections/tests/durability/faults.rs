@@ -22,6 +22,10 @@ use crate::history::{SMALL, answers, answers_of, grow};
 
 const DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
 const WITNESS: &str = "FARELOG_TEST_WITNESS";
+const STOPS: &str = "FARELOG_TEST_STOPS";
+
+/// Where the calls of a run are written down, and which one of them fails.
+const CALLS: &str = "POWER_CUT_JOURNAL";
 
 /// Records of a run, and how many of them come at a time.
 const RECORDS: Position = 240;
@@ -58,6 +62,13 @@ fn child_that_catches_up() {
         }
         say(format!("at {last}"));
     }
+    // What fails in the background is noticed with what is asked for next.
+    while env::var_os(STOPS).is_some() && has_failed(Path::new(&env::var_os(CALLS).unwrap())) {
+        if let Err(error) = projections.catch_up(&log) {
+            say(format!("failed: {error}"));
+            break;
+        }
+    }
     mem::forget(projections);
 }
 
@@ -84,7 +95,7 @@ impl Place {
     }
 
     /// A run whose disk fails so, below `part` of the root. Says what it said.
-    fn run(&self, fault: &str, part: &str) -> Vec<String> {
+    fn run(&self, fault: &str, part: &str, then: Then) -> Vec<String> {
         fs::write(self.path("witness"), "").unwrap();
         let library = env::current_exe()
             .unwrap()
@@ -97,31 +108,36 @@ impl Place {
             .env(WITNESS, self.path("witness"))
             .env("LD_PRELOAD", library)
             .env("POWER_CUT_ROOT", self.root())
-            .env("POWER_CUT_JOURNAL", self.path("journal"))
+            .env(CALLS, self.path("journal"))
             .env("POWER_CUT_FAULT", fault)
             .env("POWER_CUT_FAULT_ON", part)
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        if then == Then::Stops {
+            command.env(STOPS, "1");
+        }
         let status = end(command, fault);
         let said = fs::read_to_string(self.path("witness")).unwrap();
         assert!(status.success(), "{fault}: {status}, {said}");
         said.lines().map(str::to_owned).collect()
     }
+}
 
-    /// Whether the call that was to fail has failed: then the journal, which is of entries with a length before each,
-    /// has one for it.
-    fn has_failed(&self) -> bool {
-        let journal = fs::read(self.path("journal")).unwrap();
-        let mut rest = journal.as_slice();
-        while let Some((length, behind)) = rest.split_first_chunk() {
-            if behind[0] == b'X' {
-                return true;
-            }
-            rest = &behind[17 + usize::try_from(u32::from_le_bytes(*length)).unwrap()..];
+/// Whether the call that was to fail has failed: then the calls that are written down, with a length before each, have
+/// one more for it.
+fn has_failed(calls: &Path) -> bool {
+    let calls = fs::read(calls).unwrap();
+    let mut rest = calls.as_slice();
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        if behind.first() == Some(&b'X') {
+            return true;
         }
-        false
+        // The last one may be on its way.
+        let end = 17 + usize::try_from(u32::from_le_bytes(*length)).unwrap();
+        rest = behind.get(end..).unwrap_or_default();
     }
+    false
 }
 
 fn end(mut command: Command, fault: &str) -> ExitStatus {
@@ -149,6 +165,20 @@ enum Then {
     Either,
 }
 
+/// Runs until the call fails while there is somebody to notice: in the background it can fail in the moment between the
+/// child's last look and its end.
+fn run_to_the_end(fault: &str, part: &str, then: Then) -> (Place, Vec<String>, bool) {
+    loop {
+        let place = Place::new();
+        let said = place.run(fault, part, then);
+        let has_failed = has_failed(&place.path("journal"));
+        let is_whole = said.last() == Some(&format!("at {RECORDS}"));
+        if !(then == Then::Stops && has_failed && is_whole) {
+            return (place, said, has_failed);
+        }
+    }
+}
+
 /// Has the first, the second, … call below `part` fail, in a run of its own, until there is none left to fail.
 fn each_call(part: &str, call: &str, kind: &str, then: Then) {
     let log = MemoryLog::with_id(LOG);
@@ -157,9 +187,7 @@ fn each_call(part: &str, call: &str, kind: &str, then: Then) {
     // The first calls one by one; of the many behind them, which are alike, every third.
     for number in (1..40).chain((40..CALLS_MAX).step_by(3)) {
         let fault = format!("{call}:{number}:{kind}");
-        let place = Place::new();
-        let said = place.run(&fault, part);
-        let has_failed = place.has_failed();
+        let (place, said, has_failed) = run_to_the_end(&fault, part, then);
         let last = said.last().unwrap();
         let has_stopped = !last.starts_with("at ");
         if !has_failed || then != Then::Either {
