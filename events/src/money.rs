@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use crate::text;
+
 /// Most digits after the decimal point that an amount of money may have.
 pub const MONEY_SCALE_MAX: u32 = 9;
 /// Amounts of money stay below this, so that exact arithmetic on them can't overflow.
@@ -91,8 +93,7 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        text::parse(deserializer)
     }
 }
 
@@ -130,15 +131,26 @@ pub fn parse_amount(text: &str) -> Result<Decimal, MoneyError> {
 }
 
 mod amount {
-    use super::{Decimal, Deserialize, Deserializer, Serializer, parse_amount};
+    use std::str::FromStr;
+
+    use super::{Decimal, Deserializer, MoneyError, Serializer, parse_amount, text};
+
+    struct Amount(Decimal);
+
+    impl FromStr for Amount {
+        type Err = MoneyError;
+
+        fn from_str(text: &str) -> Result<Self, MoneyError> {
+            parse_amount(text).map(Self)
+        }
+    }
 
     pub fn serialize<S: Serializer>(amount: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(amount)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        parse_amount(&text).map_err(serde::de::Error::custom)
+        text::parse(deserializer).map(|Amount(amount)| amount)
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use farelog_events::log::EventLog;
 use farelog_events::log::sled_log::SledLog;
-use farelog_projections::Projections;
+use farelog_projections::{Projections, stored_order};
 
 /// Twice as large it gains nothing.
 const DICTIONARY_BYTES: usize = 16 * 1024;
@@ -46,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut samples = Vec::new();
     for order in orders.iter().take(ORDERS_MAX) {
         if let Some(document) = projections.order(order)?.value {
-            samples.push(serde_json::to_vec(&document)?);
+            let stored = stored_order::encode(&document)?;
+            samples.push(stored_order::unpacked(&stored)?);
         }
     }
     std::fs::write(

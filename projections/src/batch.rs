@@ -8,7 +8,7 @@ use fjall::{Keyspace, OwnedWriteBatch, Slice};
 
 use crate::document::OrderDocument;
 use crate::store::{self, ProjectionError};
-use crate::stored_order;
+use crate::stored_order::Encoder;
 
 /// What becomes of a key.
 #[derive(Debug, Clone)]
@@ -65,8 +65,11 @@ impl WriteBatch {
                 Change::Remove => batch.remove(values, key.clone()),
             }
         }
+        let mut encoder = Encoder::default();
         for (order, document) in &self.orders {
-            let stored = stored_order::encode(document).map_err(ProjectionError::unwritable)?;
+            let stored = encoder
+                .encode(document)
+                .map_err(ProjectionError::unwritable)?;
             batch.insert(values, store::order_key(order), stored);
         }
         Ok(())

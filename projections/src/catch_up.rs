@@ -34,14 +34,14 @@ impl Limits {
     /// Reads are small, so that their memory is used again while it is warm; batches are large, so that an order is
     /// written once for all its events that come close together.
     const USUAL: Self = Self {
-        records_read: 1_024,
+        records_read: 256,
         records_batched: 16_384,
         bytes_batched: 16 * 1024 * 1024,
     };
 }
 
 /// Reads that may wait to be folded.
-const READS_WAITING_MAX: usize = 2;
+const READS_WAITING_MAX: usize = 4;
 
 /// What was folded, ready to be written.
 #[derive(Debug, Clone)]

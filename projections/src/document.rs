@@ -1,5 +1,9 @@
 //! All that the projections keep of one order, and the step that an event makes it take.
 
+mod bytes;
+
+pub(crate) use self::bytes::read_id;
+
 use farelog_events::event::{EventData, EventKind};
 use farelog_events::id::{OrderId, OrderLineId, ProgramId};
 use farelog_events::log::Position;
@@ -16,7 +20,7 @@ use crate::points::trace::Witness;
 use crate::points::wants::{Wants, wants};
 
 /// Where in the log a line first had a trigger. It never moves (domain, section 3, rule 1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriggerPlace {
     /// The line.
     pub order_line_id: OrderLineId,
@@ -40,7 +44,7 @@ pub struct RuleError {
 }
 
 /// One order, as far as the projections have read the log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct OrderDocument {
     /// The order.
     pub order_id: OrderId,
@@ -49,8 +53,7 @@ pub struct OrderDocument {
     places: Vec<TriggerPlace>,
     /// Deferred registrations of its lines, those that were revoked too, in the order of the log.
     pub registrations: Vec<Registration>,
-    /// Its points transactions. Serialized, it is without them: [`stored_order`](crate::stored_order) stores them apart and
-    /// puts them back.
+    /// Its points transactions.
     pub ledger: Ledger,
     /// Its ticket distribution groups.
     pub groups: Groups,
@@ -58,7 +61,6 @@ pub struct OrderDocument {
     pub rule_errors: Vec<RuleError>,
     /// Whether the last step had more to give than one record can.
     is_unsettled: bool,
-    #[serde(skip)]
     merits: Merits,
 }
 

@@ -28,6 +28,7 @@ mod rebuild;
 pub mod search;
 mod store;
 pub mod stored_order;
+mod timestamp;
 pub mod trial;
 
 pub use member::TransactionFilter;

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
+use zstd::zstd_safe::compress_bound;
 
 const DICTIONARY: &[u8] = include_bytes!("order.dictionary");
 
@@ -31,21 +32,25 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// Packs bytes: their number, 4 bytes little-endian, and a zstd frame.
-pub fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+/// Appends packed bytes: their number, 4 bytes little-endian, and a zstd frame.
+pub fn pack(bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let too_large = || io::Error::other("the value is too large to be stored");
     let length = u32::try_from(bytes.len()).map_err(|_| too_large())?;
     if bytes.len() > UNPACKED_BYTES_MAX {
         return Err(too_large());
     }
+    out.extend(length.to_le_bytes());
+    let start = out.len();
+    out.resize(start + compress_bound(bytes.len()), 0);
     let frame = COMPRESSOR.with_borrow_mut(|kept| {
         let compressor = match kept {
             Some(compressor) => compressor,
             None => kept.insert(Compressor::with_prepared_dictionary(&ENCODER)?),
         };
-        compressor.compress(bytes)
+        compressor.compress_to_buffer(bytes, &mut out[start..])
     })?;
-    Ok([&length.to_le_bytes(), frame.as_slice()].concat())
+    out.truncate(start + frame);
+    Ok(())
 }
 
 /// Gives back what was packed.
@@ -74,14 +79,20 @@ pub fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        pack(bytes, &mut packed).unwrap();
+        packed
+    }
+
     #[test]
     fn what_was_packed_is_given_back_and_damage_is_an_error() {
         for bytes in [&b""[..], b"{}", &b"{\"orderId\":\"a\"}".repeat(1_000)] {
-            let packed = pack(bytes).unwrap();
+            let packed = packed(bytes);
             assert_eq!(unpack(&packed).unwrap(), bytes);
         }
         for bytes in [&b"{}"[..], &b"{\"orderId\":\"a\"}".repeat(1_000)] {
-            let packed = pack(bytes).unwrap();
+            let packed = packed(bytes);
             for cut in 0..packed.len().min(32) {
                 assert!(unpack(&packed[..cut]).is_err(), "{cut}");
             }

@@ -37,7 +37,7 @@ pub use self::opening::StoreMemory;
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 14;
+pub const FOLD_VERSION: u32 = 15;
 
 /// Parts of what was gathered that may wait to be brought to their place before a batch waits too. The library's own limit
 /// is four.

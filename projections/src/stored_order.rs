@@ -5,7 +5,8 @@
 
 use std::io;
 
-use serde_json::{Error, from_slice, to_vec, to_writer};
+use farelog_events::bytes::Malformed;
+use serde_json::{Error, from_slice, to_writer};
 
 use crate::document::OrderDocument;
 use crate::packed::{pack, unpack};
@@ -13,20 +14,41 @@ use crate::packed::{pack, unpack};
 /// The transactions of an order that has none, or is not known.
 pub const NO_TRANSACTIONS: &[u8] = b"[]";
 
-/// The stored form: how long the first part is, 4 bytes little-endian; the transactions, oldest first, a JSON array; the
-/// order without them.
+/// Makes the stored forms of orders, one after the other in the same memory.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    /// The order without its transactions, not packed yet.
+    rest: Vec<u8>,
+    stored: Vec<u8>,
+}
+
+impl Encoder {
+    /// The stored form: how long the first part is, 4 bytes little-endian; the transactions, oldest first, a JSON array;
+    /// the order without them, packed.
+    ///
+    /// # Errors
+    /// It is too large to be stored.
+    pub fn encode(&mut self, document: &OrderDocument) -> Result<&[u8], Error> {
+        let Self { rest, stored } = self;
+        stored.clear();
+        stored.extend([0; size_of::<u32>()]);
+        to_writer(&mut *stored, &document.ledger.transactions())?;
+        let length = u32::try_from(stored.len() - size_of::<u32>())
+            .map_err(|_| Error::io(io::Error::other("the order has too many transactions")))?;
+        stored[..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
+        rest.clear();
+        document.put(rest)?;
+        pack(rest, stored).map_err(Error::io)?;
+        Ok(stored)
+    }
+}
+
+/// The stored form of one order.
 ///
 /// # Errors
 /// It is too large to be stored.
 pub fn encode(document: &OrderDocument) -> Result<Vec<u8>, Error> {
-    let packed = pack(&to_vec(document)?).map_err(Error::io)?;
-    let mut stored = vec![0; size_of::<u32>()];
-    to_writer(&mut stored, &document.ledger.transactions())?;
-    let length = u32::try_from(stored.len() - size_of::<u32>())
-        .map_err(|_| Error::io(io::Error::other("the order has too many transactions")))?;
-    stored[..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
-    stored.extend(packed);
-    Ok(stored)
+    Encoder::default().encode(document).map(<[u8]>::to_vec)
 }
 
 /// The order of a stored form.
@@ -35,12 +57,23 @@ pub fn encode(document: &OrderDocument) -> Result<Vec<u8>, Error> {
 /// It is damaged, or was packed with another dictionary.
 pub fn decode(stored: &[u8]) -> Result<OrderDocument, Error> {
     let (transactions, packed) = parts(stored)?;
-    let mut document: OrderDocument = from_slice(&unpack(packed).map_err(Error::io)?)?;
+    let rest = unpack(packed).map_err(Error::io)?;
+    let mut document = OrderDocument::read(&rest)
+        .map_err(|Malformed(problem)| Error::io(io::Error::other(problem)))?;
     if document.ledger.take_back(from_slice(transactions)?) {
         Ok(document)
     } else {
         Err(damaged())
     }
+}
+
+/// What of an order is packed, as it is before: for who makes a dictionary of it.
+///
+/// # Errors
+/// The stored form is damaged.
+pub fn unpacked(stored: &[u8]) -> Result<Vec<u8>, Error> {
+    let (_, packed) = parts(stored)?;
+    unpack(packed).map_err(Error::io)
 }
 
 /// The transactions of a stored form, as a JSON array.
@@ -68,10 +101,12 @@ fn damaged() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{from_str, from_value, json, to_value};
+    use farelog_events::bytes::Reader;
+    use serde_json::{from_str, json};
 
     use super::*;
     use crate::points::Transaction;
+    use crate::points::ledger::Ledger;
 
     fn empty() -> OrderDocument {
         OrderDocument::new("o".parse().unwrap())
@@ -79,14 +114,11 @@ mod tests {
 
     /// An order with one chain, which has two transactions.
     fn with_points() -> OrderDocument {
-        let mut document = to_value(empty()).unwrap();
-        document["ledger"] = json!([{
-            "slot": {
-                "program_id": 1, "point_definition_id": 11, "order_line_id": "L1", "trigger": "LineConfirmed"
-            },
-            "cancelled_by": [5]
-        }]);
-        let mut document: OrderDocument = from_value(document).unwrap();
+        let mut document = empty();
+        // Of program 1, definition 11 and line L1, confirmed; the first transaction was cancelled by record 5.
+        let chain = [1, 11, 2, b'L', b'1', 0, 1, 5, 0, 0];
+        let ledger = [&[1], chain.as_slice()].concat();
+        document.ledger = Ledger::read(&mut Reader::new(&ledger)).unwrap();
         let transaction = |id, amount, cancelled_at| -> Transaction {
             let json = json!({
                 "id": id, "programId": 1, "memberId": 8_192, "pointDefinitionId": 11,

@@ -14,7 +14,7 @@ use farelog_events::id::{CustomerId, OrderId, ProgramId};
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Record};
 use farelog_projections::answer::Page;
-use farelog_projections::{Projections, TransactionFilter};
+use farelog_projections::{Projections, TransactionFilter, stored_order};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -130,11 +130,14 @@ fn answers(projections: &Projections) -> String {
         .map(|order| {
             let order: OrderId = order.parse().unwrap();
             let document = projections.order(&order).unwrap().value;
+            let stored = document
+                .as_ref()
+                .map(|it| stored_order::encode(it).unwrap());
             let groups = document.as_ref().map(|document| document.groups.to_view());
             json!([
                 projections.transactions_of_order(&order).unwrap().value,
                 groups,
-                document
+                stored
             ])
         })
         .collect();

@@ -8,7 +8,7 @@ use farelog_events::id::{
 use farelog_events::log::Position;
 use farelog_events::registration::DeferredRegistration;
 use farelog_projections::document::OrderDocument;
-use farelog_projections::order::OrderEvent;
+use farelog_projections::order::{DecodedRecord, OrderEvent};
 use farelog_projections::points::entitlement::World;
 use farelog_projections::points::registration::{Claim, Reason, ReasonCode, Registration, assess};
 use farelog_projections::points::transaction::decimal_as_number;
@@ -216,7 +216,7 @@ fn accept(
     let position = context.head + 1;
     let mut replayed = document.clone();
     replayed.apply(
-        OrderEvent {
+        OrderEvent::from(DecodedRecord {
             position,
             recorded_at: context.now,
             source: event.source.clone(),
@@ -225,7 +225,7 @@ fn accept(
             kind: EventKind::DeferredRegistrationAccepted,
             data: EventData::DeferredRegistrationAccepted(data),
             json: event.data.clone(),
-        },
+        }),
         world,
     );
     let mut granted = replayed

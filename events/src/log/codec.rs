@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::record::{Record, StreamOrigin};
+pub(super) use crate::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 use crate::event::About;
-
-/// Bytes that are no record; says which part. Damage, or a writer with another format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
 
 const ABOUT_MASK: u8 = 0b0000_0011;
 const ABOUT_NOTHING: u8 = 0;
@@ -21,30 +17,6 @@ const ABOUT_PROGRAM: u8 = 3;
 const HAS_ORIGIN: u8 = 0b0000_0100;
 const HAS_CORRELATION_ID: u8 = 0b0000_1000;
 const FLAGS_KNOWN: u8 = ABOUT_MASK | HAS_ORIGIN | HAS_CORRELATION_ID;
-
-/// A varint of 64 bits has at most 10 groups of 7.
-const VARINT_BYTES_MAX: usize = 10;
-
-/// Appends `value`, least significant 7 bits first; the high bit says that more follow.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_varint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Seconds since 1970 in zigzag (times before it are negative), then nanoseconds, which pass 10^9 within a leap second.
-pub(super) fn put_time(out: &mut Vec<u8>, time: DateTime<Utc>) {
-    let seconds = time.timestamp();
-    put_varint(out, ((seconds << 1) ^ (seconds >> 63)).cast_unsigned());
-    put_varint(out, u64::from(time.timestamp_subsec_nanos()));
-}
 
 /// Appends a record's bytes.
 pub(super) fn put_record(out: &mut Vec<u8>, record: &Record) {
@@ -86,83 +58,6 @@ pub(super) fn put_record(out: &mut Vec<u8>, record: &Record) {
 /// does not depend on how records are packed.
 pub(super) fn chain_digest(before: u64, record_bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(record_bytes, before)
-}
-
-/// Reads encoded parts off the front of a slice. Every length is checked against what is there before it is used.
-pub(super) struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(Malformed("it ends too early"))?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(Malformed("it ends too early"))?;
-        self.rest = rest;
-        Ok(*taken)
-    }
-
-    pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
-        let mut value = 0_u64;
-        for group in 0..VARINT_BYTES_MAX {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7F);
-            let shifted = bits << (7 * group);
-            if shifted >> (7 * group) != bits {
-                return Err(Malformed("a number passes 64 bits"));
-            }
-            value |= shifted;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(Malformed("a number passes 64 bits"))
-    }
-
-    /// Bytes behind their length.
-    pub(super) fn prefixed(&mut self) -> Result<&'a [u8], Malformed> {
-        let len = usize::try_from(self.varint()?).map_err(|_| Malformed("it ends too early"))?;
-        self.take(len)
-    }
-
-    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
-        str::from_utf8(self.prefixed()?).map_err(|_| Malformed("a text is not UTF-8"))
-    }
-
-    pub(super) fn time(&mut self) -> Result<DateTime<Utc>, Malformed> {
-        let zigzag = self.varint()?;
-        let seconds = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-        let nanoseconds = u32::try_from(self.varint()?).ok();
-        nanoseconds
-            .and_then(|nanoseconds| DateTime::from_timestamp(seconds, nanoseconds))
-            .ok_or(Malformed("a time is out of range"))
-    }
 }
 
 /// Reads records. Keeps the last stream's name, which nearly all records share.
@@ -241,21 +136,13 @@ fn read_about(tag: u8, reader: &mut Reader<'_>) -> Result<About, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use proptest::prelude::*;
 
     use super::*;
     use crate::log::samples;
 
     proptest! {
-        #[test]
-        fn a_varint_reads_back(value: u64) {
-            let mut bytes = Vec::new();
-            put_varint(&mut bytes, value);
-            let mut reader = Reader::new(&bytes);
-            prop_assert_eq!(reader.varint(), Ok(value));
-            prop_assert!(reader.is_empty());
-        }
-
         #[test]
         fn a_record_reads_back(entry in samples::any_entry(), position in 1..u64::MAX, at in samples::any_time()) {
             let record = Record::from_entry(entry, position, at);
@@ -278,13 +165,5 @@ mod tests {
             bytes.truncate(cut.index(bytes.len()));
             prop_assert!(RecordReader::default().record(&bytes).is_err());
         }
-    }
-
-    #[test]
-    fn a_number_past_64_bits_is_refused() {
-        assert!(Reader::new(&[0xFF; 11]).varint().is_err());
-        let mut eleven_groups = [0xFF; 10];
-        eleven_groups[9] = 0x02;
-        assert!(Reader::new(&eleven_groups).varint().is_err());
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, decode};
 use farelog_events::id::OrderId;
 use farelog_events::log::Position;
-use farelog_projections::order::OrderEvent;
+use farelog_projections::order::{DecodedRecord, OrderEvent};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn event(
     data: &Value,
 ) -> Result<OrderEvent, Box<dyn Error>> {
     let json = RawValue::from_string(data.to_string())?;
-    Ok(OrderEvent {
+    Ok(OrderEvent::from(DecodedRecord {
         position,
         recorded_at: time,
         source: "urn:entur:sales".into(),
@@ -70,7 +70,7 @@ fn event(
         kind,
         data: decode(kind, json.get())?,
         json,
-    })
+    }))
 }
 
 /// What happens to an order, from its beginning to its end.

@@ -14,7 +14,7 @@ use super::fact::DistributionFact;
 use super::fold::{Outcome, apply};
 use super::group::{Groups, TicketDistribution, TicketDistributionGroup};
 use super::status::DistributionStatus;
-use crate::order::{OrderEvent, OrderState};
+use crate::order::{DecodedRecord, OrderEvent, OrderState};
 
 pub const ORDER: &str = "O1";
 pub const LINE: &str = "L1";
@@ -74,7 +74,7 @@ impl History {
             |time| serde_json::from_value(time.clone()).unwrap(),
         );
         let json = to_raw_value(&data).unwrap();
-        let event = OrderEvent {
+        let event = OrderEvent::from(DecodedRecord {
             position,
             recorded_at: minute(position),
             source: "test".into(),
@@ -83,7 +83,7 @@ impl History {
             kind,
             data: decode(kind, json.get()).unwrap_or_else(|error| panic!("{kind}: {error}")),
             json,
-        };
+        });
         self.events.push(event.clone());
         let state = OrderState::fold(&self.events);
         let outcome = apply(&mut self.groups, &state, &event);

@@ -1,20 +1,26 @@
 //! An event of an order, and its place among the others.
 
 use std::cmp::Ordering;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use farelog_events::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 use farelog_events::event::{EventData, EventKind, FieldError, decode};
 use farelog_events::id::{OrderLineVersion, OrderVersion};
 use farelog_events::log::{Position, Record};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// An event of an order: its record, with the data decoded.
+/// An event of an order: its record, with the data decoded. A clone shares it.
 ///
 /// Stored with the data as it came and decoded again when it is read, so that a stored order and a record of the log
 /// go through the same code.
 #[derive(Debug, Clone)]
-pub struct OrderEvent {
+pub struct OrderEvent(Arc<DecodedRecord>);
+
+/// A record with its data decoded.
+#[derive(Debug)]
+pub struct DecodedRecord {
     /// The record's position.
     pub position: Position,
     /// When it was recorded.
@@ -33,6 +39,20 @@ pub struct OrderEvent {
     pub json: Box<RawValue>,
 }
 
+impl Deref for OrderEvent {
+    type Target = DecodedRecord;
+
+    fn deref(&self) -> &DecodedRecord {
+        &self.0
+    }
+}
+
+impl From<DecodedRecord> for OrderEvent {
+    fn from(decoded: DecodedRecord) -> Self {
+        Self(Arc::new(decoded))
+    }
+}
+
 impl OrderEvent {
     /// The event in a record; `None` for a type that farelog does not know.
     ///
@@ -40,15 +60,53 @@ impl OrderEvent {
     /// The field that is malformed, which checks at the edge exclude.
     pub fn from_record(record: &Record) -> Option<Result<Self, FieldError>> {
         let kind = record.kind()?;
-        Some(decode(kind, record.data.get()).map(|data| Self {
-            position: record.position,
-            recorded_at: record.recorded_at,
-            source: record.source.clone(),
-            id: record.id.clone(),
-            time: record.time,
+        Some(decode(kind, record.data.get()).map(|data| {
+            Self::from(DecodedRecord {
+                position: record.position,
+                recorded_at: record.recorded_at,
+                source: record.source.clone(),
+                id: record.id.clone(),
+                time: record.time,
+                kind,
+                data,
+                json: record.data.clone(),
+            })
+        }))
+    }
+
+    /// Appends its stored form.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.position);
+        put_time(out, self.recorded_at);
+        put_time(out, self.time);
+        put_text(out, self.kind.name());
+        put_text(out, &self.source);
+        put_text(out, &self.id);
+        put_text(out, self.json.get());
+    }
+
+    /// Reads a stored form.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let position = reader.varint()?;
+        let recorded_at = reader.time()?;
+        let time = reader.time()?;
+        let kind = EventKind::from_name(reader.text()?);
+        let kind = kind.ok_or(Malformed("an event's kind is not known"))?;
+        let source = reader.text()?.into();
+        let id = reader.text()?.into();
+        let json = RawValue::from_string(reader.text()?.to_owned());
+        let json = json.map_err(|_| Malformed("an event's data is not JSON"))?;
+        let data = decode(kind, json.get());
+        let data = data.map_err(|_| Malformed("an event's data is not what its kind has"))?;
+        Ok(Self::from(DecodedRecord {
+            position,
+            recorded_at,
+            source,
+            id,
+            time,
             kind,
             data,
-            json: record.data.clone(),
+            json,
         }))
     }
 
@@ -133,78 +191,5 @@ fn kind_rank(kind: EventKind) -> u8 {
         EventKind::OrderLineCancelled => 7,
         EventKind::OrderCancelled => 8,
         _ => u8::MAX,
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Stored<'e> {
-    p: Position,
-    #[serde(with = "stored_time")]
-    r: DateTime<Utc>,
-    #[serde(borrow)]
-    s: std::borrow::Cow<'e, str>,
-    #[serde(borrow)]
-    i: std::borrow::Cow<'e, str>,
-    #[serde(with = "stored_time")]
-    t: DateTime<Utc>,
-    #[serde(borrow)]
-    k: std::borrow::Cow<'e, str>,
-    #[serde(borrow)]
-    d: std::borrow::Cow<'e, RawValue>,
-}
-
-impl Serialize for OrderEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored {
-            p: self.position,
-            r: self.recorded_at,
-            s: (&*self.source).into(),
-            i: (&*self.id).into(),
-            t: self.time,
-            k: self.kind.name().into(),
-            d: std::borrow::Cow::Borrowed(&self.json),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for OrderEvent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let stored = Stored::deserialize(deserializer)?;
-        let kind = EventKind::from_name(&stored.k)
-            .ok_or_else(|| D::Error::custom(format!("unknown kind {}", stored.k)))?;
-        Ok(Self {
-            position: stored.p,
-            recorded_at: stored.r,
-            source: stored.s.into(),
-            id: stored.i.into(),
-            time: stored.t,
-            kind,
-            data: decode(kind, stored.d.get()).map_err(D::Error::custom)?,
-            json: stored.d.into_owned(),
-        })
-    }
-}
-
-/// Times as two numbers, seconds since 1970 and nanoseconds: to write them as text takes as long as all else of an event.
-mod stored_time {
-    use chrono::{DateTime, Utc};
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(
-        time: &DateTime<Utc>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        (time.timestamp(), time.timestamp_subsec_nanos()).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<DateTime<Utc>, D::Error> {
-        let (seconds, nanoseconds) = Deserialize::deserialize(deserializer)?;
-        DateTime::from_timestamp(seconds, nanoseconds)
-            .ok_or_else(|| D::Error::custom("a time is out of range"))
     }
 }

@@ -8,6 +8,6 @@ pub mod event;
 pub mod growth;
 pub mod state;
 
-pub use event::OrderEvent;
+pub use event::{DecodedRecord, OrderEvent};
 pub use growth::GrowingState;
 pub use state::{LineState, OrderState, Trigger, TriggerKind};

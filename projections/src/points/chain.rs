@@ -1,12 +1,13 @@
 //! The transactions of one line, definition and trigger, and what a later step has to remember of them.
 
+mod bytes;
+
 use std::iter::repeat;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{MemberId, TransactionId};
 use farelog_events::log::Position;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 
 use super::entitlement::Slot;
 use super::ledger::Wanted;
@@ -14,22 +15,18 @@ use super::transaction::{RegistrationKind, Transaction};
 use crate::order::OrderEvent;
 
 /// The transactions of one slot, oldest first. Each replaces the one before; only the last can be live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// What the transactions stand for.
     pub slot: Slot,
     /// Stored apart, with those of the order's other chains; see [`take_back`](Self::take_back).
-    #[serde(skip)]
     transactions: Vec<Transaction>,
     /// The record that cancelled each of them, in the same order; the last one has none while it is live. Times don't
     /// tell: two events of an order may act, and be recorded, at one moment.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cancelled_by: Vec<Position>,
     /// What the last step wanted; `None` where it wanted nothing, or could not be settled yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     standing: Option<Wish>,
     /// Of each member whose first amount was cut to the room of a cap: that amount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cuts: Vec<Cut>,
 }
 
@@ -37,19 +34,18 @@ pub struct Chain {
 ///
 /// By registration or not differs only when a registration was revoked, whose points are cancelled then, whoever gets
 /// the line's points without it (domain, section 4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     member_id: MemberId,
     /// Before any cap: what a cap cut is not tried again by every event of its order.
     amount: Decimal,
     registration: RegistrationKind,
     /// The times as the function gives them, where there is neither period nor cap.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     times: Option<(DateTime<Utc>, Option<DateTime<Utc>>)>,
 }
 
 /// What a member was given first in a chain, where a cap cut it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Cut {
     member_id: MemberId,
     amount: Decimal,

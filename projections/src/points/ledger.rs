@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use farelog_events::bytes::{Malformed, Reader, put_varint};
 use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId, TransactionId, id_from_position};
 use farelog_events::log::Position;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 
 use super::account::{AccountChanges, AccountsInStep, TallyOf};
 use super::chain::{Chain, Wish};
@@ -65,9 +65,8 @@ impl Settled {
     }
 }
 
-/// The transactions of one order, by slot. In its stored form it is without them: they are stored as they are answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+/// The transactions of one order, by slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Sorted by slot.
     chains: Vec<Chain>,
@@ -90,6 +89,23 @@ impl Ledger {
         let mut all: Vec<&Transaction> = self.chains.iter().flat_map(Chain::transactions).collect();
         all.sort_by_key(|transaction| transaction.id);
         all
+    }
+
+    /// Appends the stored form, which is without the transactions: they are stored as they are answered.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.chains.len() as u64);
+        for chain in &self.chains {
+            chain.put(out);
+        }
+    }
+
+    /// Reads a stored form.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut chains = Vec::new();
+        for _ in 0..reader.varint()? {
+            chains.push(Chain::read(reader)?);
+        }
+        Ok(Self { chains })
     }
 
     /// Puts back the transactions, oldest first, which are stored apart from the rest. False where there is one that

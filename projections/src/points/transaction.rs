@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::entitlement::Slot;
 use crate::order::TriggerKind;
+use crate::timestamp;
 
 /// How a transaction came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,17 +65,24 @@ pub struct Transaction {
     )]
     pub amount: Decimal,
     /// When the event that gave it was recorded. A dry run's transaction has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "timestamp::option::serialize"
+    )]
     pub created_at: Option<DateTime<Utc>>,
     /// From when it counts; may lie ahead.
+    #[serde(serialize_with = "timestamp::serialize")]
     pub valid_from: DateTime<Utc>,
     /// The period that it belongs to, where the definition has periods.
     pub point_period_id: Option<i64>,
     /// When it stops to count; never without one.
+    #[serde(serialize_with = "timestamp::option::serialize")]
     pub expire_at: Option<DateTime<Utc>>,
     /// From when it is cancelled.
+    #[serde(serialize_with = "timestamp::option::serialize")]
     pub cancelled_at: Option<DateTime<Utc>>,
     /// When the event that cancelled it was recorded.
+    #[serde(serialize_with = "timestamp::option::serialize")]
     pub updated_at: Option<DateTime<Utc>>,
     /// What else is known.
     pub metadata: TransactionMetadata,
@@ -109,6 +117,12 @@ pub fn decimal_as_number<S: Serializer>(
     amount: &Decimal,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
+    // Nearly all are whole, and a whole number has the same digits.
+    if amount.fract().is_zero()
+        && let Ok(whole) = i64::try_from(*amount)
+    {
+        return whole.serialize(serializer);
+    }
     RawValue::from_string(amount.normalize().to_string())
         .map_err(serde::ser::Error::custom)?
         .serialize(serializer)
@@ -139,6 +153,9 @@ mod tests {
             ("39.00", "39"),
             ("0.1", "0.1"),
             ("3.990000001", "3.990000001"),
+            ("0.00", "0"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9223372036854775808"),
         ] {
             let holder = Holder(Decimal::from_str_exact(amount).unwrap());
             assert_eq!(serde_json::to_string(&holder).unwrap(), json);

@@ -104,8 +104,8 @@ impl<'n> Names<'n> {
     /// The value of a name.
     pub(super) fn value(&self, name: &str) -> Option<&dyn Val> {
         Some(match name {
-            "line" => &self.line.line,
-            "order" => &self.line.order,
+            "line" => self.line.line()?,
+            "order" => self.line.order()?,
             "trigger" => self.trigger_value.get_or_init(|| self.trigger.fields()),
             "member" => self
                 .member_value

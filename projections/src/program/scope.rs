@@ -4,10 +4,11 @@
 //! values of an order and its line are made once per line and serve every definition of every program.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cel::common::types::{CelBool, CelList};
 use chrono::{DateTime, Utc};
+use farelog_events::event::EventData;
 use farelog_events::id::{CustomerId, OrderId};
 use farelog_events::money::Money;
 use farelog_events::order::{DistributionDetails, FareProduct, OrderCreated, OrderLine, Travel};
@@ -18,16 +19,28 @@ use super::schema;
 use super::value::{Fields, Owned, Step, entries_from_json, from_json, int, or_null, text, time};
 use crate::member::MemberChange;
 use crate::order::state::Confirmation;
-use crate::order::{OrderState, TriggerKind};
+use crate::order::{OrderEvent, OrderState, TriggerKind};
 
-/// `order` and `line`, for every definition and trigger of one line.
+/// `order` and `line`, for every definition and trigger of one line. They become values when an expression first asks for
+/// them: most lines are for nobody who is a member, and no expression sees them.
 #[derive(Debug, Clone)]
 pub struct LineScope {
-    pub(super) order: Fields,
-    pub(super) line: Fields,
+    /// What they are made of; `None` on samples, which have them from the beginning.
+    source: Option<LineSource>,
+    order: OnceLock<Fields>,
+    line: OnceLock<Fields>,
     customer: Option<CustomerId>,
     /// Whether nothing is known of what publishers write in forms of their own.
     pub(super) is_sample: bool,
+}
+
+#[derive(Debug, Clone)]
+struct LineSource {
+    order_id: OrderId,
+    /// What opened the order.
+    created: Option<OrderEvent>,
+    /// The addition or change that made the line what it is.
+    line: OrderEvent,
 }
 
 impl LineScope {
@@ -44,23 +57,14 @@ impl LineScope {
         let customer = registered_customer
             .or(confirmation.line.customer_id.as_ref())
             .or(order.owner());
-        let travellers = or_null(confirmation.line.travellers.as_ref(), |travellers| {
-            from_json("line.travellers", travellers)
-        });
-        let created = order.order_created().zip(order.created);
         Self {
-            order: order_fields(
-                created.map(|(created, event)| (created, &*event.json)),
-                order_id,
-                false,
-            ),
-            line: line_fields(
-                confirmation.line,
-                customer,
-                travellers,
-                &confirmation.line_event.json,
-                false,
-            ),
+            source: Some(LineSource {
+                order_id: order_id.clone(),
+                created: order.created.cloned(),
+                line: confirmation.line_event.clone(),
+            }),
+            order: OnceLock::new(),
+            line: OnceLock::new(),
             customer: customer.cloned(),
             is_sample: false,
         }
@@ -69,12 +73,45 @@ impl LineScope {
     /// A line of which everything is known but what publishers write in forms of their own.
     pub(super) fn sample(order: (&OrderCreated, &RawValue), line: (&OrderLine, &RawValue)) -> Self {
         let customer = line.0.customer_id.as_ref();
+        let fields = line_fields(line.0, customer, Box::new(Anything), line.1, true);
         Self {
-            order: order_fields(Some(order), &order.0.order_id, true),
-            line: line_fields(line.0, customer, Box::new(Anything), line.1, true),
+            source: None,
+            order: OnceLock::from(order_fields(Some(order), &order.0.order_id, true)),
+            line: OnceLock::from(fields),
             customer: customer.cloned(),
             is_sample: true,
         }
+    }
+
+    /// The value of `order`.
+    pub(super) fn order(&self) -> Option<&Fields> {
+        if self.order.get().is_none() {
+            let source = self.source.as_ref()?;
+            let created = source.created.as_ref().and_then(|event| match &event.data {
+                EventData::OrderCreated(created) => Some((created, &*event.json)),
+                _ => None,
+            });
+            let fields = order_fields(created, &source.order_id, false);
+            return Some(self.order.get_or_init(|| fields));
+        }
+        self.order.get()
+    }
+
+    /// The value of `line`.
+    pub(super) fn line(&self) -> Option<&Fields> {
+        if self.line.get().is_none() {
+            let event = &self.source.as_ref()?.line;
+            let (EventData::OrderLineAdded(line) | EventData::OrderLineChanged(line)) = &event.data
+            else {
+                return None;
+            };
+            let travellers = or_null(line.travellers.as_ref(), |travellers| {
+                from_json("line.travellers", travellers)
+            });
+            let fields = line_fields(line, self.customer(), travellers, &event.json, false);
+            return Some(self.line.get_or_init(|| fields));
+        }
+        self.line.get()
     }
 
     /// Whom the line is for: what a definition without `customer` gives its points to.

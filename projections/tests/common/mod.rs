@@ -21,7 +21,7 @@ use farelog_events::log::Position;
 use farelog_events::member::Membership;
 use farelog_projections::document::OrderDocument;
 use farelog_projections::member::{Identity, Member, MemberChangeKind, Members, Merge};
-use farelog_projections::order::OrderEvent;
+use farelog_projections::order::{DecodedRecord, OrderEvent};
 use farelog_projections::outbox::points::points_changed;
 use farelog_projections::points::Transaction;
 use farelog_projections::points::account::{Accounts, TallyOf};
@@ -233,7 +233,7 @@ impl Story {
         self.position += 1;
         let json = told.data.to_string();
         let order: OrderId = order_id(told.data["orderId"].as_str().expect("orderId"));
-        let event = OrderEvent {
+        let event = OrderEvent::from(DecodedRecord {
             position: self.position,
             recorded_at: told.time,
             source: "story".into(),
@@ -242,7 +242,7 @@ impl Story {
             kind: told.kind,
             data: decode(told.kind, &json).expect("readable data"),
             json: serde_json::value::RawValue::from_string(json).expect("JSON"),
-        };
+        });
         let world = World {
             programs: &self.catalog,
             members: &self.members,

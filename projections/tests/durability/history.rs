@@ -7,7 +7,7 @@ use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, LogError, Position};
 use farelog_projections::answer::Page;
 use farelog_projections::outbox::FactPlace;
-use farelog_projections::{Projections, StoreMemory, TransactionFilter};
+use farelog_projections::{Projections, StoreMemory, TransactionFilter, stored_order};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -149,8 +149,8 @@ pub fn answers(projections: &Projections, last: Position) -> Vec<String> {
         let order: OrderId = format!("order-{number}").parse().unwrap();
         let document = projections.order(&order).unwrap();
         assert_eq!(document.position, last);
-        all.push(json!(document.value).to_string());
-        // A document is serialized without them.
+        let stored = document.value.map(|it| stored_order::encode(&it).unwrap());
+        all.push(format!("{stored:?}"));
         let transactions = projections.transactions_of_order(&order).unwrap();
         all.push(json!(transactions.value).to_string());
     }

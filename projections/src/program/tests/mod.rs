@@ -10,12 +10,14 @@ mod speed;
 mod visible;
 
 use chrono::{DateTime, Utc};
+use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{CustomerId, OrderId};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::member::{MemberChange, MemberChangeKind};
-use crate::order::{OrderEvent, OrderState, TriggerKind};
+use crate::order::{DecodedRecord, OrderEvent, OrderState, TriggerKind};
 
 /// An order of one line, confirmed at noon on 1 January 2026, UTC.
 pub(super) struct Purchase {
@@ -40,21 +42,25 @@ impl Purchase {
     }
 
     pub(super) fn from_data(order: &Value, line: &Value) -> Self {
-        /// 2026-01-01T12:00:00Z
-        const NOON: i64 = 1_767_268_800;
+        let noon: DateTime<Utc> = "2026-01-01T12:00:00Z".parse().unwrap();
         let confirmed = json!({"orderId": "order-1", "orderVersion": 1});
         let events = [
-            ("OrderCreated", order),
-            ("OrderLineAdded", line),
-            ("OrderConfirmed", &confirmed),
+            (EventKind::OrderCreated, order),
+            (EventKind::OrderLineAdded, line),
+            (EventKind::OrderConfirmed, &confirmed),
         ];
-        let events = events.iter().enumerate().map(|(index, (kind, data))| {
-            let stored = json!({
-                "p": index + 1, "r": [NOON, 0], "s": "test", "i": index.to_string(),
-                "t": [NOON, 0], "k": kind, "d": data,
-            });
-            // A raw value is only read from text.
-            serde_json::from_str(&stored.to_string()).expect("the test's event is right")
+        let events = (1..).zip(events).map(|(position, (kind, data))| {
+            let json = to_raw_value(data).unwrap();
+            OrderEvent::from(DecodedRecord {
+                position,
+                recorded_at: noon,
+                source: "test".into(),
+                id: position.to_string().into(),
+                time: noon,
+                kind,
+                data: decode(kind, json.get()).expect("the test's event is right"),
+                json,
+            })
         });
         Self {
             events: events.collect(),
