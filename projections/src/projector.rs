@@ -175,19 +175,19 @@ impl<'s> Projector<'s> {
                 self.counters.dead_letters += 1;
                 self.counters.dead_letters_open += 1;
                 let summary = DeadLetterSummary::new(record, (**letter).clone());
-                let fact = FactContent::of_dead_letter(&summary)?;
+                let fact = FactContent::of_dead_letter(&summary);
                 changes.dead_letters.insert(record.position, summary);
-                self.facts.keep(record, [fact], &mut changes.values)
+                self.facts.keep(record, 1, [fact], &mut changes.values)
             }
             EventData::DeadLetterRetried(settled) => {
-                let fact = FactContent::of_settled_dead_letter(event.kind, settled)?;
+                let fact = FactContent::of_settled_dead_letter(event.kind, settled);
                 self.settle_dead_letter(settled, DeadLetterState::Retried, changes)?;
-                self.facts.keep(record, [fact], &mut changes.values)
+                self.facts.keep(record, 1, [fact], &mut changes.values)
             }
             EventData::DeadLetterDiscarded(settled) => {
-                let fact = FactContent::of_settled_dead_letter(event.kind, settled)?;
+                let fact = FactContent::of_settled_dead_letter(event.kind, settled);
                 self.settle_dead_letter(settled, DeadLetterState::Discarded, changes)?;
-                self.facts.keep(record, [fact], &mut changes.values)
+                self.facts.keep(record, 1, [fact], &mut changes.values)
             }
             _ => self.apply_to_order(event, record, changes),
         }
@@ -203,12 +203,17 @@ impl<'s> Projector<'s> {
         let Some(order_id) = record.about.order() else {
             return Ok(());
         };
-        if !self.orders.contains_key(order_id) {
-            let document = self.load_order(order_id)?;
-            self.orders.insert(order_id.clone(), document);
-        }
-        let Some(document) = self.orders.get_mut(order_id) else {
-            return Ok(());
+        let document = match self.orders.entry(order_id.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let before = self.orders_before.remove(order_id);
+                unknown.insert(load_order(
+                    self.store,
+                    before,
+                    order_id,
+                    &mut self.counters,
+                )?)
+            }
         };
         let world = World {
             programs: &self.catalog,
@@ -226,10 +231,6 @@ impl<'s> Projector<'s> {
         )?;
         self.accounts.take_in(&effects.settled.accounts);
         changes.orders.insert(order_id.clone());
-        let mut facts = Vec::new();
-        for fact in &effects.distribution.facts {
-            facts.push(FactContent::of_ticket(fact)?);
-        }
         let customer_of = |program, member| match self.customers.entry((program, member)) {
             Entry::Occupied(known) => Ok(Some(known.get().clone())),
             Entry::Vacant(unknown) => {
@@ -241,22 +242,12 @@ impl<'s> Projector<'s> {
             }
         };
         let points = points_changed(order_id, &effects.settled, &document.ledger, customer_of)?;
-        for fact in &points {
-            facts.push(FactContent::of_points(fact)?);
-        }
-        self.facts.keep(record, facts, &mut changes.values)?;
+        let tickets = &effects.distribution.facts;
+        let facts = tickets.iter().map(FactContent::of_ticket);
+        let facts = facts.chain(points.iter().map(FactContent::of_points));
+        let count = tickets.len() + points.len();
+        self.facts.keep(record, count, facts, &mut changes.values)?;
         self.note_effects(&effects, kind, changes)
-    }
-
-    fn load_order(&mut self, order_id: &OrderId) -> Result<Arc<OrderDocument>, ProjectionError> {
-        if let Some(document) = self.orders_before.remove(order_id) {
-            return Ok(document);
-        }
-        let stored = self.store.read_order(order_id)?;
-        Ok(Arc::new(stored.unwrap_or_else(|| {
-            self.counters.orders += 1;
-            OrderDocument::new(order_id.clone())
-        })))
     }
 
     fn note_effects(
@@ -398,6 +389,23 @@ impl<'s> Projector<'s> {
             self.customers.clear();
         }
     }
+}
+
+/// An order as it was left: in memory before, or else in the store; one that is nowhere is new.
+fn load_order(
+    store: &Store,
+    before: Option<Arc<OrderDocument>>,
+    order_id: &OrderId,
+    counters: &mut Counters,
+) -> Result<Arc<OrderDocument>, ProjectionError> {
+    if let Some(document) = before {
+        return Ok(document);
+    }
+    let stored = store.read_order(order_id)?;
+    Ok(Arc::new(stored.unwrap_or_else(|| {
+        counters.orders += 1;
+        OrderDocument::new(order_id.clone())
+    })))
 }
 
 /// The event in a record; `None` where there is nothing to fold.

@@ -20,6 +20,7 @@ pub mod option {
     use super::{DateTime, Serializer, Utc};
 
     /// Writes a time, or null.
+    #[expect(clippy::ref_option, reason = "serde gives it so")]
     pub fn serialize<S: Serializer>(
         time: &Option<DateTime<Utc>>,
         serializer: S,

@@ -224,7 +224,7 @@ fn accept(
             time: event.time,
             kind: EventKind::DeferredRegistrationAccepted,
             data: EventData::DeferredRegistrationAccepted(data),
-            json: event.data.clone(),
+            json: event.data.get().into(),
         }),
         world,
     );

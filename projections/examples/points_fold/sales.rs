@@ -8,7 +8,6 @@ use farelog_events::event::{EventKind, decode};
 use farelog_events::id::OrderId;
 use farelog_events::log::Position;
 use farelog_projections::order::{DecodedRecord, OrderEvent};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// How many orders are under way at a time.
@@ -60,7 +59,7 @@ fn event(
     kind: EventKind,
     data: &Value,
 ) -> Result<OrderEvent, Box<dyn Error>> {
-    let json = RawValue::from_string(data.to_string())?;
+    let json = data.to_string();
     Ok(OrderEvent::from(DecodedRecord {
         position,
         recorded_at: time,
@@ -68,8 +67,8 @@ fn event(
         id: format!("5f0c6f0a-2c1e-4d7a-9c65-{position:012x}").into(),
         time,
         kind,
-        data: decode(kind, json.get())?,
-        json,
+        data: decode(kind, &json)?,
+        json: json.into(),
     }))
 }
 

@@ -6,7 +6,6 @@ use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{OrderId, TicketDistributionId};
 use farelog_events::log::Position;
 use serde::Serialize;
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use super::decision::{self, Distribute, DistributionRefusal, Generate};
@@ -73,7 +72,7 @@ impl History {
             || minute(position),
             |time| serde_json::from_value(time.clone()).unwrap(),
         );
-        let json = to_raw_value(&data).unwrap();
+        let json = data.to_string();
         let event = OrderEvent::from(DecodedRecord {
             position,
             recorded_at: minute(position),
@@ -81,8 +80,8 @@ impl History {
             id: position.to_string().into(),
             time,
             kind,
-            data: decode(kind, json.get()).unwrap_or_else(|error| panic!("{kind}: {error}")),
-            json,
+            data: decode(kind, &json).unwrap_or_else(|error| panic!("{kind}: {error}")),
+            json: json.into(),
         });
         self.events.push(event.clone());
         let state = OrderState::fold(&self.events);

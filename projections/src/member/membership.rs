@@ -7,6 +7,8 @@ use farelog_events::member::Membership;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::timestamp;
+
 /// What happened to a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemberChangeKind {
@@ -25,6 +27,7 @@ pub struct MemberChange {
     /// The record that brought it.
     pub position: Position,
     /// When that was recorded.
+    #[serde(serialize_with = "timestamp::serialize")]
     pub recorded_at: DateTime<Utc>,
     /// What happened.
     pub kind: MemberChangeKind,

@@ -9,7 +9,6 @@ use farelog_events::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 use farelog_events::event::{EventData, EventKind, FieldError, decode};
 use farelog_events::id::{OrderLineVersion, OrderVersion};
 use farelog_events::log::{Position, Record};
-use serde_json::value::RawValue;
 
 /// An event of an order: its record, with the data decoded. A clone shares it.
 ///
@@ -36,7 +35,7 @@ pub struct DecodedRecord {
     /// Its data, typed.
     pub data: EventData,
     /// Its data as it came, for what farelog has no type for.
-    pub json: Box<RawValue>,
+    pub json: Arc<str>,
 }
 
 impl Deref for OrderEvent {
@@ -69,7 +68,7 @@ impl OrderEvent {
                 time: record.time,
                 kind,
                 data,
-                json: record.data.clone(),
+                json: record.data.get().into(),
             })
         }))
     }
@@ -82,7 +81,7 @@ impl OrderEvent {
         put_text(out, self.kind.name());
         put_text(out, &self.source);
         put_text(out, &self.id);
-        put_text(out, self.json.get());
+        put_text(out, &self.json);
     }
 
     /// Reads a stored form.
@@ -94,9 +93,8 @@ impl OrderEvent {
         let kind = kind.ok_or(Malformed("an event's kind is not known"))?;
         let source = reader.text()?.into();
         let id = reader.text()?.into();
-        let json = RawValue::from_string(reader.text()?.to_owned());
-        let json = json.map_err(|_| Malformed("an event's data is not JSON"))?;
-        let data = decode(kind, json.get());
+        let json = reader.text()?;
+        let data = decode(kind, json);
         let data = data.map_err(|_| Malformed("an event's data is not what its kind has"))?;
         Ok(Self::from(DecodedRecord {
             position,
@@ -106,7 +104,7 @@ impl OrderEvent {
             time,
             kind,
             data,
-            json,
+            json: json.into(),
         }))
     }
 

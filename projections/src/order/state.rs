@@ -218,12 +218,12 @@ pub(super) struct Fold<'e> {
 impl<'e> Fold<'e> {
     /// The fold of all events, first of those that have a place in the sequence.
     pub(super) fn of(events: &'e [OrderEvent]) -> Self {
-        let (mut sequence, outside): (Vec<_>, Vec<_>) = events
-            .iter()
-            .partition(|event| event.order_version().is_some());
-        sequence.sort_by(|a, b| a.place_in_sequence().cmp(&b.place_in_sequence()));
+        let places = events.iter().map(|it| Some((it.place_in_sequence()?, it)));
+        let mut sequence: Vec<_> = places.flatten().collect();
+        sequence.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let outside = events.iter().filter(|it| it.order_version().is_none());
         let mut fold = Self::default();
-        for event in sequence.into_iter().chain(outside) {
+        for event in sequence.into_iter().map(|(_, event)| event).chain(outside) {
             fold.add(event);
         }
         fold

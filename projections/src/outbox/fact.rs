@@ -12,6 +12,7 @@ use super::points::PointsChanged;
 use crate::answer::DeadLetterSummary;
 use crate::distribution::DistributionFact;
 use crate::store::ProjectionError;
+use crate::timestamp;
 
 /// The subject of dead letters (contract, section 2).
 const DEAD_LETTERS_SUBJECT: &str = "farelog.dead-letters";
@@ -59,6 +60,7 @@ pub struct Fact {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// When its record was recorded; never before the fact before it.
+    #[serde(serialize_with = "timestamp::serialize")]
     pub time: DateTime<Utc>,
     /// What connects it with its cause.
     #[serde(skip_serializing_if = "Option::is_none")]

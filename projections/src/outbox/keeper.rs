@@ -71,23 +71,29 @@ impl<'s> FactKeeper<'s> {
         })
     }
 
-    /// Keeps what there is to tell of a record, unless it was told long ago: that is so in a rebuild.
+    /// Keeps what there is to tell of a record, so many facts, unless it was told long ago: that is so in a rebuild, and
+    /// they are not even made then.
     pub fn keep(
         &mut self,
         record: &Record,
-        contents: impl IntoIterator<Item = FactContent>,
+        count: usize,
+        contents: impl IntoIterator<Item = Result<FactContent, ProjectionError>>,
         values: &mut WriteBatch,
     ) -> Result<(), ProjectionError> {
         let kept_from = self.store.facts_kept_from();
+        if kept_from.is_some_and(|kept_from| record.recorded_at < kept_from) {
+            if let Some(last) = (0..).take(count).last() {
+                self.forgotten = FactPlace {
+                    position: record.position,
+                    number: last,
+                };
+            }
+            return Ok(());
+        }
         for (number, content) in (0..).zip(contents) {
-            let fact = Fact::of_record(record, number, content);
-            if kept_from.is_some_and(|kept_from| fact.time < kept_from) {
-                self.forgotten = fact.place;
-            } else {
-                self.page.push(&fact)?;
-                if self.page.json.len() >= PAGE_BYTES {
-                    self.page.close(values);
-                }
+            self.page.push(&Fact::of_record(record, number, content?))?;
+            if self.page.json.len() >= PAGE_BYTES {
+                self.page.close(values);
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ impl ProgramScope {
                     .iter()
                     .map(|(key, value)| (Key::Text(key.as_str().into()), from_json("", value)))
                     .collect();
-                let table = Fields::map(&format!("{TABLE_PREFIX}{name}"), entries);
+                let table = Fields::map(format!("{TABLE_PREFIX}{name}"), entries);
                 (Key::Text(name.as_str().into()), Box::new(table) as Owned)
             })
             .collect();

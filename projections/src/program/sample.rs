@@ -60,7 +60,7 @@ impl Sample {
             metadata: serde_json::Map::new(),
         };
         Self {
-            line: LineScope::sample((&order, constant(ORDER)), (&line, constant(LINE))),
+            line: LineScope::sample((&order, ORDER), (&line, LINE)),
             customer_id: constant("\"1001\""),
             membership,
         }

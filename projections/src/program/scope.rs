@@ -12,7 +12,6 @@ use farelog_events::event::EventData;
 use farelog_events::id::{CustomerId, OrderId};
 use farelog_events::money::Money;
 use farelog_events::order::{DistributionDetails, FareProduct, OrderCreated, OrderLine, Travel};
-use serde_json::value::RawValue;
 
 use super::sample::Anything;
 use super::schema;
@@ -71,12 +70,17 @@ impl LineScope {
     }
 
     /// A line of which everything is known but what publishers write in forms of their own.
-    pub(super) fn sample(order: (&OrderCreated, &RawValue), line: (&OrderLine, &RawValue)) -> Self {
+    pub(super) fn sample(order: (&OrderCreated, &str), line: (&OrderLine, &str)) -> Self {
         let customer = line.0.customer_id.as_ref();
-        let fields = line_fields(line.0, customer, Box::new(Anything), line.1, true);
+        let json = Arc::from(line.1);
+        let fields = line_fields(line.0, customer, Box::new(Anything), &json, true);
         Self {
             source: None,
-            order: OnceLock::from(order_fields(Some(order), &order.0.order_id, true)),
+            order: OnceLock::from(order_fields(
+                Some((order.0, &Arc::from(order.1))),
+                &order.0.order_id,
+                true,
+            )),
             line: OnceLock::from(fields),
             customer: customer.cloned(),
             is_sample: true,
@@ -88,7 +92,7 @@ impl LineScope {
         if self.order.get().is_none() {
             let source = self.source.as_ref()?;
             let created = source.created.as_ref().and_then(|event| match &event.data {
-                EventData::OrderCreated(created) => Some((created, &*event.json)),
+                EventData::OrderCreated(created) => Some((created, &event.json)),
                 _ => None,
             });
             let fields = order_fields(created, &source.order_id, false);
@@ -121,14 +125,14 @@ impl LineScope {
 }
 
 fn order_fields(
-    created: Option<(&OrderCreated, &RawValue)>,
+    created: Option<(&OrderCreated, &Arc<str>)>,
     order_id: &OrderId,
     is_sample: bool,
 ) -> Fields {
     let extra = match created {
         Some((_, json)) => Fields::rest(
             "order.extra",
-            Arc::from(json.to_owned()),
+            Arc::clone(json),
             Vec::new(),
             &schema::ORDER,
             is_sample,
@@ -178,19 +182,18 @@ fn line_fields(
     line: &OrderLine,
     customer: Option<&CustomerId>,
     travellers: Owned,
-    json: &RawValue,
+    json: &Arc<str>,
     is_sample: bool,
 ) -> Fields {
-    let json: Arc<RawValue> = Arc::from(json.to_owned());
     let products: Vec<Owned> = line
         .fare_products
         .iter()
         .enumerate()
-        .map(|(index, product)| Box::new(product_fields(product, index, &json, is_sample)) as Owned)
+        .map(|(index, product)| Box::new(product_fields(product, index, json, is_sample)) as Owned)
         .collect();
     let extra = Fields::rest(
         "line.extra",
-        Arc::clone(&json),
+        Arc::clone(json),
         Vec::new(),
         &schema::LINE,
         is_sample,
@@ -225,13 +228,13 @@ fn line_fields(
             (
                 "travel",
                 or_null(line.travel.as_ref(), |travel| {
-                    Box::new(travel_fields(travel, &json, is_sample))
+                    Box::new(travel_fields(travel, json, is_sample))
                 }),
             ),
             (
                 "distributionDetails",
                 or_null(line.distribution_details.as_ref(), |details| {
-                    Box::new(distribution_fields(details, &json, is_sample))
+                    Box::new(distribution_fields(details, json, is_sample))
                 }),
             ),
             ("extra", Box::new(extra)),
@@ -250,12 +253,7 @@ fn price_fields(price: &Money) -> Fields {
     )
 }
 
-fn product_fields(
-    product: &FareProduct,
-    index: usize,
-    json: &Arc<RawValue>,
-    is_sample: bool,
-) -> Fields {
+fn product_fields(product: &FareProduct, index: usize, json: &Arc<str>, is_sample: bool) -> Fields {
     let path = vec![Step::Field("fareProducts"), Step::Index(index)];
     let extra = Fields::rest("extra", Arc::clone(json), path, &schema::PRODUCT, is_sample);
     Fields::object(
@@ -270,7 +268,7 @@ fn product_fields(
     )
 }
 
-fn travel_fields(travel: &Travel, json: &Arc<RawValue>, is_sample: bool) -> Fields {
+fn travel_fields(travel: &Travel, json: &Arc<str>, is_sample: bool) -> Fields {
     let path = vec![Step::Field("travel")];
     let extra = Fields::rest(
         "line.travel.extra",
@@ -296,11 +294,7 @@ fn travel_fields(travel: &Travel, json: &Arc<RawValue>, is_sample: bool) -> Fiel
     )
 }
 
-fn distribution_fields(
-    details: &DistributionDetails,
-    json: &Arc<RawValue>,
-    is_sample: bool,
-) -> Fields {
+fn distribution_fields(details: &DistributionDetails, json: &Arc<str>, is_sample: bool) -> Fields {
     let path = vec![Step::Field("distributionDetails")];
     let extra = Fields::rest(
         "line.distributionDetails.extra",

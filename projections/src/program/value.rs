@@ -4,6 +4,7 @@
 //! the order of its keys (domain, section 2), and a copy of it is a pointer.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,6 @@ use cel::common::types::{
 use cel::common::value::{CowVal, StaticVal, Val};
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value as Json;
-use serde_json::value::RawValue;
 
 use super::schema::Object;
 
@@ -66,7 +66,7 @@ pub(super) struct Fields(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// What expressions call it, for errors; empty for one that has no name.
-    name: Box<str>,
+    name: Cow<'static, str>,
     content: Content,
     /// Whether a key that is not there gives null: where publishers write what they like, every name could be a field.
     absent_is_null: bool,
@@ -80,7 +80,7 @@ enum Content {
     Map(BTreeMap<Key, Owned>),
     /// The fields of a JSON object that the schema of `of` does not name; read when it is first asked for one.
     Rest {
-        json: Arc<RawValue>,
+        json: Arc<str>,
         path: Vec<Step>,
         of: &'static Object,
         read: OnceLock<BTreeMap<Key, Owned>>,
@@ -98,25 +98,25 @@ pub(super) enum Step {
 
 impl Fields {
     /// A known object.
-    pub(super) fn object(name: &str, fields: Vec<(&'static str, Owned)>) -> Self {
+    pub(super) fn object(name: &'static str, fields: Vec<(&'static str, Owned)>) -> Self {
         Self::new(name, Content::Object(fields), false)
     }
 
     /// A map with any keys.
-    pub(super) fn map(name: &str, entries: BTreeMap<Key, Owned>) -> Self {
+    pub(super) fn map(name: impl Into<Cow<'static, str>>, entries: BTreeMap<Key, Owned>) -> Self {
         Self::new(name, Content::Map(entries), false)
     }
 
     /// What a publisher keeps in a form of its own: any name is a field of it, and an absent one null. On samples, where
     /// nothing is known of it, an absent one is an error.
-    pub(super) fn open(name: &str, entries: BTreeMap<Key, Owned>, is_sample: bool) -> Self {
+    pub(super) fn open(name: &'static str, entries: BTreeMap<Key, Owned>, is_sample: bool) -> Self {
         Self::new(name, Content::Map(entries), !is_sample)
     }
 
     /// What a JSON object has beside the fields of `of`, [`open`](Self::open). The object stands at `path` in `json`.
     pub(super) fn rest(
-        name: &str,
-        json: Arc<RawValue>,
+        name: &'static str,
+        json: Arc<str>,
         path: Vec<Step>,
         of: &'static Object,
         is_sample: bool,
@@ -131,7 +131,7 @@ impl Fields {
         Self::new(name, content, !is_sample)
     }
 
-    fn new(name: &str, content: Content, absent_is_null: bool) -> Self {
+    fn new(name: impl Into<Cow<'static, str>>, content: Content, absent_is_null: bool) -> Self {
         Self(Arc::new(Inner {
             name: name.into(),
             content,
@@ -203,8 +203,8 @@ impl Fields {
     }
 }
 
-fn read_rest(json: &RawValue, path: &[Step], of: &Object) -> BTreeMap<Key, Owned> {
-    let Ok(mut value) = serde_json::from_str::<Json>(json.get()) else {
+fn read_rest(json: &str, path: &[Step], of: &Object) -> BTreeMap<Key, Owned> {
+    let Ok(mut value) = serde_json::from_str::<Json>(json) else {
         return BTreeMap::new();
     };
     for step in path {
@@ -332,7 +332,7 @@ impl Sizer for Fields {
 }
 
 /// The value of a JSON value; `name` is what expressions call it.
-pub(super) fn from_json(name: &str, json: &Json) -> Owned {
+pub(super) fn from_json(name: &'static str, json: &Json) -> Owned {
     match json {
         Json::Null => Box::new(CelNull),
         Json::Bool(is) => Box::new(CelBool::from(*is)),

@@ -241,7 +241,7 @@ impl Story {
             time: told.time,
             kind: told.kind,
             data: decode(told.kind, &json).expect("readable data"),
-            json: serde_json::value::RawValue::from_string(json).expect("JSON"),
+            json: json.into(),
         });
         let world = World {
             programs: &self.catalog,

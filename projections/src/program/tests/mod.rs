@@ -12,7 +12,6 @@ mod visible;
 use chrono::{DateTime, Utc};
 use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{CustomerId, OrderId};
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use super::*;
@@ -50,7 +49,7 @@ impl Purchase {
             (EventKind::OrderConfirmed, &confirmed),
         ];
         let events = (1..).zip(events).map(|(position, (kind, data))| {
-            let json = to_raw_value(data).unwrap();
+            let json = data.to_string();
             OrderEvent::from(DecodedRecord {
                 position,
                 recorded_at: noon,
@@ -58,8 +57,8 @@ impl Purchase {
                 id: position.to_string().into(),
                 time: noon,
                 kind,
-                data: decode(kind, json.get()).expect("the test's event is right"),
-                json,
+                data: decode(kind, &json).expect("the test's event is right"),
+                json: json.into(),
             })
         });
         Self {
