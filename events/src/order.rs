@@ -265,6 +265,4 @@ pub struct PaymentTransaction {
     pub order_id: OrderId,
     /// The payment.
     pub payment_transaction_id: PaymentTransactionId,
-    /// How much.
-    pub amount: Option<Value>,
 }

@@ -35,6 +35,9 @@ const ORDERS_CACHED_MAX: usize = 4_096;
 /// Customers of members that stay in memory between batches.
 const CUSTOMERS_CACHED_MAX: usize = 16_384;
 
+/// Bytes within which a transaction lies as JSON, nearly always.
+const TRANSACTION_BYTES_USUAL: usize = 768;
+
 /// Brings the store forward, batch by batch.
 pub struct Projector<'s> {
     store: &'s Store,
@@ -444,5 +447,10 @@ fn put_transaction(
         return Ok(());
     };
     let key = store::transaction_key(transaction.member_id, transaction.valid_from, id);
-    put(changes, key, transaction)
+    let mut value = Vec::with_capacity(TRANSACTION_BYTES_USUAL);
+    transaction
+        .put_json(&mut value)
+        .map_err(ProjectionError::unwritable)?;
+    changes.values.insert(key, value);
+    Ok(())
 }

@@ -46,9 +46,6 @@ const GATHERED_WAITING_MAX: usize = 2;
 /// Tables that may wait to be sorted in before a batch waits too. The library slows down at twenty and stops at thirty.
 const TABLES_UNSORTED_MAX: usize = 16;
 
-/// Bytes within which most values lie: those of a transaction, with room to spare.
-const VALUE_BYTES_USUAL: usize = 768;
-
 const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(2);
 
 /// Why a projection can't be read or brought forward.
@@ -465,12 +462,8 @@ fn unreadable(order: &OrderId, source: serde_json::Error) -> ProjectionError {
 
 /// The value's stored form.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, ProjectionError> {
-    let mut bytes = Vec::with_capacity(VALUE_BYTES_USUAL);
-    match serde_json::to_writer(&mut bytes, value) {
-        Ok(()) => Ok(bytes),
-        Err(source) => Err(ProjectionError::Unreadable {
-            what: std::any::type_name::<T>().to_owned(),
-            source,
-        }),
-    }
+    serde_json::to_vec(value).map_err(|source| ProjectionError::Unreadable {
+        what: std::any::type_name::<T>().to_owned(),
+        source,
+    })
 }

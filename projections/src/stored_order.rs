@@ -6,7 +6,7 @@
 use std::io;
 
 use farelog_events::bytes::Malformed;
-use serde_json::{Error, from_slice, to_writer};
+use serde_json::{Error, from_slice};
 
 use crate::document::OrderDocument;
 use crate::packed::{pack, unpack};
@@ -32,7 +32,14 @@ impl Encoder {
         let Self { rest, stored } = self;
         stored.clear();
         stored.extend([0; size_of::<u32>()]);
-        to_writer(&mut *stored, &document.ledger.transactions())?;
+        stored.push(b'[');
+        for (index, transaction) in document.ledger.transactions().into_iter().enumerate() {
+            if index > 0 {
+                stored.push(b',');
+            }
+            transaction.put_json(stored)?;
+        }
+        stored.push(b']');
         let length = u32::try_from(stored.len() - size_of::<u32>())
             .map_err(|_| Error::io(io::Error::other("the order has too many transactions")))?;
         stored[..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());

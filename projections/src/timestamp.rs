@@ -3,9 +3,21 @@
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Serialize, Serializer};
+use serde_json::{Error, to_writer};
 
 /// Of the longest, `9999-12-31T23:59:59.999999999Z`.
 const BYTES_MAX: usize = 30;
+
+/// Appends a time as JSON.
+pub fn put(out: &mut Vec<u8>, time: DateTime<Utc>) -> Result<(), Error> {
+    let Some(text) = Text::of(time) else {
+        return to_writer(out, &time);
+    };
+    out.push(b'"');
+    out.extend(text.as_str().as_bytes());
+    out.push(b'"');
+    Ok(())
+}
 
 /// Writes a time.
 pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {

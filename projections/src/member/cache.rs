@@ -17,8 +17,9 @@ use crate::store::{self, ProjectionError, Store};
 /// Customers with their members, and as many customers' merges, that stay decoded in memory between batches.
 const CACHED_MAX: usize = 16_384;
 
-/// By customer, then program: so a look-up needs no key of its own.
-type KnownMembers = HashMap<CustomerId, HashMap<ProgramId, Option<Arc<Member>>>>;
+/// A customer's members of all programs, by program: read and written together, since most customers are members of none,
+/// and who asks for one program asks for the others next.
+type KnownMembers = HashMap<CustomerId, Vec<Arc<Member>>>;
 
 /// Members by program and customer, and merges by customer: those that a batch has changed, before what is stored.
 pub struct MemberCache<'s> {
@@ -27,7 +28,7 @@ pub struct MemberCache<'s> {
     identities: RefCell<HashMap<CustomerId, Option<Arc<Identity>>>>,
     /// Whether any customers were ever merged. Where none were, nobody is looked for.
     has_merges: Cell<bool>,
-    changed_members: HashSet<(ProgramId, CustomerId)>,
+    changed_members: HashSet<CustomerId>,
     changed_identities: HashSet<CustomerId>,
     /// The first look-up that failed: a fold in between knows no errors, so it is asked for afterwards.
     failure: RefCell<Option<ProjectionError>>,
@@ -90,9 +91,8 @@ impl<'s> MemberCache<'s> {
         changed.extend(added);
         for member in &mut changed {
             Arc::make_mut(member).change(kind, place, record.recorded_at, membership);
-            let key = (program, member.customer_id.clone());
-            self.remember(&key.1, program, Some(Arc::clone(member)));
-            self.changed_members.insert(key);
+            self.remember(member);
+            self.changed_members.insert(member.customer_id.clone());
         }
         changed.pop().filter(|_| is_new)
     }
@@ -146,19 +146,24 @@ impl<'s> MemberCache<'s> {
         self.changed_identities.insert(customer.clone());
     }
 
-    fn remember(&self, customer: &CustomerId, program: ProgramId, member: Option<Arc<Member>>) {
+    /// Puts a member among its customer's.
+    fn remember(&self, member: &Arc<Member>) {
+        // Has the others looked up, where that was not done.
+        self.own_member(member.program_id, &member.customer_id);
         let mut known = self.members.borrow_mut();
-        let of_customer = known.entry(customer.clone()).or_default();
-        of_customer.insert(program, member);
+        let of_customer = known.entry(member.customer_id.clone()).or_default();
+        match of_customer.binary_search_by_key(&member.program_id, |it| it.program_id) {
+            Ok(index) => of_customer[index] = Arc::clone(member),
+            Err(index) => of_customer.insert(index, Arc::clone(member)),
+        }
     }
 
     /// Adds all that changed since the last call to a batch.
     pub fn write(&mut self, batch: &mut WriteBatch) -> Result<(), ProjectionError> {
         let members = self.members.get_mut();
-        for key in self.changed_members.drain() {
-            let known = members.get(&key.1).and_then(|known| known.get(&key.0));
-            if let Some(Some(member)) = known {
-                batch.insert(store::member_key(key.0, &key.1), store::encode(&**member)?);
+        for customer in self.changed_members.drain() {
+            if let Some(of_customer) = members.get(&customer) {
+                batch.insert(store::members_key(&customer), store::encode(of_customer)?);
             }
         }
         let identities = self.identities.get_mut();
@@ -181,24 +186,29 @@ impl<'s> MemberCache<'s> {
     }
 }
 
+/// The member of a program among a customer's, which stand by program.
+fn of_program(of_customer: &[Arc<Member>], program: ProgramId) -> Option<Arc<Member>> {
+    let found = of_customer.binary_search_by_key(&program, |member| member.program_id);
+    found.ok().map(|index| Arc::clone(&of_customer[index]))
+}
+
 impl Members for MemberCache<'_> {
     fn own_member(&self, program: ProgramId, customer: &CustomerId) -> Option<Arc<Member>> {
-        let known = self.members.borrow();
-        if let Some(known) = known.get(customer).and_then(|known| known.get(&program)) {
-            return known.clone();
+        if let Some(of_customer) = self.members.borrow().get(customer) {
+            return of_program(of_customer, program);
         }
-        drop(known);
-        let stored = self
-            .store
-            .read::<Member>(&store::member_key(program, customer), "member");
-        let member = match stored {
-            Ok(member) => member.map(Arc::new),
-            Err(error) => {
-                self.fail(error);
-                return None;
-            }
-        };
-        self.remember(customer, program, member.clone());
+        let of_customer: Vec<Arc<Member>> =
+            match self.store.read(&store::members_key(customer), "members") {
+                Ok(stored) => stored.unwrap_or_default(),
+                Err(error) => {
+                    self.fail(error);
+                    return None;
+                }
+            };
+        let member = of_program(&of_customer, program);
+        self.members
+            .borrow_mut()
+            .insert(customer.clone(), of_customer);
         member
     }
 

@@ -93,7 +93,7 @@ impl Projections {
         self.answer(|store| {
             let key = store::member_id_key(program, member);
             match store.read::<CustomerId>(&key, "member id")? {
-                Some(customer) => store.read(&store::member_key(program, &customer), "member"),
+                Some(customer) => own_member(store, program, &customer),
                 None => Ok(None),
             }
         })
@@ -115,7 +115,7 @@ impl Projections {
                 .take(page.per_page)
             {
                 let (_, customer) = entry?;
-                members.extend(store.read(&store::member_key(program, &customer), "member")?);
+                members.extend(own_member(store, program, &customer)?);
             }
             Ok(Paged::new(members, count.unwrap_or_default(), page))
         })
@@ -193,6 +193,17 @@ impl Projections {
             Paged::of(all.map(|entry| entry.map(|(_, it)| it)), page, admits)
         })
     }
+}
+
+/// The membership that this very customer has or had.
+fn own_member(
+    store: &Store,
+    program: ProgramId,
+    customer: &CustomerId,
+) -> Result<Option<Member>, ProjectionError> {
+    let of_customer: Option<Vec<Member>> = store.read(&store::members_key(customer), "members")?;
+    let mut of_customer = of_customer.into_iter().flatten();
+    Ok(of_customer.find(|member| member.program_id == program))
 }
 
 fn memberships(

@@ -220,7 +220,7 @@ impl<'e> Fold<'e> {
     pub(super) fn of(events: &'e [OrderEvent]) -> Self {
         let places = events.iter().map(|it| Some((it.place_in_sequence()?, it)));
         let mut sequence: Vec<_> = places.flatten().collect();
-        sequence.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sequence.sort_by_key(|(place, _)| *place);
         let outside = events.iter().filter(|it| it.order_version().is_none());
         let mut fold = Self::default();
         for event in sequence.into_iter().map(|(_, event)| event).chain(outside) {

@@ -1,5 +1,7 @@
 //! A points transaction, as the interfaces show it.
 
+mod json;
+
 use chrono::{DateTime, Utc};
 use farelog_events::id::{
     MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId, TransactionId,

@@ -6,7 +6,7 @@
 //! | `s` | counters |
 //! | `o` order id | the order, [`OrderDocument`], with its transactions apart: [`crate::stored_order`] |
 //! | `p` program id, position | a published version of a program |
-//! | `e` program id, customer id | a member |
+//! | `e` customer id | the customer's members of all programs, by program |
 //! | `a` customer id | the customer's merges, [`crate::member::Identity`] |
 //! | `n` program id, member id | the member's customer id |
 //! | `k` program id | how many members the program has |
@@ -59,14 +59,9 @@ pub fn parse_program_key(key: &[u8]) -> Option<(ProgramId, Position)> {
     Some((ProgramId::new(program)?, position))
 }
 
-/// Key of a member.
-pub fn member_key(program: ProgramId, customer: &CustomerId) -> Vec<u8> {
-    [
-        b"e".as_slice(),
-        &number(program.get()),
-        customer.as_str().as_bytes(),
-    ]
-    .concat()
+/// Key of a customer's members.
+pub fn members_key(customer: &CustomerId) -> Vec<u8> {
+    [b"e", customer.as_str().as_bytes()].concat()
 }
 
 /// Prefix of customers' merges.
