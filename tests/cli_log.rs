@@ -18,7 +18,7 @@ use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::answer::Page;
-use farelog_projections::{Projections, TransactionFilter};
+use farelog_projections::{Projections, TransactionFilter, stored_order};
 use farelog_test_support::directory;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -171,8 +171,9 @@ fn projected(data_dir: &Path) -> String {
     let orders: Vec<Value> = orders
         .iter()
         .map(|order| {
+            let document = projections.order(order).unwrap().value;
             json!([
-                projections.order(order).unwrap().value,
+                document.map(|it| stored_order::encode(&it).unwrap()),
                 projections.transactions_of_order(order).unwrap().value,
             ])
         })

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// So little that a short history is brought to its place on the disk several times.
 pub const SMALL: StoreMemory = StoreMemory {
     cache_bytes: 1024 * 1024,
-    gathered_bytes: 32 * 1024,
+    gathered_bytes: 16 * 1024,
 };
 
 const CUSTOMERS: [&str; 3] = ["kari", "ola", "per"];
