@@ -82,10 +82,11 @@ impl<'s> FactKeeper<'s> {
     ) -> Result<(), ProjectionError> {
         let kept_from = self.store.facts_kept_from();
         if kept_from.is_some_and(|kept_from| record.recorded_at < kept_from) {
-            if let Some(last) = (0..).take(count).last() {
+            let last = count.checked_sub(1).map(u32::try_from);
+            if let Some(Ok(number)) = last {
                 self.forgotten = FactPlace {
                     position: record.position,
-                    number: last,
+                    number,
                 };
             }
             return Ok(());

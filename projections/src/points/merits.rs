@@ -37,7 +37,7 @@ impl Basis {
 
 /// The merits of an order's lines.
 #[derive(Debug, Clone, Default)]
-pub struct Merits(HashMap<OrderLineId, HashMap<TriggerKind, LineMerits>>);
+pub struct Merits(HashMap<(OrderLineId, TriggerKind), LineMerits>);
 
 /// The merits of one line and trigger, by definition.
 #[derive(Debug, Clone, Default)]
@@ -55,8 +55,7 @@ impl Merits {
         trigger: TriggerKind,
         basis: Basis,
     ) -> &mut LineMerits {
-        let of_line = self.0.entry(line.clone()).or_default();
-        let merits = of_line.entry(trigger).or_default();
+        let merits = self.0.entry((line.clone(), trigger)).or_default();
         if merits.basis != Some(basis) {
             merits.basis = Some(basis);
             merits.of_definitions.clear();

@@ -89,33 +89,33 @@ impl LineScope {
 
     /// The value of `order`.
     pub(super) fn order(&self) -> Option<&Fields> {
-        if self.order.get().is_none() {
-            let source = self.source.as_ref()?;
-            let created = source.created.as_ref().and_then(|event| match &event.data {
-                EventData::OrderCreated(created) => Some((created, &event.json)),
-                _ => None,
-            });
-            let fields = order_fields(created, &source.order_id, false);
-            return Some(self.order.get_or_init(|| fields));
+        if let Some(known) = self.order.get() {
+            return Some(known);
         }
-        self.order.get()
+        let source = self.source.as_ref()?;
+        let created = source.created.as_ref().and_then(|event| match &event.data {
+            EventData::OrderCreated(created) => Some((created, &event.json)),
+            _ => None,
+        });
+        let fields = order_fields(created, &source.order_id, false);
+        Some(self.order.get_or_init(|| fields))
     }
 
     /// The value of `line`.
     pub(super) fn line(&self) -> Option<&Fields> {
-        if self.line.get().is_none() {
-            let event = &self.source.as_ref()?.line;
-            let (EventData::OrderLineAdded(line) | EventData::OrderLineChanged(line)) = &event.data
-            else {
-                return None;
-            };
-            let travellers = or_null(line.travellers.as_ref(), |travellers| {
-                from_json("line.travellers", travellers)
-            });
-            let fields = line_fields(line, self.customer(), travellers, &event.json, false);
-            return Some(self.line.get_or_init(|| fields));
+        if let Some(known) = self.line.get() {
+            return Some(known);
         }
-        self.line.get()
+        let event = &self.source.as_ref()?.line;
+        let (EventData::OrderLineAdded(line) | EventData::OrderLineChanged(line)) = &event.data
+        else {
+            return None;
+        };
+        let travellers = or_null(line.travellers.as_ref(), |travellers| {
+            from_json("line.travellers", travellers)
+        });
+        let fields = line_fields(line, self.customer(), travellers, &event.json, false);
+        Some(self.line.get_or_init(|| fields))
     }
 
     /// Whom the line is for: what a definition without `customer` gives its points to.
