@@ -34,7 +34,7 @@ pub enum AssemblyError {
     /// The projections can't be opened, or have failed.
     #[error(transparent)]
     Projections(#[from] ProjectionError),
-    /// The system gives no directory or no thread.
+    /// The system gives no thread.
     #[error("the system refused to {action}: {source}")]
     System {
         /// What was tried.
@@ -62,10 +62,7 @@ impl Assembly {
     /// # Errors
     /// Another process has the directory, or something in it can't be read.
     pub fn open(data_dir: &Path) -> Result<Self, AssemblyError> {
-        std::fs::create_dir_all(data_dir).map_err(|source| AssemblyError::System {
-            action: "make the data directory",
-            source,
-        })?;
+        // First, since it makes the way to its directory and brings that to the disk.
         let log: Arc<dyn EventLog> =
             Arc::new(SledLog::open(&data_dir.join(LOG_DIRECTORY)).map_err(Arc::new)?);
         let projections = Projections::open(&data_dir.join(PROJECTIONS_DIRECTORY), &*log)?;

@@ -69,8 +69,11 @@ impl Engine {
 
     /// Waits until the projections have caught up with the log as it was when it was opened. Before that nothing may be
     /// recorded: what may enter the log depends on the programs in it.
-    pub async fn caught_up(&self) {
-        self.projected(self.catch_up_to).await;
+    ///
+    /// # Errors
+    /// They have ended before.
+    pub async fn caught_up(&self) -> Result<(), EngineError> {
+        self.projected(self.catch_up_to).await
     }
 
     /// The log, for its head and its figures.
@@ -129,7 +132,8 @@ impl Engine {
     /// Returns when the events are durable and the projections have taken them in.
     ///
     /// # Errors
-    /// The decision's own error, with nothing recorded; or what an [`EngineError`] becomes in its type.
+    /// The decision's own error, with nothing recorded; or what an [`EngineError`] becomes in its type. Where the
+    /// projections end meanwhile its events may be recorded.
     pub async fn decide<T, E>(
         &self,
         decision: impl FnOnce(&Projections, &Moment) -> Result<Decision<T>, E> + Send + 'static,
@@ -138,7 +142,7 @@ impl Engine {
         T: Send + 'static,
         E: From<EngineError> + Send + 'static,
     {
-        self.caught_up().await;
+        self.caught_up().await?;
         let projections = self.projections.clone();
         let span = Span::current();
         let Decided {
@@ -171,7 +175,7 @@ impl Engine {
             .await
             .map_err(EngineError::from)?;
         let answer = answer?;
-        self.projected(head).await;
+        self.projected(head).await?;
         Ok(Decided {
             answer,
             records,
@@ -188,20 +192,18 @@ impl Engine {
         message: RawMessage,
         settled: NewEvent,
     ) -> Result<TakenIn, EngineError> {
-        self.caught_up().await;
+        self.caught_up().await?;
         let taken = self.writer.retry(envelope::read(message), settled).await?;
-        self.projected(taken.head).await;
+        self.projected(taken.head).await?;
         Ok(taken.answer)
     }
 
     /// Waits until the projections have taken in the record at `position`.
-    async fn projected(&self, position: Position) {
-        // The sender lives as long as the projections, so this can't fail.
-        let _ = self
-            .projections
-            .progress()
-            .wait_for(|reached| *reached >= position)
-            .await;
+    async fn projected(&self, position: Position) -> Result<(), EngineError> {
+        let mut progress = self.projections.progress();
+        // Closed where they have ended: then there is nothing to wait for below, only why.
+        let _ = progress.wait_for(|reached| *reached >= position).await;
+        Ok(self.projections.wait_until(position)?)
     }
 }
 

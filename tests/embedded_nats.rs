@@ -1,9 +1,10 @@
 //! The embedded broker: it comes and goes with farelog, however farelog goes.
 #![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -137,6 +138,41 @@ fn it_starts_with_farelog_and_ends_with_it() {
     assert!(!farelog.is_locked());
     assert_eq!(farelog.read("nats/url"), None);
     assert_eq!(farelog.nats_server(), None, "it ended in order");
+}
+
+/// A broker of which nothing is heard is waited for, up to five minutes. Told to end meanwhile, farelog went on waiting.
+#[test]
+fn told_to_end_it_waits_no_longer_for_a_broker_to_start() {
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("nats-server");
+    let started = programs.path().join("started");
+    let script = format!(
+        "#!/bin/sh\n[ $1 = --version ] && echo nats-server: v2.10.7 && exit\ntouch {}\nexec sleep 600\n",
+        started.display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut farelog = Command::new(FARELOG)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data.path())
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", programs.path().display()),
+        )
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the broker is being started", || started.exists());
+    kill_process(Pid::from_child(&farelog), Signal::TERM).unwrap();
+    until("it has ended", || farelog.try_wait().unwrap().is_some());
+    assert!(farelog.wait().unwrap().success());
+    let lock = File::options()
+        .write(true)
+        .open(data.path().join("nats/lock"))
+        .unwrap();
+    until("nothing of the broker runs", || lock.try_lock().is_ok());
 }
 
 #[test]

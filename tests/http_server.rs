@@ -44,6 +44,24 @@ async fn a_publisher_can_wait_for_the_points_of_what_it_published() {
     }
 }
 
+/// Whether the stream is still the one that was read is asked of the broker. The answer was awaited within the time of the
+/// request, so that one that does not wait was told now and then that what was long there was not.
+#[tokio::test]
+async fn what_is_there_is_found_by_a_request_that_does_not_wait() {
+    let server = Server::start().await;
+    let sequence = server.nats.publish(&sale("O1", Some("C1"), "399.00")).await;
+    let path = format!("/personalisation/v1/transactions?orderId=O1&minStreamSequence={sequence}");
+    assert_eq!(server.get(&path).await.status, 200);
+    for _ in 0..100 {
+        let answer = server.get(&format!("{path}&timeoutMs=0")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let next = sequence + 1;
+    let path =
+        format!("/personalisation/v1/transactions?minStreamSequence={next}&timeoutMs=0&orderId=O1");
+    assert_eq!(server.get(&path).await.status, 504);
+}
+
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
     let mut server = Server::start().await;

@@ -22,7 +22,7 @@ use crate::place::Place;
 use crate::points::Transaction;
 use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
-use crate::progress::Progress;
+use crate::progress::{EndOfProgress, Progress};
 use crate::projector::{Projector, StoredVersion};
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store, StoreMemory};
 
@@ -113,6 +113,7 @@ impl Projections {
         log: &dyn EventLog,
         feed: &Receiver<Arc<[Record]>>,
     ) -> Result<(), ProjectionError> {
+        let _end = EndOfProgress(&self.inner.progress);
         let result = self.follow(log, feed);
         let flushed = self.store().flush();
         self.inner.progress.end(match &result {
@@ -290,7 +291,7 @@ impl Projections {
         self.inner.progress.position()
     }
 
-    /// Word of each new position.
+    /// Word of each new position. Closed once nothing is brought forward any more.
     pub fn progress(&self) -> watch::Receiver<Position> {
         self.inner.progress.subscribe()
     }

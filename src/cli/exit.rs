@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::output::harmless;
+
 /// Why a command did not do what it was asked, as one sentence for a person.
 #[derive(Debug)]
 pub enum Failure {
@@ -24,6 +26,6 @@ pub fn code_of(done: Result<(), Failure>) -> ExitCode {
         Err(Failure::Refused(sentence)) => (3, sentence),
         Err(Failure::OutOfReach(sentence)) => (4, sentence),
     };
-    eprintln!("farelog: {sentence}");
+    eprintln!("farelog: {}", harmless(&sentence));
     ExitCode::from(code)
 }

@@ -1,5 +1,6 @@
 //! What a command prints: tables for a person, or the server's JSON as it came.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -54,7 +55,7 @@ pub fn csv<R: AsRef<[u8]>>(rows: impl IntoIterator<Item = Vec<R>>) -> Result<Str
 /// Writes a result to stdout. A reader that has seen enough and closed the pipe is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{}", harmless(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Failed(format!(
             "the result could not be written to stdout: {error}"
         ))),
@@ -64,7 +65,25 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// Says something about the work to stderr; it is no part of the result.
 pub fn note(text: impl Display) {
-    eprintln!("{text}");
+    eprintln!("{}", harmless(&text.to_string()));
+}
+
+/// Texts from outside can hold what a terminal obeys: colours, titles, the cursor's place, the direction of writing. It is
+/// shown as JSON escapes it, so that JSON stays the same.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |character: char| match character {
+        '\n' | '\t' => false,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        other => other.is_control(),
+    };
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|character| match character {
+        obeyed if is_obeyed(obeyed) => format!("\\u{:04x}", u32::from(obeyed)),
+        other => other.to_string(),
+    });
+    Cow::Owned(shown.collect())
 }
 
 /// An empty table with these column titles.
@@ -166,6 +185,21 @@ mod tests {
         let table = properties([("member", Some("7".to_owned())), ("left", None)]).to_string();
         assert!(table.contains("member"), "{table}");
         assert!(!table.contains("left"), "{table}");
+    }
+
+    /// The name of a product in an event coloured the terminal of who looked at the order, and gave its window a title.
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        let name = "A\u{1b}[31mRED\u{1b}]0;title\u{7}\u{202e}\n\tbåt 😀";
+        let shown = harmless(name);
+        assert_eq!(
+            shown,
+            "A\\u001b[31mRED\\u001b]0;title\\u0007\\u202e\n\tbåt 😀"
+        );
+        let as_json = serde_json::to_string("\u{1b}\u{7f}\u{9b}2J").unwrap();
+        let read: String = serde_json::from_str(&harmless(&as_json)).unwrap();
+        assert_eq!(read, "\u{1b}\u{7f}\u{9b}2J");
+        assert!(!harmless(&as_json).contains('\u{9b}'));
     }
 
     #[test]

@@ -59,8 +59,9 @@ impl GuaranteeCheck {
             self.look(keeping).await;
             let mut ingestion = self.ingestion.clone();
             let has_left = ingestion.wait_for(|status| status.state != IngestState::Running);
-            // Which of the two it was does not matter.
-            let _ = tokio::time::timeout(LOOK_INTERVAL, has_left).await;
+            if let Ok(Err(_ended)) = tokio::time::timeout(LOOK_INTERVAL, has_left).await {
+                return;
+            }
         }
     }
 
@@ -95,5 +96,41 @@ impl GuaranteeCheck {
             }
             self.guarantee.send_replace(Some(found));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_nats::ConnectOptions;
+    use farelog_events::ingest::StreamStorage;
+
+    use super::*;
+
+    /// With the last word of ingestion that it reads, the check went round and round once there was no other to come.
+    #[tokio::test]
+    async fn it_ends_when_ingestion_does() {
+        let client = ConnectOptions::new()
+            .retry_on_initial_connect()
+            .connect("nats://127.0.0.1:1")
+            .await
+            .unwrap();
+        let (status, ingestion) = watch::channel(IngestStatus {
+            state: IngestState::Running,
+            waits_for: None,
+            last_sequence: 1,
+            stream_last_sequence: Some(1),
+            stream_keeping: Some(StreamKeeping {
+                storage: StreamStorage::File,
+                replicas: 1,
+                acknowledges_early: false,
+            }),
+        });
+        let source = SyncSource::Told(DiskSync::NotKnown);
+        let check = GuaranteeCheck::new("ORDERS", client, source, ingestion);
+        let mut guarantee = check.guarantee();
+        let running = tokio::spawn(check.run());
+        guarantee.changed().await.unwrap();
+        drop(status);
+        running.await.unwrap();
     }
 }

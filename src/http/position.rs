@@ -7,9 +7,10 @@ use axum::Json;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use farelog_events::log::Position;
+use farelog_events::log::{Head, Position};
 use farelog_projections::answer::Answer;
 use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::problem::Problem;
 use super::query::QueryParameters;
@@ -55,25 +56,28 @@ impl AtLeast {
         if self.stream_sequence.is_none() && self.position.is_none() {
             return Ok(());
         }
-        tokio::time::timeout(self.timeout, self.reach(server))
+        self.reach(server, Instant::now() + self.timeout)
             .await
-            .unwrap_or(Err(Unreached::NotInTime))
             .map_err(|why| self.not_reached(why, server))
     }
 
-    async fn reach(&self, server: &Server) -> Result<(), Unreached> {
+    async fn reach(&self, server: &Server, deadline: Instant) -> Result<(), Unreached> {
         if self.stream_sequence.is_none() {
-            return self.reach_whatever_the_stream(server).await;
+            return self.reach_whatever_the_stream(server, deadline).await;
         }
         tokio::select! {
             // Looked at first: a checkpoint beyond the sequence says nothing of another stream.
             biased;
             () = server.health().ingestion_stopped() => Err(Unreached::IngestionStopped),
-            reached = self.reach_whatever_the_stream(server) => reached,
+            reached = self.reach_whatever_the_stream(server, deadline) => reached,
         }
     }
 
-    async fn reach_whatever_the_stream(&self, server: &Server) -> Result<(), Unreached> {
+    async fn reach_whatever_the_stream(
+        &self,
+        server: &Server,
+        deadline: Instant,
+    ) -> Result<(), Unreached> {
         let mut position = self.position.unwrap_or_default();
         if let Some(sequence) = self.stream_sequence {
             // The log's position with the checkpoint is the record of that sequence or one behind it.
@@ -83,27 +87,22 @@ impl AtLeast {
                 let Some(checkpoint) = known.filter(|known| known.sequence >= sequence) else {
                     break;
                 };
+                // This look has a limit of its own: it is no waiting for a position.
                 if !server.health().source_has_left(&checkpoint).await {
                     break;
                 }
                 // Until ingestion has seen it too and stops, or has adopted the stream.
-                heads.changed().await.map_err(|_| Unreached::NotInTime)?;
+                in_time(deadline, heads.changed()).await?;
             }
-            let head = heads
-                .wait_for(|head| {
-                    head.checkpoint
-                        .as_ref()
-                        .is_some_and(|checkpoint| checkpoint.sequence >= sequence)
-                })
-                .await
-                .map_err(|_| Unreached::NotInTime)?;
+            let is_there = |head: &Head| {
+                let checkpoint = head.checkpoint.as_ref();
+                checkpoint.is_some_and(|checkpoint| checkpoint.sequence >= sequence)
+            };
+            let head = in_time(deadline, heads.wait_for(is_there)).await?;
             position = position.max(head.position);
         }
         let mut progress = server.projections().progress();
-        progress
-            .wait_for(|reached| *reached >= position)
-            .await
-            .map_err(|_| Unreached::NotInTime)?;
+        in_time(deadline, progress.wait_for(|reached| *reached >= position)).await?;
         Ok(())
     }
 
@@ -144,6 +143,17 @@ impl Problem {
     #[must_use]
     pub fn reflecting(self, position: Position) -> Self {
         self.with_header(FARELOG_POSITION.clone(), HeaderValue::from(position))
+    }
+}
+
+/// What comes by the deadline, or was there already.
+async fn in_time<T, E>(
+    deadline: Instant,
+    coming: impl Future<Output = Result<T, E>>,
+) -> Result<T, Unreached> {
+    match timeout_at(deadline, coming).await {
+        Ok(Ok(come)) => Ok(come),
+        _ => Err(Unreached::NotInTime),
     }
 }
 

@@ -82,7 +82,7 @@ pub async fn run(
         ));
     }
     // A program that was just published is to be known here.
-    server.engine().caught_up().await;
+    server.engine().caught_up().await?;
     let command = SimulationCommand {
         candidates: candidates(&server, &request.programs)?,
         from: request.from,

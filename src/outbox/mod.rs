@@ -207,7 +207,7 @@ impl Outbox {
                 self.note_sent_up_to(projected);
                 self.set_state(OutboxState::Sending);
                 tokio::select! {
-                    _ = progress.changed() => {}
+                    Ok(()) = progress.changed() => {}
                     () = tokio::time::sleep(SAVE_INTERVAL) => {
                         if self.client.connection_state() != State::Connected {
                             return Err(SendError::Disconnected.into());

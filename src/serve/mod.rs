@@ -8,25 +8,29 @@
 mod address;
 mod broker;
 mod listener;
+mod signals;
 mod stall;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use farelog_events::ingest::{IngestOptions, Ingestion};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::assembly::Assembly;
 use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::guarantee::GuaranteeCheck;
 use crate::http::{self, Health, Server, Source};
 use crate::outbox::Outbox;
 use crate::telemetry;
 use address::AddressFile;
 use broker::Broker;
+use signals::ToldToEnd;
 
 /// How long work that can't be interrupted may take once everything has ended.
 const THREADS_TIME_MAX: Duration = Duration::from_secs(5);
@@ -49,7 +53,7 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
+    let mut told = ToldToEnd::listen()?;
     let metrics = telemetry::gather_metrics()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::Failed(format!(
@@ -58,19 +62,17 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         ))
     })?;
     let data_dir = config.data_dir.clone();
-    let assembly = tokio::task::spawn_blocking(move || Assembly::open(&data_dir))
+    let mut assembly = tokio::task::spawn_blocking(move || Assembly::open(&data_dir))
         .await
         .map_err(failed)?
         .map_err(failed)?;
-    let upkeep = metrics.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(METRICS_UPKEEP_INTERVAL).await;
-            upkeep.run_upkeep();
-        }
-    });
+    tokio::spawn(keep_up(metrics.clone()));
 
-    let broker = match Broker::reach(config).await {
+    let reached = tokio::select! {
+        reached = Broker::reach(config) => reached,
+        () = told.wait() => return close(assembly).await,
+    };
+    let broker = match reached {
         Ok(broker) => broker,
         Err(failure) => {
             close(assembly).await?;
@@ -107,39 +109,44 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let guarantees = tokio::spawn(guarantees.run());
     let server = Server::new(engine.clone(), health, metrics, config.public_url.as_str());
     let address = AddressFile::write(&config.data_dir, listener.local_addr().map_err(failed)?)?;
+    let (ended, mut parts) = mpsc::unbounded_channel();
+    let part = |name| Part {
+        name,
+        ended: ended.clone(),
+    };
     let (stop, stopped) = oneshot::channel();
-    let http = tokio::spawn(listener::serve(
+    let connections_max = config.connections_max.get();
+    let http = part("HTTP").run(listener::serve(
         listener,
         http::router(server),
-        config.connections_max.get(),
+        connections_max,
         stopped,
     ));
     // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
-    let ingestion = tokio::spawn(async move {
-        engine.caught_up().await;
-        ingestion.run().await
+    let ingestion = part("ingestion").run(async move {
+        engine.caught_up().await?;
+        Ok::<Infallible, EngineError>(ingestion.run().await?)
     });
     let (stop_outbox, outbox_stopped) = oneshot::channel::<()>();
-    let outbox = tokio::spawn(outbox.run(async { outbox_stopped.await.unwrap_or_default() }));
+    let stop_of_outbox = async { outbox_stopped.await.unwrap_or_default() };
+    let outbox = part("the outbox").run(outbox.run(stop_of_outbox));
     tracing::info!("listening on http://{}", address.address());
 
-    let ended = until_end(assembly, &mut signals).await;
+    let ended = tokio::select! {
+        () = told.wait() => Ok(()),
+        () = assembly.stopped() => Err(stopped_by_itself("a part of the server")),
+        name = parts.recv() => Err(stopped_by_itself(name.unwrap_or("a part of the server"))),
+    };
 
     drop(stop);
-    tokio::spawn(async move {
-        signals.next().await;
-        tracing::warn!("told to end again: ending at once");
-        std::process::exit(1);
-    });
-    http.await.map_err(failed)?;
+    let http_ended = http.await.map_err(failed);
     // Dropped between two acknowledgements: what was not acknowledged comes again and is dropped as a repeat.
     ingestion.abort();
     guarantees.abort();
-    let (assembly, ended) = ended;
     // A part that failed says itself why, when it is closed.
-    let closed = close(assembly).await.and(ended);
+    let closed = close(assembly).await.and(ended).and(http_ended);
     drop(stop_outbox);
-    outbox.await.map_err(failed)?;
+    let closed = closed.and(outbox.await.map_err(failed));
     broker.stop().await;
     drop(address);
     if closed.is_ok() {
@@ -148,23 +155,44 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     closed
 }
 
-/// Waits until the server is told to end, which is well, or until a part stopped by itself.
-async fn until_end(
-    mut assembly: Assembly,
-    signals: &mut Signals,
-) -> (Assembly, Result<(), Failure>) {
-    let ended = tokio::select! {
-        name = signals.next() => {
-            tracing::info!(signal = name, "told to end: finishing what is under way");
-            Ok(())
-        }
-        () = assembly.stopped() => {
-            tracing::error!("a part of the server stopped by itself: ending");
-            let failure = "a part of the server stopped by itself; the lines before this one say why";
-            Err(Failure::Failed(failure.to_owned()))
-        }
-    };
-    (assembly, ended)
+async fn keep_up(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(METRICS_UPKEEP_INTERVAL).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// A part that runs for as long as the server does.
+struct Part {
+    name: &'static str,
+    ended: mpsc::UnboundedSender<&'static str>,
+}
+
+impl Part {
+    /// Starts it. Its end is told, also when that is a panic.
+    fn run<F>(self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        tokio::spawn(async move {
+            let _part = self;
+            work.await
+        })
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Nobody listens any more once the server ends.
+        let _ = self.ended.send(self.name);
+    }
+}
+
+fn stopped_by_itself(part: &str) -> Failure {
+    tracing::error!("{part} stopped by itself: ending");
+    Failure::Failed(format!(
+        "{part} stopped by itself; the lines before this one say why"
+    ))
 }
 
 fn open_outbox(config: &Config, broker: &Broker, engine: &Engine) -> Result<Outbox, Failure> {
@@ -183,30 +211,4 @@ async fn close(assembly: Assembly) -> Result<(), Failure> {
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::Failed(error.to_string())
-}
-
-/// The signals that tell the server to end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::Failed(format!("signals can't be listened to: {error}")))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }

@@ -142,7 +142,6 @@ impl Place {
                 data_dir.display()
             )));
         }
-        fs::create_dir_all(data_dir).map_err(|error| unusable(data_dir, &error))?;
         place
             .remove_unfinished()
             .map_err(|error| unusable(&place.unfinished, &error))?;
