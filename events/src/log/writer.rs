@@ -154,7 +154,7 @@ impl Default for WriterLimits {
         Self {
             queue_requests_max: 256,
             commit_events_max: 4096,
-            feed_batches_max: 16,
+            feed_batches_max: 8,
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::log::pack::PackSink;
 use crate::log::unpack::{Pack, Unpacker};
 use crate::log::{LogError, Position, keys};
 
-/// What sled keeps of the tree in memory, roughly: it is no bound, resident memory is about twice this.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// What sled keeps of the tree in memory, by its size on the disk: no bound, the index takes three times as much in
+/// memory. With half of this a full leaf of packs drives out what the index needs all the time (decision 0123).
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How long an open waits for sled's threads of a log that this process has just closed.
 const REOPEN_WAIT_MAX: Duration = Duration::from_secs(5);
