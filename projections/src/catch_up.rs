@@ -7,17 +7,16 @@
 //! [`Store::for_writer`]: crate::store::Store::for_writer
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use farelog_events::log::{EventLog, Position, Record};
 
-use crate::batch::WriteBatch;
 use crate::order::OrderEvent;
-use crate::program::ProgramCatalog;
 use crate::projector::{Changes, Projector, decode};
-use crate::store::{Counters, ProjectionError};
+use crate::store::ProjectionError;
+use crate::write_behind::{Folded, WriteBehind};
 
 /// How much is done at a time, at most.
 #[derive(Debug, Clone, Copy)]
@@ -43,19 +42,6 @@ impl Limits {
 /// Reads that may wait to be folded.
 const READS_WAITING_MAX: usize = 4;
 
-/// What was folded, ready to be written.
-#[derive(Debug, Clone)]
-pub struct Folded {
-    /// What changes in the store, the checkpoint with it.
-    pub batch: Arc<WriteBatch>,
-    /// The last record that was folded.
-    pub position: Position,
-    /// The programs as they stand there.
-    pub catalog: Arc<ProgramCatalog>,
-    /// What the folds have counted until there.
-    pub counters: Counters,
-}
-
 /// Folds all that the log has behind the projector. `write` writes each batch, on another thread, in order; `progress`
 /// is told of each that is on its way. Where one of them breaks, that is given back, and the projector is not to be
 /// used again; so it is after an error.
@@ -65,7 +51,7 @@ pub struct Folded {
 pub fn catch_up(
     projector: &mut Projector<'_>,
     log: &dyn EventLog,
-    write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Send,
+    write: impl Fn(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Sync,
     progress: impl FnMut(Position) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ProjectionError> {
     catch_up_within(Limits::USUAL, projector, log, write, progress)
@@ -75,30 +61,21 @@ fn catch_up_within(
     limits: Limits,
     projector: &mut Projector<'_>,
     log: &dyn EventLog,
-    write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Send,
+    write: impl Fn(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Sync,
     progress: impl FnMut(Position) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ProjectionError> {
     let first = projector.position() + 1;
     thread::scope(|scope| {
         let (reads, to_fold) = sync_channel(READS_WAITING_MAX);
-        // Without room: a batch is taken when the one before it is written, so that at most one is in flight.
-        let (batches, to_write) = sync_channel(0);
         let reader = scope.spawn(move || read(limits, log, first, &reads));
-        let writer = scope.spawn(move || write_all(&to_write, write));
-        let folded = fold(limits, projector, to_fold, &batches, progress);
-        drop(batches);
-        let read = join(reader);
-        let written = join(writer);
-        projector.set_in_flight(None);
-        // A step ends without an error of its own when the one behind it has ended.
-        let (written, folded, ()) = (written?, folded?, read?);
+        let mut writer = WriteBehind::start(scope, projector.store(), &write, 0);
+        let folded = fold(limits, projector, to_fold, &mut writer, progress);
+        let written = writer.settle();
+        let read = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        // The reader ends without an error of its own when the fold has ended.
+        let (folded, written, ()) = (folded?, written?, read?);
         Ok(if written.is_break() { written } else { folded })
     })
-}
-
-fn join<T>(step: ScopedJoinHandle<'_, T>) -> T {
-    step.join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Records, and the events in them.
@@ -139,27 +116,23 @@ fn fold(
     limits: Limits,
     projector: &mut Projector<'_>,
     reads: Receiver<Read>,
-    batches: &SyncSender<Folded>,
+    writer: &mut WriteBehind<
+        '_,
+        impl Fn(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Sync,
+    >,
     mut progress: impl FnMut(Position) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ProjectionError> {
     let mut send = |projector: &mut Projector<'_>, changes| -> Result<_, ProjectionError> {
-        let folded = projector.finish(changes)?;
-        let batch = Arc::clone(&folded.batch);
-        if batches.send(folded).is_err() {
+        if writer.put(projector.finish(changes)?)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        projector.set_in_flight(Some(batch));
         Ok(progress(projector.position()))
     };
     let mut changes = Changes::default();
     for read in reads {
         for (record, event) in read.records {
             projector.fold(&record, event, &mut changes)?;
-            // What comes behind a publication may look for all that came before it, in the store: so its batch ends
-            // here, and is written when an empty one is taken.
-            if changes.has_publication
-                && (send(projector, std::mem::take(&mut changes))?.is_break()
-                    || send(projector, Changes::default())?.is_break())
+            if changes.has_publication && send(projector, std::mem::take(&mut changes))?.is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
@@ -177,20 +150,10 @@ fn fold(
     Ok(ControlFlow::Continue(()))
 }
 
-fn write_all(
-    batches: &Receiver<Folded>,
-    mut write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError>,
-) -> Result<ControlFlow<()>, ProjectionError> {
-    while let Ok(folded) = batches.recv() {
-        if write(&folded)?.is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use chrono::{DateTime, Utc};
     use farelog_events::event::{EventKind, NewEvent, decode as decode_data};
     use farelog_events::log::memory::MemoryLog;

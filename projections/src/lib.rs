@@ -30,6 +30,7 @@ mod store;
 pub mod stored_order;
 mod timestamp;
 pub mod trial;
+mod write_behind;
 
 pub use member::TransactionFilter;
 pub use projections::Projections;

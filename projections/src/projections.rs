@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::account_cache::AccountCache;
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
-use crate::catch_up::{Folded, catch_up};
+use crate::catch_up::catch_up;
 use crate::document::OrderDocument;
 use crate::member::MemberCache;
 use crate::outbox::{Fact, FactPlace};
@@ -25,9 +26,17 @@ use crate::program::ProgramCatalog;
 use crate::progress::{EndOfProgress, Progress};
 use crate::projector::{Projector, StoredVersion};
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store, StoreMemory};
+use crate::write_behind::{Folded, WriteBehind};
 
-/// Records that are read from the log, or taken from the feed, into one batch.
+/// Records that are read from the log into one batch.
 pub const BATCH_RECORDS_MAX: usize = 4_096;
+
+/// Records from which on no more are taken from the feed into one batch. Behind a backlog batches are large, so that an
+/// order is written once for all its events that come close together; otherwise a batch is what has come.
+const FED_RECORDS_MAX: usize = 16_384;
+
+/// Records of a batch of the feed from which on it is written while the next one is folded.
+const WRITTEN_BEHIND_MIN: usize = 1_024;
 
 /// How long a store that was replaced is held at most by who waits for records to fold into it.
 const STORE_HELD_IDLE_MAX: Duration = Duration::from_millis(200);
@@ -111,7 +120,7 @@ impl Projections {
     pub fn run(
         &self,
         log: &dyn EventLog,
-        feed: &Receiver<Arc<[Record]>>,
+        feed: &Receiver<Vec<Record>>,
     ) -> Result<(), ProjectionError> {
         let _end = EndOfProgress(&self.inner.progress);
         let result = self.follow(log, feed);
@@ -126,7 +135,7 @@ impl Projections {
     fn follow(
         &self,
         log: &dyn EventLog,
-        feed: &Receiver<Arc<[Record]>>,
+        feed: &Receiver<Vec<Record>>,
     ) -> Result<(), ProjectionError> {
         while self.follow_into(&self.store(), log, feed)?.is_continue() {}
         Ok(())
@@ -138,40 +147,50 @@ impl Projections {
         &self,
         store: &Arc<Store>,
         log: &dyn EventLog,
-        feed: &Receiver<Arc<[Record]>>,
+        feed: &Receiver<Vec<Record>>,
     ) -> Result<ControlFlow<()>, ProjectionError> {
         let writing = store.for_writer();
         let mut projector = self.projector(&writing)?;
         if !self.catch_up_with(&mut projector, store, log)? {
             return Ok(ControlFlow::Continue(()));
         }
-        loop {
-            let first = match feed.recv_timeout(STORE_HELD_IDLE_MAX) {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) if Arc::ptr_eq(store, &self.store()) => continue,
-                Err(RecvTimeoutError::Timeout) => return Ok(ControlFlow::Continue(())),
-                Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Break(())),
-            };
-            let mut gathered = first.len();
-            let mut batches = vec![first];
-            while gathered < BATCH_RECORDS_MAX
-                && let Ok(records) = feed.try_recv()
-            {
-                gathered += records.len();
-                batches.push(records);
+        let write = |folded: &Folded| self.write(store, folded);
+        thread::scope(|scope| {
+            let mut writer = WriteBehind::start(scope, &writing, &write, WRITTEN_BEHIND_MIN);
+            loop {
+                let mut records = match feed.try_recv() {
+                    Ok(records) => records,
+                    // While there is nothing to fold no batch is in flight.
+                    Err(_) if writer.settle()?.is_break() => return Ok(ControlFlow::Continue(())),
+                    Err(_) => match feed.recv_timeout(STORE_HELD_IDLE_MAX) {
+                        Ok(records) => records,
+                        Err(RecvTimeoutError::Timeout) if Arc::ptr_eq(store, &self.store()) => {
+                            continue;
+                        }
+                        Err(RecvTimeoutError::Timeout) => return Ok(ControlFlow::Continue(())),
+                        Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Break(())),
+                    },
+                };
+                while records.len() < FED_RECORDS_MAX
+                    && let Ok(mut next) = feed.try_recv()
+                {
+                    records.append(&mut next);
+                }
+                let gap = records
+                    .first()
+                    .is_some_and(|first| first.position > projector.position() + 1);
+                if gap
+                    && (writer.settle()?.is_break()
+                        || !self.catch_up_with(&mut projector, store, log)?)
+                {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                let put = |folded| writer.put(folded);
+                if projector.project_with(&records, put)?.is_break() {
+                    return Ok(ControlFlow::Continue(()));
+                }
             }
-            let mut records = batches.iter().flat_map(|batch| &**batch).peekable();
-            let gap = records
-                .peek()
-                .is_some_and(|first| first.position > projector.position() + 1);
-            if gap && !self.catch_up_with(&mut projector, store, log)? {
-                return Ok(ControlFlow::Continue(()));
-            }
-            let write = |folded: &Folded| self.write(store, folded);
-            if projector.project_with(records, write)?.is_break() {
-                return Ok(ControlFlow::Continue(()));
-            }
-        }
+        })
     }
 
     /// Catches up with the log as it is now, without a feed: for work on the files of a stopped server.

@@ -15,7 +15,6 @@ use farelog_events::program;
 use crate::account_cache::AccountCache;
 use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::batch::WriteBatch;
-use crate::catch_up::Folded;
 use crate::document::{Effects, OrderDocument};
 use crate::member::{MemberCache, MemberChangeKind};
 use crate::order::OrderEvent;
@@ -27,6 +26,7 @@ use crate::points::entitlement::World;
 use crate::program::ProgramCatalog;
 use crate::search::index;
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
+use crate::write_behind::Folded;
 
 /// Orders that stay decoded in memory between batches, so that the events of an order which come close together
 /// don't read it again. Counted after a batch: those that the last two batches touched come on top.
@@ -64,7 +64,7 @@ pub struct Changes {
     members_added: BTreeMap<ProgramId, u64>,
     dead_letters: BTreeMap<Position, DeadLetterSummary>,
     values: WriteBatch,
-    /// Whether a program was published: accounts ask for a batch of what came before.
+    /// Whether a program was published: then the batch is to end here, since accounts look for what came before.
     pub has_publication: bool,
 }
 
@@ -99,9 +99,9 @@ impl<'s> Projector<'s> {
         &self.catalog
     }
 
-    /// From here on this batch is on its way into the store, and those before it are there.
-    pub fn set_in_flight(&self, batch: Option<Arc<WriteBatch>>) {
-        self.store.set_in_flight(batch);
+    /// The store that is folded by.
+    pub fn store(&self) -> &'s Store {
+        self.store
     }
 
     /// Folds records that follow on the last one, and writes all that they change, with the checkpoint, in one batch, or
@@ -112,7 +112,7 @@ impl<'s> Projector<'s> {
         records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<(), ProjectionError> {
         let store = self.store;
-        let write = |folded: &Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
+        let write = |folded: Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
         self.project_with(records, write).map(|_| ())
     }
 
@@ -120,7 +120,7 @@ impl<'s> Projector<'s> {
     pub fn project_with<'r>(
         &mut self,
         records: impl IntoIterator<Item = &'r Record>,
-        mut write: impl FnMut(&Folded) -> Result<ControlFlow<()>, ProjectionError>,
+        mut write: impl FnMut(Folded) -> Result<ControlFlow<()>, ProjectionError>,
     ) -> Result<ControlFlow<()>, ProjectionError> {
         let mut changes = Changes::default();
         for record in records {
@@ -129,12 +129,12 @@ impl<'s> Projector<'s> {
             }
             self.fold(record, decode(record), &mut changes)?;
             if changes.has_publication
-                && write(&self.finish(std::mem::take(&mut changes))?)?.is_break()
+                && write(self.finish(std::mem::take(&mut changes))?)?.is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        write(&self.finish(changes)?)
+        write(self.finish(changes)?)
     }
 
     /// Folds the record that follows on the last one, with what [`decode`] gave for it.
@@ -375,6 +375,8 @@ impl<'s> Projector<'s> {
             .insert(store::CHECKPOINT, store::encode(&self.checkpoint)?);
         self.forget_old();
         Ok(Folded {
+            records: changes.records,
+            has_publication: changes.has_publication,
             batch: Arc::new(changes.values),
             position: self.checkpoint.position,
             catalog: Arc::clone(&self.catalog),

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use farelog_events::log::{EventLog, Position};
 
-use crate::catch_up::{Folded, catch_up};
+use crate::catch_up::catch_up;
 use crate::program::ProgramCatalog;
 use crate::projections::{BATCH_RECORDS_MAX, Projections};
 use crate::projector::Projector;
 use crate::store::{Checkpoint, ProjectionError, Store};
+use crate::write_behind::Folded;
 
 /// How long a store that was replaced may be held by who used it before: longer than any query may take.
 const REPLACED_HELD_MAX: Duration = Duration::from_secs(90);

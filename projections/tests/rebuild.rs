@@ -195,7 +195,7 @@ fn follow(
                 records.extend(append(&log, number, event));
                 number += 1;
             }
-            sender.send(Arc::from(records)).unwrap();
+            sender.send(records).unwrap();
         }
         drop(sender);
         projections.run(&log, &feed).unwrap();
@@ -261,7 +261,7 @@ fn a_rebuild_while_records_come_in_gives_the_same_bytes_and_no_answer_goes_back(
         let (events, log) = (events.clone(), Arc::clone(&log));
         thread::spawn(move || {
             for (number, event) in events.iter().enumerate() {
-                sender.send(Arc::from(append(&log, number, event))).unwrap();
+                sender.send(append(&log, number, event)).unwrap();
             }
         })
     };

@@ -55,7 +55,7 @@ pub(super) struct Committer {
     log: Arc<dyn EventLog>,
     admission: Box<dyn Admission>,
     /// `None` once nobody listens.
-    feed: Option<SyncSender<Arc<[Record]>>>,
+    feed: Option<SyncSender<Vec<Record>>>,
     last_recorded_at: Option<DateTime<Utc>>,
     /// Set once; from then on nothing is done and everyone is told.
     failed: Option<Arc<LogError>>,
@@ -65,7 +65,7 @@ impl Committer {
     pub(super) fn new(
         log: Arc<dyn EventLog>,
         admission: Box<dyn Admission>,
-        feed: SyncSender<Arc<[Record]>>,
+        feed: SyncSender<Vec<Record>>,
         last_recorded_at: Option<DateTime<Utc>>,
     ) -> Self {
         describe_metrics();
@@ -301,7 +301,7 @@ impl Committer {
             return;
         }
         if let Some(feed) = &self.feed
-            && feed.send(records.into()).is_err()
+            && feed.send(records).is_err()
         {
             self.feed = None;
         }

@@ -176,7 +176,7 @@ pub struct RunningWriter {
     /// Each batch of records once it is durable, from the one behind the head that the log had at the start, without
     /// a gap. The writer waits while [`WriterLimits::feed_batches_max`] are unread; once the receiver is dropped it
     /// goes on without.
-    pub feed: Receiver<Arc<[Record]>>,
+    pub feed: Receiver<Vec<Record>>,
     /// Ends with the writer: with an error where the log failed, and then the process is to end.
     pub thread: JoinHandle<Result<(), Arc<LogError>>>,
 }

@@ -41,7 +41,7 @@ fn child_that_projects() {
     let directory = PathBuf::from(env::var_os(CHILD_DIRECTORY).unwrap());
     let log = Arc::new(SledLog::open(&log_directory(&directory)).unwrap());
     let projections = Projections::open(&projections_directory(&directory), &*log).unwrap();
-    let (sender, feed) = sync_channel::<Arc<[Record]>>(4);
+    let (sender, feed) = sync_channel::<Vec<Record>>(4);
     let follower = {
         let log = Arc::clone(&log);
         thread::spawn(move || projections.run(&*log, &feed).unwrap())
@@ -53,7 +53,7 @@ fn child_that_projects() {
             checkpoint: None,
             recorded_at: Utc::now(),
         });
-        if sender.send(records.unwrap().into()).is_err() {
+        if sender.send(records.unwrap()).is_err() {
             break;
         }
         // Not as fast as it can: the log is folded again after every kill.

@@ -49,7 +49,7 @@ struct Scene {
     log: Arc<MemoryLog>,
     gate: Gate,
     writer: LogWriter,
-    feed: Receiver<Arc<[Record]>>,
+    feed: Receiver<Vec<Record>>,
     thread: JoinHandle<Result<(), Arc<LogError>>>,
 }
 
