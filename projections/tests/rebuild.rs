@@ -237,6 +237,53 @@ fn history(length: usize) -> Vec<(EventKind, Value)> {
         .collect()
 }
 
+/// Behind a backlog a batch is written while the next one is folded.
+#[test]
+fn a_backlog_that_is_fed_in_large_batches_gives_the_same_bytes() {
+    const BATCH: usize = 1_250;
+    let sale = |number: u32| {
+        let (order, customer) = (format!("o{number}"), CUSTOMERS[number as usize % 2]);
+        let line = json!({
+            "orderId": order, "orderVersion": 1, "orderLineId": "l1", "orderLineVersion": 1, "customerId": customer,
+            "fareProducts": [{"id": "p", "type": "SINGLE"}], "price": {"amount": "40.00", "currency": "NOK"}
+        });
+        let confirmed = json!({"orderId": order, "orderVersion": 1});
+        [
+            (EventKind::OrderLineAdded, line),
+            (EventKind::OrderConfirmed, confirmed),
+        ]
+    };
+    let enrolled = |customer| {
+        let data = json!({"programId": 1, "customerId": customer});
+        (EventKind::MemberEnrolled, data)
+    };
+    let mut events = vec![(EventKind::ProgramPublished, program(3))];
+    events.extend(CUSTOMERS.map(enrolled));
+    events.extend((0..2_500).flat_map(sale));
+    let log = log_of(&events);
+    let home = tempfile::tempdir().unwrap();
+    let at_once = Projections::open(&home.path().join("at-once"), &log).unwrap();
+    at_once.catch_up(&log).unwrap();
+
+    let growing = MemoryLog::new();
+    let fed = Projections::open(&home.path().join("fed"), &growing).unwrap();
+    // Without room: the next batch is there when one was taken.
+    let (sender, feed) = sync_channel(0);
+    thread::scope(|scope| {
+        let (projections, log) = (&fed, &growing);
+        let following = scope.spawn(move || projections.run(log, &feed));
+        for (place, batch) in (0..).step_by(BATCH).zip(events.chunks(BATCH)) {
+            let append = |(number, event)| append(&growing, number, event);
+            let records = (place..).zip(batch).flat_map(append);
+            sender.send(records.collect()).unwrap();
+        }
+        drop(sender);
+        following.join().unwrap().unwrap();
+    });
+    assert_eq!(fed.position(), events.len() as u64);
+    assert_eq!(answers(&fed), answers(&at_once));
+}
+
 /// The names of what is beside the projections, themselves included.
 fn beside(directory: &Path) -> Vec<String> {
     std::fs::read_dir(directory.parent().unwrap())

@@ -12,11 +12,14 @@ mod signals;
 mod stall;
 
 use std::convert::Infallible;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use farelog_events::ingest::{IngestOptions, Ingestion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -44,12 +47,22 @@ const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 pub fn run(args: ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args)?;
     telemetry::log_to_stderr(config.log_format, &config.log_filter)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-        Failure::Failed(format!("the server's threads can't be started: {error}"))
-    })?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(connection_threads())
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::Failed(format!("the server's threads can't be started: {error}"))
+        })?;
     let ended = runtime.block_on(serve(&config));
     runtime.shutdown_timeout(THREADS_TIME_MAX);
     ended
+}
+
+/// One more than the machine has cores: a look-up that each core is busy with leaves one for other connections (see
+/// [`Engine::look_up`]).
+fn connection_threads() -> usize {
+    available_parallelism().map_or(1, NonZero::get) + 1
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {

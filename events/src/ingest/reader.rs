@@ -199,7 +199,8 @@ impl Reader {
         let mut last = None;
         let (mut begin, mut removed) = (None, 0);
         for message in batch {
-            let missing = self.missing_before(&message)?;
+            let info = info(&message)?;
+            let missing = self.missing_before(info.stream_sequence);
             if missing > 0 {
                 // All of the batch was delivered before this, so one look tells of every gap in it.
                 let begin = match begin {
@@ -213,7 +214,7 @@ impl Reader {
                 }
                 removed += missing;
             }
-            match self.place(&message)? {
+            match self.place(&info)? {
                 Place::Next(published_at) => {
                     raw.push(self.raw(&message, published_at));
                     last = Some(message);
@@ -248,14 +249,13 @@ impl Reader {
         }))
     }
 
-    /// How many sequences lie between the last message and this one. Messages had them that were removed unread.
-    fn missing_before(&self, message: &Message) -> Result<u64, BrokerError> {
-        let sequence = info(message)?.stream_sequence;
-        Ok(if self.follows {
+    /// How many sequences lie between the last message and this one's. Messages had them that were removed unread.
+    fn missing_before(&self, sequence: u64) -> u64 {
+        if self.follows {
             sequence.saturating_sub(self.last_sequence + 1)
         } else {
             0
-        })
+        }
     }
 
     /// Where the stream begins now.
@@ -281,8 +281,7 @@ impl Reader {
     }
 
     /// Counts a delivery, and says where its message stands.
-    fn place(&mut self, message: &Message) -> Result<Place, BrokerError> {
-        let info = info(message)?;
+    fn place(&mut self, info: &Info<'_>) -> Result<Place, BrokerError> {
         let sequence = info.stream_sequence;
         let deliveries = self.deliveries + 1;
         if info.consumer_sequence != deliveries {
