@@ -89,8 +89,11 @@ impl<'s, W: Fn(&Folded) -> Written + Sync> WriteBehind<'s, W> {
         }
         self.store.set_in_flight(Some(Arc::clone(&folded.batch)));
         self.is_in_flight = true;
-        let taken = self.batches.send(folded);
-        Ok(if_alive(taken))
+        Ok(match self.batches.send(folded) {
+            Ok(()) => ControlFlow::Continue(()),
+            // The thread has panicked, which the scope passes on when it ends.
+            Err(_) => ControlFlow::Break(()),
+        })
     }
 
     /// Waits until what was put is written.
@@ -104,14 +107,5 @@ impl<'s, W: Fn(&Folded) -> Written + Sync> WriteBehind<'s, W> {
         let written = self.written.recv();
         self.store.set_in_flight(None);
         written.unwrap_or(Ok(ControlFlow::Break(())))
-    }
-}
-
-/// Breaks where the thread is gone: it has panicked, and the scope passes that on when it ends.
-fn if_alive<E>(sent: Result<(), E>) -> ControlFlow<()> {
-    if sent.is_ok() {
-        ControlFlow::Continue(())
-    } else {
-        ControlFlow::Break(())
     }
 }
