@@ -266,11 +266,11 @@ fn a_backlog_that_is_fed_in_large_batches_gives_the_same_bytes() {
     at_once.catch_up(&log).unwrap();
 
     let growing = MemoryLog::new();
-    let fed = Projections::open(&home.path().join("fed"), &growing).unwrap();
+    let followed = Projections::open(&home.path().join("fed"), &growing).unwrap();
     // Without room: the next batch is there when one was taken.
     let (sender, feed) = sync_channel(0);
     thread::scope(|scope| {
-        let (projections, log) = (&fed, &growing);
+        let (projections, log) = (&followed, &growing);
         let following = scope.spawn(move || projections.run(log, &feed));
         for (place, batch) in (0..).step_by(BATCH).zip(events.chunks(BATCH)) {
             let append = |(number, event)| append(&growing, number, event);
@@ -280,8 +280,8 @@ fn a_backlog_that_is_fed_in_large_batches_gives_the_same_bytes() {
         drop(sender);
         following.join().unwrap().unwrap();
     });
-    assert_eq!(fed.position(), events.len() as u64);
-    assert_eq!(answers(&fed), answers(&at_once));
+    assert_eq!(followed.position(), events.len() as u64);
+    assert_eq!(answers(&followed), answers(&at_once));
 }
 
 /// The names of what is beside the projections, themselves included.
