@@ -1,6 +1,7 @@
 //! The ground of farelog: what an order event is, how it is read from NATS, and the log that keeps it.
 //!
 //! - [`id`], [`money`]: the values that events are made of; they validate when they are read.
+//! - [`time`]: times as they come from outside.
 //! - [`order`], [`distribution`], [`member`], [`program`], [`registration`]: the data of each event type, as the domain names it.
 //! - [`event`]: the types themselves, what an event is about, and decoding of its data.
 //! - [`bytes`]: numbers, texts and times as bytes, of which stored forms are made.
@@ -28,3 +29,4 @@ pub mod order;
 pub mod program;
 pub mod registration;
 mod text;
+pub mod time;

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, TimeZone, Utc};
+use chrono::{DateTime, TimeZone, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Unreadable;
+use crate::time::Time;
 
 /// A string of a JSON text, borrowed from it unless it has escapes. (serde borrows a `Cow` within an `Option` only
 /// through a type of its own.)
@@ -75,12 +76,8 @@ pub(super) fn check_specversion(field: &str, value: &str) -> Result<(), Unreadab
 
 /// Reads an RFC 3339 time.
 pub(super) fn time(field: &str, value: &str) -> Result<DateTime<Utc>, Unreadable> {
-    DateTime::parse_from_rfc3339(value)
-        .map(|time| time.to_utc())
-        .ok()
-        // An offset can carry a time out of the years that RFC 3339 can write.
-        .filter(|time| (0..=9999).contains(&time.year()))
-        .ok_or_else(|| not_a_time(field))
+    let time: Time = value.parse().map_err(|_| not_a_time(field))?;
+    Ok(time.0)
 }
 
 /// Reads the time of a domain event: RFC 3339, or milliseconds since 1970 as a number.
@@ -89,7 +86,8 @@ pub(super) fn timestamp(field: &str, json: &RawValue) -> Result<DateTime<Utc>, U
         Ok(millis) => Utc
             .timestamp_millis_opt(millis)
             .single()
-            .filter(|time| (0..=9999).contains(&time.year()))
+            .and_then(Time::within_years)
+            .map(|time| time.0)
             .ok_or_else(|| not_a_time(field)),
         Err(_) => time(field, &text(field, json)?),
     }

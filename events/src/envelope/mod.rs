@@ -18,6 +18,7 @@ mod header;
 mod json;
 mod line;
 mod subject;
+mod times;
 
 use std::borrow::Cow;
 
@@ -31,6 +32,7 @@ use crate::event::{EventKind, FieldError, NewEvent, OWN_SOURCE, decode};
 use crate::log::writer::Arrival;
 use body::Body;
 use header::Mode;
+use times::Times;
 
 /// Largest message that is taken for an event, in bytes, counted as NATS counts it against its `max_payload`: headers
 /// and body. A larger one becomes a dead letter.
@@ -106,9 +108,10 @@ impl Envelope<'_> {
                 "farelog stands for what farelog records itself; name your own",
             ));
         }
-        json::check_everything(data)
-            .map_err(|problem| Unreadable::field(&self.data_place, problem))?;
-        let about = match EventKind::of_type(&self.event_type) {
+        let kind = EventKind::of_type(&self.event_type);
+        json::check_everything(data, kind.and_then(Times::of_kind))
+            .map_err(|error| Unreadable::data_field(&self.data_place, &error))?;
+        let about = match kind {
             Some(kind) if kind.is_own() => return Err(Unreadable::reserved(kind)),
             Some(kind) => decode(kind, data)
                 .map_err(|error| Unreadable::data_field(&self.data_place, &error))?

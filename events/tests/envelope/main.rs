@@ -6,4 +6,5 @@ mod arbitrary;
 mod forms;
 mod line;
 mod sample;
+mod times;
 mod unreadable;

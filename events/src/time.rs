@@ -1,0 +1,133 @@
+//! Times as they come from outside.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, Utc};
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+/// A time that someone sent: RFC 3339 by its grammar (section 5.6, `date-time`), of the years 0000 to 9999 in UTC, so
+/// that it can be written again in the same form.
+///
+/// chrono's own reading of a [`DateTime`] takes more: `2026-1-1T0:0:0Z`, spaces, offsets without a colon, years of six
+/// digits. It stays what the types of events are read by, because a record that is in a log is read for ever as it
+/// was when it was taken in. What comes from outside is read by this, once, where it comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub DateTime<Utc>);
+
+/// Why a text is no [`Time`]; to stand after the field's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TimeError {
+    /// The text is not RFC 3339.
+    #[error("must be a time like 2026-01-31T12:00:00Z")]
+    NotRfc3339,
+    /// The offset carries it out of the years that RFC 3339 can write.
+    #[error("must be a time of the years 0000 to 9999 in UTC")]
+    Year,
+}
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        // The library also takes U+2212 for a minus, and a space for the T.
+        if !text.is_ascii() || text.as_bytes().get(10) == Some(&b' ') {
+            return Err(TimeError::NotRfc3339);
+        }
+        let time = DateTime::parse_from_rfc3339(text)
+            .map_err(|_| TimeError::NotRfc3339)?
+            .to_utc();
+        Self::within_years(time).ok_or(TimeError::Year)
+    }
+}
+
+impl Time {
+    /// The time, if it is of the years that RFC 3339 can write.
+    pub fn within_years(time: DateTime<Utc>) -> Option<Self> {
+        (0..=9999).contains(&time.year()).then_some(Self(time))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads a field of a request that may be absent or null: for `#[serde(default, deserialize_with = …)]`.
+///
+/// # Errors
+/// The field is no [`Time`].
+pub fn optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Ok(Option::<Time>::deserialize(deserializer)?.map(|time| time.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, TimeError> {
+        let time: Time = text.parse()?;
+        Ok(time.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+    }
+
+    #[test]
+    fn what_rfc_3339_writes_is_a_time() {
+        for (text, utc) in [
+            ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+            ("2026-01-31t12:00:00z", "2026-01-31T12:00:00Z"),
+            ("2026-01-31T12:00:00.25+01:00", "2026-01-31T11:00:00.250Z"),
+            ("2026-01-31T12:00:00-00:00", "2026-01-31T12:00:00Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:60Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+            (
+                "9999-12-31T23:59:59.999999999Z",
+                "9999-12-31T23:59:59.999999999Z",
+            ),
+            ("9999-12-31T23:59:59+23:59", "9999-12-31T00:00:59Z"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(utc), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_it_is_none() {
+        for text in [
+            "",
+            "2026-01-31",
+            "2026-01-31T12:00Z",
+            "2026-01-31T12:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "2026-1-1T00:00:00Z",
+            "2026-01-01T0:0:0Z",
+            "2026-01-01 00:00:00Z",
+            " 2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00Z ",
+            "2026-01-01T00:00:00 Z",
+            "2026-01-01T00:00:00UTC",
+            "2026-01-01T00:00:00+0100",
+            "2026-01-01T00:00:00+01",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00\u{2212}01:00",
+            "2026-01-01T00:00:00.Z",
+            "+262142-12-31T23:59:59Z",
+            "-262143-01-01T00:00:00Z",
+            "-0001-01-01T00:00:00Z",
+            "+2026-01-01T00:00:00Z",
+            "２０２６-01-01T00:00:00Z",
+        ] {
+            assert_eq!(read(text), Err(TimeError::NotRfc3339), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_offset_does_not_lead_out_of_the_years_that_can_be_written() {
+        for text in ["9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(read(text), Err(TimeError::Year), "{text}");
+        }
+    }
+}
