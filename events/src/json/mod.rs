@@ -6,11 +6,14 @@
 //! [`wording`] says instead what is wrong and what would be right (contract, section 1: no library's message reaches
 //! a client).
 
+mod equality;
 mod objects;
 pub mod wording;
 
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use equality::is_same_value;
 
 use objects::Objects;
 

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::index::identity_digest;
@@ -15,6 +14,7 @@ use super::writer::{Admission, Arrival, Refused};
 use super::{Entry, EventLog, LogError, Position, StreamOrigin};
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
 use crate::event::{About, EventKind, NewEvent, OWN_SOURCE, short_type};
+use crate::json::is_same_value;
 
 /// A batch that is being put together. Dropped, it leaves nothing but admissions; see [`Draft::withdraw`].
 pub(super) struct Draft<'a> {
@@ -213,15 +213,7 @@ impl<'a> Draft<'a> {
 
 /// Type and data as JSON values, which with the time are the content (contract, section 2).
 fn same_content(event: &NewEvent, event_type: &str, data: &RawValue) -> bool {
-    if short_type(&event.event_type) != short_type(event_type) {
-        return false;
-    }
-    if event.data.get() == data.get() {
-        return true;
-    }
-    let value = |data: &RawValue| serde_json::from_str::<Value>(data.get()).ok();
-    // JSON that can't be read as a value (nested too deeply) has no content to compare but its text.
-    matches!((value(&event.data), value(data)), (Some(one), Some(other)) if one == other)
+    short_type(&event.event_type) == short_type(event_type) && is_same_value(&event.data, data)
 }
 
 fn conflict(event: &NewEvent, position: Position) -> Refused {

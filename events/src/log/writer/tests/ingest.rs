@@ -152,6 +152,35 @@ async fn another_event_under_the_same_identity_is_a_dead_letter() {
     assert_eq!(scene.log.read_about(&order).unwrap().len(), 5);
 }
 
+/// Numbers were compared as doubles or as machine integers, by how they were written. So a changed event was dropped for
+/// a repeat where a double stands for both numbers, and a repeat was a conflict where its publisher wrote `1` for `1.0`.
+#[tokio::test]
+async fn numbers_in_data_are_compared_by_their_exact_value() {
+    let scene = Scene::new();
+    let with_number = |id: &str, number: &str| with_data("o", id, &format!(r#"{{"n":{number}}}"#));
+    scene
+        .ingest(vec![
+            arrival(1, with_number("large", "18446744073709551616")),
+            arrival(2, with_number("small", "0.1")),
+            arrival(3, with_number("one", "1.0")),
+            arrival(4, with_number("hundred", "100")),
+        ])
+        .await;
+    let receipt = scene
+        .ingest(vec![
+            arrival(5, with_number("one", "1")),
+            arrival(6, with_number("hundred", "1e2")),
+            arrival(7, with_number("large", "18446744073709551617")),
+            arrival(8, with_number("small", "0.10000000000000000001")),
+        ])
+        .await;
+    assert_eq!((receipt.repeats, receipt.dead_letters), (2, 2));
+    for position in [5, 6] {
+        let reason = scene.dead_letter(position).reason;
+        assert_eq!(reason, DeadLetterReason::ConflictingDuplicate);
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_kept_and_what_is_behind_it_goes_on() {
     let scene = Scene::new();
