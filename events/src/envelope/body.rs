@@ -109,7 +109,7 @@ impl<'a> Body<'a> {
                 }
                 (Some(data), None) => Cow::Borrowed(data),
                 (None, Some(base64)) => Cow::Owned(from_base64(&text("data_base64", base64)?)?),
-                (None, None) => return Err(Unreadable::field("data", "is missing")),
+                (None, None) => Cow::Borrowed(RawValue::NULL),
             },
             data_place: Cow::Borrowed("data"),
         })

@@ -138,10 +138,11 @@ impl<'a> BinaryAttributes<'a> {
             )?),
             _ => None,
         };
-        if body.is_empty() {
-            return Err(Unreadable::field("data", "is missing"));
-        }
-        let data = json::parse_raw(body)?;
+        let data = if body.is_empty() {
+            RawValue::NULL
+        } else {
+            json::parse_raw(body)?
+        };
         Ok(Envelope {
             id: checked("ce-id", id, EVENT_ID_BYTES_MAX)?,
             source: checked("ce-source", source, SOURCE_BYTES_MAX)?,

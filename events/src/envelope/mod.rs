@@ -88,6 +88,7 @@ struct Envelope<'a> {
     event_type: Cow<'a, str>,
     time: Option<DateTime<Utc>>,
     correlation_id: Option<Cow<'a, str>>,
+    /// null where the event has none.
     data: Cow<'a, RawValue>,
     /// Where the data stands in the message, for error messages: `data`, or `event.<ClassName>`.
     data_place: Cow<'a, str>,
@@ -96,11 +97,10 @@ struct Envelope<'a> {
 impl Envelope<'_> {
     fn into_event(self, message: &RawMessage) -> Result<NewEvent, Unreadable> {
         let data = self.data.get();
-        if !data.starts_with('{') {
-            return Err(Unreadable::field(
-                &self.data_place,
-                "must be a JSON object, this is another JSON value",
-            ));
+        let kind = EventKind::of_type(&self.event_type);
+        if kind.is_some() {
+            check_is_object(data)
+                .map_err(|problem| Unreadable::field(&self.data_place, problem))?;
         }
         if self.source == OWN_SOURCE {
             return Err(Unreadable::field(
@@ -108,7 +108,6 @@ impl Envelope<'_> {
                 "farelog stands for what farelog records itself; name your own",
             ));
         }
-        let kind = EventKind::of_type(&self.event_type);
         json::check_everything(data, kind.and_then(Times::of_kind))
             .map_err(|error| Unreadable::data_field(&self.data_place, &error))?;
         let about = match kind {
@@ -127,6 +126,16 @@ impl Envelope<'_> {
             about,
             data: self.data.into_owned(),
         })
+    }
+}
+
+/// The data of every type that farelog knows is an object. Of another type it is nobody's but the publisher's: it may be
+/// any JSON value, or none.
+fn check_is_object(data: &str) -> Result<(), &'static str> {
+    match data {
+        "null" => Err("is missing"),
+        data if data.starts_with('{') => Ok(()),
+        _ => Err("must be a JSON object, this is another JSON value"),
     }
 }
 

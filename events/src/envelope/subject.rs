@@ -29,7 +29,7 @@ pub(super) fn about(data: &str, subject: &str) -> About {
 }
 
 fn named_in_data(data: &str) -> Option<About> {
-    let names: Names<'_> = serde_json::from_str(data).ok()?;
+    let names = names(data)?;
     id(names.order)
         .map(About::Order)
         .or_else(|| id(names.customer).map(About::Customer))
@@ -38,7 +38,15 @@ fn named_in_data(data: &str) -> Option<About> {
 
 /// The order that the data names, if it can be told.
 pub(super) fn order_in_data(data: &str) -> Option<OrderId> {
-    id(serde_json::from_str::<Names<'_>>(data).ok()?.order)
+    id(names(data)?.order)
+}
+
+/// The names in an object; no other value has any, though serde would take a list for one, its fields by position.
+fn names(data: &str) -> Option<Names<'_>> {
+    if !data.starts_with('{') {
+        return None;
+    }
+    serde_json::from_str(data).ok()
 }
 
 /// The order of a subject `orders.<orderId>`.

@@ -91,7 +91,8 @@ proptest! {
             Ok(event) => {
                 prop_assert!(event.kind().is_none_or(|kind| !kind.is_own()));
                 prop_assert!(!event.id.is_empty() && event.id.len() <= EVENT_ID_BYTES_MAX);
-                serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(event.data.get()).unwrap();
+                let data: serde_json::Value = serde_json::from_str(event.data.get()).unwrap();
+                prop_assert!(event.kind().is_none() || data.is_object());
             }
             Err(letter) => {
                 prop_assert_eq!(&letter.message, &message);

@@ -148,3 +148,44 @@ fn an_unknown_type_is_kept_and_is_about_what_its_data_or_subject_names() {
     assert_eq!(about("orders.o2.x", "{}"), About::Nothing);
     assert_eq!(about("members.c", "{}"), About::Nothing);
 }
+
+/// Whatever its type, data had to be an object, so that an event of a type that farelog does not know was a dead letter
+/// for what its publisher had agreed on with others.
+#[test]
+fn the_data_of_an_unknown_type_may_be_any_value_or_none() {
+    let structured = |data: &str| {
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"e1","source":"s","type":"OrderWeighed"{data}}}"#
+        );
+        event_of(message("orders.o1", &[], body))
+    };
+    let in_binary_mode = |body: &str| {
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "e1"),
+            ("ce-source", "s"),
+            ("ce-type", "OrderWeighed"),
+        ];
+        event_of(message("orders.o1", &headers, body))
+    };
+    for value in [r#""o 2""#, r#"["o2"]"#, "12.50", "true", "null"] {
+        let as_domain_event = event_of(message(
+            "orders.o1",
+            &[],
+            format!(r#"{{"type":"OrderWeighed","event":{{"Weighed":{value}}}}}"#),
+        ));
+        for event in [
+            structured(&format!(r#","data":{value}"#)),
+            in_binary_mode(value),
+            as_domain_event,
+        ] {
+            assert_eq!(event.data.get(), value);
+            assert_eq!(event.about, About::Order("o1".parse().unwrap()));
+        }
+    }
+    let in_base64 = structured(r#","data_base64":"WzEsIDJd""#);
+    assert_eq!(in_base64.data.get(), "[1, 2]");
+    for without in [structured(""), in_binary_mode("")] {
+        assert_eq!(without.data.get(), "null");
+    }
+}

@@ -182,6 +182,14 @@ fn a_message_over_the_limit_is_kept_but_not_read() {
     assert_eq!(letter.order_id.unwrap().as_str(), "o2");
 }
 
+/// serde takes a list for an object, its fields by position.
+#[test]
+fn a_list_names_no_order() {
+    let letter = read(message("orders.o2", &[], with("data", Some(r#"["o1"]"#))));
+    let letter = letter.content.unwrap_err();
+    assert_eq!(letter.order_id.unwrap().as_str(), "o2");
+}
+
 #[test]
 fn a_dead_letter_names_its_order_where_it_can_be_told() {
     let order = |subject: &str, headers: &[(&str, &str)], body: &str| {
