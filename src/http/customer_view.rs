@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{CustomerId, MemberId, OrganisationId, PointDefinitionId, ProgramId};
+use farelog_events::time;
 use farelog_projections::member::Member;
 use farelog_projections::member::status::{CustomerStatus, Decimal, Points, ProgramStatus};
 use farelog_projections::points::transaction::decimal_as_number;
@@ -37,6 +38,7 @@ pub struct CustomerStatusRequest {
     #[schema(value_type = Option<i64>)]
     pub program_id: Option<ProgramId>,
     /// At which time, past or future; now when absent.
+    #[serde(default, deserialize_with = "time::optional")]
     pub status_at: Option<DateTime<Utc>>,
 }
 

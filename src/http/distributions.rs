@@ -7,6 +7,7 @@ use farelog_events::distribution::TravelCard;
 use farelog_events::event::{About, EventKind};
 use farelog_events::id::{OrderId, OrderLineId};
 use farelog_events::log::writer::Decision;
+use farelog_events::time::{self, Time};
 use farelog_projections::answer::Answer;
 use farelog_projections::distribution::{
     Distribute, DistributionRefusal, Generate, Groups, Reach, decision, summary,
@@ -55,6 +56,7 @@ pub struct DistributionRequest {
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     order_line_ids: Option<Vec<OrderLineId>>,
     /// Not to be delivered before.
+    #[serde(default, deserialize_with = "time::optional")]
     deliver_after: Option<DateTime<Utc>>,
     /// How the QR code is checked.
     qr_checksum_type: Option<String>,
@@ -172,7 +174,7 @@ pub async fn distribute_as_qr_code(
     caller: Caller,
 ) -> Result<Response, Problem> {
     let order: OrderId = path.get("orderId")?;
-    let deliver_after = query.optional("deliverAfter");
+    let deliver_after: Option<Time> = query.optional("deliverAfter");
     let qr_checksum_type = query.text("qrChecksumType");
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
@@ -180,7 +182,7 @@ pub async fn distribute_as_qr_code(
     at_least.wait(&server).await?;
     let command = Distribute {
         reach: Reach::FirstVersionNod,
-        deliver_after,
+        deliver_after: deliver_after.map(|time| time.0),
         qr_checksum_type,
         ..by(caller)
     };

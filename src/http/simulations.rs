@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use farelog_events::time;
 use farelog_projections::program::CompiledProgram;
 use farelog_replay::simulation::{
     CandidatesRefused, NAMED_MEMBERS_MAX, SimulationCommand, SimulationError, check_candidates,
@@ -32,6 +33,7 @@ pub struct SimulationRequest {
     /// The candidates, up to 16; each stands in the place of the program with its id.
     programs: Vec<CandidateDocument>,
     /// A candidate stands for what was recorded at this time or later; from the first record on when absent
+    #[serde(default, deserialize_with = "time::optional")]
     from: Option<DateTime<Utc>>,
     /// How many winners and losers to name, up to 1,000; 10 when absent
     named_members: Option<usize>,

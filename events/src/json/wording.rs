@@ -1,7 +1,7 @@
 //! What is said to the one who sent something that can't be read: sentences of farelog's own, made from what a parser
 //! said. A message that is not recognised is not passed on.
 
-/// Openings of the sentences in which farelog's own types say what is wrong with a value: ids, versions, money, and
+/// Openings of the sentences in which farelog's own types say what is wrong with a value: ids, versions, money, times, and
 /// what requests refuse. A type whose sentence is not listed is not heard.
 const OWN_OPENINGS: &[&str] = &[
     "an id ",
@@ -9,7 +9,9 @@ const OWN_OPENINGS: &[&str] = &[
     "a version ",
     "an amount ",
     "a currency ",
+    "a status ",
     "can't be cleared ",
+    "must be a time ",
 ];
 
 /// What is said where nothing better is known.

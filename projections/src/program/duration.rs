@@ -62,21 +62,22 @@ impl CalendarDuration {
     /// The moment that lies this much after `start`, by the calendar of a time zone.
     ///
     /// A local time that a clock change skips moves forward, of two equal ones the earlier counts; the 31st becomes the
-    /// last day of a shorter month. Beyond the year 9999 it is the last moment of that year.
+    /// last day of a shorter month. Beyond the calendar, which ends with the year 9999, it is the last moment of that
+    /// year; it is never before `start`.
     pub fn after(&self, start: DateTime<Utc>, zone: &TimeZone) -> DateTime<Utc> {
-        let Some(start) = to_timestamp(start) else {
+        let Some(begin) = to_timestamp(start) else {
             return if start.timestamp() < 0 {
                 start
             } else {
-                last_moment()
+                last_moment_from(start)
             };
         };
-        start
+        begin
             .to_zoned(zone.clone())
             .checked_add(self.0)
             .ok()
             .and_then(|end| to_chrono(end.timestamp()))
-            .unwrap_or_else(last_moment)
+            .unwrap_or_else(|| last_moment_from(start))
     }
 }
 
@@ -95,9 +96,11 @@ pub(super) fn to_chrono(timestamp: Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(second, rest)
 }
 
-/// The last moment that has a date.
-pub(super) fn last_moment() -> DateTime<Utc> {
-    to_chrono(Timestamp::MAX).unwrap_or(DateTime::<Utc>::MAX_UTC)
+/// Where what begins at `start` ends at the latest: the last moment of the year 9999, behind which no time can be
+/// written; or `start` itself where a log has a time behind that.
+pub(super) fn last_moment_from(start: DateTime<Utc>) -> DateTime<Utc> {
+    const LAST_SECOND: i64 = 253_402_300_799;
+    DateTime::from_timestamp(LAST_SECOND, 999_999_999).map_or(start, |last| last.max(start))
 }
 
 impl PartialEq for CalendarDuration {
@@ -206,12 +209,21 @@ mod tests {
         );
     }
 
+    /// The library's calendar ends 26 hours before the year does, so that what began on the last day ended before it
+    /// began.
     #[test]
-    fn beyond_the_calendar_it_is_the_last_moment_of_it() {
-        assert_eq!(
-            after("P100Y", "9999-01-01T00:00:00Z", "UTC"),
-            last_moment().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
-        );
+    fn beyond_the_calendar_it_is_the_last_moment_of_the_year_9999() {
+        let last = "9999-12-31T23:59:59.999999999Z";
+        for start in [
+            "9999-01-01T00:00:00Z",
+            "9999-12-30T22:00:00Z",
+            "9999-12-31T23:59:59Z",
+            last,
+        ] {
+            assert_eq!(after("P100Y", start, "UTC"), last);
+        }
+        let behind = "+10000-01-01T00:00:00Z";
+        assert_eq!(after("P1D", behind, "UTC"), behind);
     }
 
     #[test]

@@ -52,13 +52,15 @@ enum ExpiryKind {
     PeriodEnd,
 }
 
+/// What is said of a text that is no moment.
+pub(super) const NO_MOMENT: &str =
+    "a moment is written with date, time and offset, for example 2026-12-31T23:00:00Z";
+
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = String::deserialize(deserializer)?;
     match text.parse() {
         Ok(time) => Ok(Some(time)),
-        Err(_) => Err(D::Error::custom(
-            "a moment is written with date, time and offset, for example 2026-12-31T23:00:00Z",
-        )),
+        Err(_) => Err(D::Error::custom(NO_MOMENT)),
     }
 }
 

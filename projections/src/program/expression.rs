@@ -294,6 +294,9 @@ fn syntax_sentence(said: &str) -> String {
     if said.contains("Recursion limit") {
         return "the expression nests too deep; write it flatter".to_owned();
     }
+    if let Some(token) = missing(said) {
+        return format!("the expression is no CEL: a `{token}` is missing");
+    }
     let quoted = said.split_once('\'').map(|(_, rest)| {
         let (input, _) = rest.rsplit_once('\'').unwrap_or((rest, ""));
         // `mismatched input 'x' expecting {'[', '{', …}`: what is wanted is quoted too.
@@ -302,6 +305,19 @@ fn syntax_sentence(said: &str) -> String {
             .map_or(input, |(input, _)| input)
     });
     let sentence = match quoted {
+        _ if said.starts_with("invalid int") || said.starts_with("invalid uint") => {
+            "a whole number has at most 64 bits".to_owned()
+        }
+        _ if said.starts_with("invalid double") => "a number can't be read".to_owned(),
+        _ if said.starts_with("invalid string") || said.starts_with("invalid bytes") => {
+            "a text has an escape that there is not".to_owned()
+        }
+        _ if said.starts_with("invalid argument to has()") => {
+            "has(…) is asked for a field, like has(line.travel)".to_owned()
+        }
+        _ if said.starts_with("argument must be a simple name") => {
+            "a comprehension's variable is a name".to_owned()
+        }
         Some("<EOF>") => "it ends where something is still wanted".to_owned(),
         Some(input) if said.starts_with("unsupported syntax") => {
             format!("`{input}` is not supported")
@@ -310,9 +326,15 @@ fn syntax_sentence(said: &str) -> String {
             format!("`{}` does not belong here", shortened(input))
         }
         Some(input) => format!("the character {input:?} is no part of it"),
-        None => said.split_whitespace().collect::<Vec<_>>().join(" "),
+        None => "it can't be read here".to_owned(),
     };
     format!("the expression is no CEL: {sentence}")
+}
+
+/// The token of `missing ')' at '<EOF>'`.
+fn missing(said: &str) -> Option<&str> {
+    let (token, _) = said.strip_prefix("missing '")?.split_once("' at ")?;
+    Some(token)
 }
 
 fn shortened(input: &str) -> String {

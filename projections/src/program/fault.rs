@@ -79,10 +79,10 @@ pub(super) fn sentence(error: &ExecutionError) -> String {
             operator_sentence(operator, &[type_name(left), type_name(right)])
         }
         ExecutionError::UnexpectedType { got, want } if want == "iterable" => {
-            format!("a comprehension goes through a list, this is a {got}")
+            format!("a comprehension goes through a list, this is {}", one(got))
         }
         ExecutionError::UnexpectedType { got, want } => {
-            format!("a {want} is wanted, this is a {got}")
+            format!("{} is wanted, this is {}", one(want), one(got))
         }
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
             "a whole number is divided by zero".to_owned()
@@ -94,15 +94,50 @@ pub(super) fn sentence(error: &ExecutionError) -> String {
             "a list is shorter than the index asks for".to_owned()
         }
         ExecutionError::UndeclaredReference(name) => format!("there is no `{name}`"),
-        ExecutionError::FunctionError { function, message } => {
-            let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-            format!("{function}: {message}")
+        ExecutionError::FunctionError { function, message } => function_sentence(function, message),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            format!("a function takes {expected} arguments, this gives it {actual}")
         }
-        other => other
-            .to_string()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
+        ExecutionError::ValuesNotComparable(..) => {
+            "two values are compared that have no order between them".to_owned()
+        }
+        ExecutionError::UnsupportedKeyType(_) => {
+            "a key of a map is a string, an int, a uint or a bool".to_owned()
+        }
+        ExecutionError::UnsupportedIndex(..) => {
+            "a value is asked for an element that it can't have".to_owned()
+        }
+        ExecutionError::DuplicateKey(_) => "a map has the same key twice".to_owned(),
+        _ => "the expression can't be evaluated".to_owned(),
+    }
+}
+
+/// Functions of this crate, whose messages are sentences for a person.
+const OWN_FUNCTIONS: [&str; 3] = ["evaluation", "map", "value"];
+
+fn function_sentence(function: &str, message: &str) -> String {
+    if OWN_FUNCTIONS.contains(&function) {
+        return format!("{function}: {message}");
+    }
+    let wanted = match function {
+        "int" => "a whole number of 64 bits",
+        "uint" => "a whole number of 64 bits that is not negative",
+        "double" => "a number",
+        "bool" => "`true` or `false`",
+        "string" => "UTF-8 text",
+        "timestamp" => "a time like 2026-01-31T12:00:00Z",
+        "duration" => "a duration like 90m",
+        "timezone" => return "there is no such time zone".to_owned(),
+        _ => return format!("`{function}` does not take this value"),
+    };
+    format!("`{function}` takes {wanted}, this is none")
+}
+
+/// A thing of the library by the name that a person knows it by, with its article.
+fn one(name: &str) -> String {
+    match known_as(name) {
+        "null" => "null".to_owned(),
+        name => format!("a {name}"),
     }
 }
 

@@ -170,7 +170,7 @@ fn map<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
         let Some(key) = Key::of(key.as_ref()) else {
             return Err(ExecutionError::UnexpectedType {
                 got: key.get_type().name().to_owned(),
-                want: "a map key: a string, an int or a bool".to_owned(),
+                want: "map key (a string, an int or a bool)".to_owned(),
             });
         };
         if entries.contains_key(&key) {

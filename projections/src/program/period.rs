@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::document::{Period, PeriodKind};
-use super::duration::{CalendarDuration, last_moment, to_chrono, to_timestamp};
+use super::duration::{CalendarDuration, last_moment_from, to_chrono, to_timestamp};
 
 /// How the periods of a definition lie in time (domain, section 3, rule 9).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +56,12 @@ impl PeriodSpans {
             }),
         };
         // Beyond the calendar there is one last period, which ends with it.
-        calendar.map_or((time, last_moment()), |(first, next)| {
+        calendar.map_or((time, last_moment_from(time)), |(first, next)| {
             (
                 midnight(first, &self.zone).unwrap_or(time),
                 next.ok()
                     .and_then(|next| midnight(next, &self.zone))
-                    .unwrap_or_else(last_moment),
+                    .unwrap_or_else(|| last_moment_from(time)),
             )
         })
     }
@@ -76,9 +76,12 @@ pub fn day_of(time: DateTime<Utc>, zone: &TimeZone) -> (DateTime<Utc>, DateTime<
     let bounds = || {
         let date = to_timestamp(time)?.to_zoned(zone.clone()).date();
         let next = date.tomorrow().ok().and_then(|next| midnight(next, zone));
-        Some((midnight(date, zone)?, next.unwrap_or_else(last_moment)))
+        Some((
+            midnight(date, zone)?,
+            next.unwrap_or_else(|| last_moment_from(time)),
+        ))
     };
-    bounds().unwrap_or((time, last_moment()))
+    bounds().unwrap_or((time, last_moment_from(time)))
 }
 
 /// The first moment of a day; of one whose midnight a clock change skips, the moment after.
@@ -155,6 +158,12 @@ mod tests {
         let month = spans(PeriodKind::CalendarMonth, None);
         let (from, to) = month.opened_at("9999-12-30T12:00:00Z".parse().unwrap());
         assert!(from < to);
+
+        let rolling = spans(PeriodKind::RollingFromFirst, Some("P30D"));
+        for spans in [month, rolling] {
+            let (from, to) = spans.opened_at("9999-12-31T23:59:59Z".parse().unwrap());
+            assert!(from < to);
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use farelog_events::json::wording;
+use farelog_events::time::Time;
 use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::Program;
+use super::expiry;
 use super::problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 use super::rules::CompiledProgram;
 use super::toml_text;
@@ -107,13 +109,33 @@ impl<'t> ProgramSource<'t> {
     /// # Errors
     /// Everything that is wrong with it, with places in this document.
     pub fn compile(&self) -> Result<CompiledProgram, ProgramRefused> {
-        CompiledProgram::compile(self.read()?).map_err(|refused| ProgramRefused {
+        let program = self.read()?;
+        self.check_moments()?;
+        CompiledProgram::compile(program).map_err(|refused| ProgramRefused {
             problems: refused
                 .problems
                 .into_iter()
                 .map(|problem| self.located(problem))
                 .collect(),
         })
+    }
+
+    /// Checks that each moment is written as RFC 3339 has it, which reading does not: a log may have programs whose
+    /// moments are not.
+    fn check_moments(&self) -> Result<(), ProgramRefused> {
+        let definitions = self.value["pointDefinitions"].as_array();
+        let problems = definitions.into_iter().flatten().enumerate();
+        let problems = problems.filter_map(|(index, definition)| {
+            let moment = definition["expiry"]["at"].as_str()?;
+            moment.parse::<Time>().is_err().then(|| {
+                self.located(ProgramProblem::new(
+                    format!("pointDefinitions[{index}].expiry.at"),
+                    ProblemCode::InvalidValue,
+                    expiry::NO_MOMENT,
+                ))
+            })
+        });
+        ProgramRefused::unless_empty(problems.collect())
     }
 
     /// The problem with its place in this document, where that can be told.

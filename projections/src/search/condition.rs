@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::Bound;
 use std::str::FromStr;
 
+use farelog_events::json::wording;
 use thiserror::Error;
 
 /// Most values in a list.
@@ -65,6 +66,20 @@ impl<T> Condition<T> {
             self,
             Self::Above(_) | Self::From(_) | Self::Below(_) | Self::To(_)
         )
+    }
+
+    /// The same of other values.
+    pub fn map<U>(self, value: impl Fn(T) -> U) -> Condition<U> {
+        match self {
+            Self::Is(wanted) => Condition::Is(value(wanted)),
+            Self::IsNot(unwanted) => Condition::IsNot(value(unwanted)),
+            Self::Above(limit) => Condition::Above(value(limit)),
+            Self::From(limit) => Condition::From(value(limit)),
+            Self::Below(limit) => Condition::Below(value(limit)),
+            Self::To(limit) => Condition::To(value(limit)),
+            Self::OneOf(wanted) => Condition::OneOf(wanted.into_iter().map(value).collect()),
+            Self::NoneOf(unwanted) => Condition::NoneOf(unwanted.into_iter().map(value).collect()),
+        }
     }
 
     /// The values that it names, if it names all that it admits.
@@ -161,7 +176,7 @@ fn read<T: FromStr<Err: Display>>(value: &str, place: &'static str) -> Result<T,
         .parse()
         .map_err(|problem: T::Err| ConditionError::Value {
             value: value.to_owned(),
-            problem: problem.to_string(),
+            problem: wording::sentence(&problem.to_string()),
         })
 }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use farelog_events::id::{
     CustomerId, GroupId, OrderId, OrderLineId, OrganisationId, TicketDistributionId,
 };
+use farelog_events::time::Time;
 use thiserror::Error;
 
 use super::condition::{Condition, ConditionError};
@@ -90,10 +91,10 @@ impl GroupFilters {
                 Ok(())
             }
             "mediaSerialNumberId" => push(&mut self.media_serial_number_id, text),
-            "createdAt" => push(&mut self.created_at, text),
-            "updatedAt" => push(&mut self.updated_at, text),
-            "startOfValidity" => push(&mut self.start_of_validity, text),
-            "endOfValidity" => push(&mut self.end_of_validity, text),
+            "createdAt" => push_time(&mut self.created_at, text),
+            "updatedAt" => push_time(&mut self.updated_at, text),
+            "startOfValidity" => push_time(&mut self.start_of_validity, text),
+            "endOfValidity" => push_time(&mut self.end_of_validity, text),
             _ => Err(FilterError::Unknown),
         }
     }
@@ -166,6 +167,15 @@ fn push<T: FromStr<Err: Display>>(
     Ok(())
 }
 
+fn push_time(
+    conditions: &mut Vec<Condition<DateTime<Utc>>>,
+    text: &str,
+) -> Result<(), FilterError> {
+    let condition: Condition<Time> = text.parse()?;
+    conditions.push(condition.map(|time| time.0));
+    Ok(())
+}
+
 /// Whether a value meets all conditions on its field.
 pub(super) fn all<T: Ord>(conditions: &[Condition<T>], value: Option<&T>) -> bool {
     conditions.iter().all(|condition| condition.admits(value))
@@ -209,5 +219,38 @@ mod tests {
             );
         }
         assert!(filters.is_empty());
+    }
+
+    /// What the parsers of numbers and times say was passed on as it was.
+    #[test]
+    fn a_value_that_can_not_be_compared_with_is_told_in_words_of_ones_own() {
+        let said = |name: &str, text: &str| {
+            let mut filters = GroupFilters::default();
+            filters.add(name, text).unwrap_err().to_string()
+        };
+        let whole = "can't be compared with: must be a whole number";
+        assert_eq!(said("orderVersion", "x"), format!("\"x\" {whole}"));
+        assert_eq!(said("orderVersion", "gt:-1"), format!("\"-1\" {whole}"));
+        for time in [
+            "2026-01-01",
+            "2026-01-01T00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-1-1T00:00:00Z",
+            "+262142-12-31T23:59:59Z",
+        ] {
+            for name in ["createdAt", "updatedAt", "startOfValidity", "endOfValidity"] {
+                assert_eq!(
+                    said(name, time),
+                    format!(
+                        "{time:?} can't be compared with: must be a time like 2026-01-31T12:00:00Z"
+                    )
+                );
+            }
+        }
+        assert_eq!(
+            said("distributionStatus", "SENT"),
+            "\"SENT\" can't be compared with: a status is one of GENERATED, REQUESTED, DISTRIBUTED, ACTIVATED, \
+             CANCELLED, CANCELLED_EXTERNALLY, FAILED"
+        );
     }
 }

@@ -157,6 +157,55 @@ async fn what_is_wrong_with_a_request_is_said_in_no_librarys_words() {
     );
 }
 
+/// What chrono takes for a time went through, and came out again as a time that no other system can read.
+#[tokio::test]
+async fn a_time_is_written_as_rfc_3339_has_it() {
+    let site = Site::open();
+    let shape = "must be a time like 2026-01-31T12:00:00Z";
+    let years = "must be a time of the years 0000 to 9999 in UTC";
+    for (time, problem) in [
+        ("+262142-12-31T23:59:59Z", shape),
+        ("-262143-01-01T00:00:00Z", shape),
+        ("2026-1-1T00:00:00Z", shape),
+        (" 2026-01-01T00:00:00Z", shape),
+        ("2026-01-01T00:00:00+0100", shape),
+        ("2026-01-01T00:00:00UTC", shape),
+        ("9999-12-31T23:59:59-23:59", years),
+    ] {
+        let said = |answer: super::Answer| {
+            assert_eq!(answer.status, 400, "{}", answer.text);
+            let wrong = &answer.json["errors"][0];
+            assert_eq!(answer.json["errors"].as_array().unwrap().len(), 1);
+            wrong["message"].as_str().unwrap().to_owned()
+        };
+        let encoded: String = form_urlencoded::byte_serialize(time.as_bytes()).collect();
+        for (path, body) in [
+            (
+                "/personalisation/v1/customers/status",
+                json!({ "customerId": "C1", "statusAt": time }),
+            ),
+            (
+                "/sales/v1/ticket-distribution-groups/O1/distribute",
+                json!({ "deliverAfter": time }),
+            ),
+            (
+                "/v1/operate/simulations",
+                json!({ "programs": [], "from": time }),
+            ),
+        ] {
+            assert_eq!(said(site.post(path, &body).await), problem, "{path}");
+        }
+        let qr_code =
+            format!("/sales/v1/ticket-distributions/O1/distribute/qr-code?deliverAfter={encoded}");
+        assert_eq!(said(site.act(&qr_code).await), problem);
+        let search = format!("/sales/v1/ticket-distribution-groups?createdAt=gte:{encoded}");
+        assert_eq!(
+            said(site.get(&search).await),
+            format!("{time:?} can't be compared with: {problem}")
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_caller_may_name_itself_and_need_not() {
     let site = Site::open();

@@ -111,6 +111,18 @@ fn what_the_log_has_is_never_refused_but_gives_nothing() {
     assert_eq!((mended.version, mended.inert.is_none()), (2, true));
 }
 
+#[test]
+fn a_moment_that_a_log_has_is_read_as_it_was() {
+    let json = document(7, "reis", "1").replace(
+        r#""amount":"#,
+        r#""expiry":{"kind":"FIXED","at":"+262142-12-31 23:59:59 UTC"},"amount":"#,
+    );
+    assert!(CompiledProgram::from_json(&json).is_err());
+    let mut catalog = ProgramCatalog::default();
+    publish(&mut catalog, 7, 10, &json);
+    assert!(catalog.current(id(7)).unwrap().inert.is_none());
+}
+
 fn membership(program_id: Option<i64>, reference: Option<&str>) -> Membership {
     let data = json!({"programId": program_id, "programReference": reference, "customerId": "c"});
     serde_json::from_value(data).unwrap()

@@ -163,7 +163,7 @@ fn what_is_no_number_of_points_gives_nothing_and_is_a_rule_error() {
     );
     assert_eq!(
         sentence("int(line.userType)"),
-        "int: string parse error: invalid digit found in string"
+        "`int` takes a whole number of 64 bits, this is none"
     );
     assert_eq!(
         sentence("has(line.travel) ? 1 : line.userType"),

@@ -42,6 +42,18 @@ fn an_expression_that_is_no_cel_is_refused_with_its_place() {
             ],
         ),
         (
+            "amount = 'double(line.price.amount'",
+            &[
+                "pointDefinitions[0].amount: the expression is no CEL: a `)` is missing (line 10, column 35)",
+            ],
+        ),
+        (
+            "amount = '9223372036854775808'",
+            &[
+                "pointDefinitions[0].amount: the expression is no CEL: a whole number has at most 64 bits (line 10, column 11)",
+            ],
+        ),
+        (
             "amount = 'size(line.fareProducts.map(p))'",
             &[
                 "pointDefinitions[0].amount: `map` is called on a list, with a variable and what to do with it: list.map(x, …) (line 10, column 37)",
@@ -235,6 +247,12 @@ fn a_result_that_is_never_a_number_of_points_is_refused() {
                 "pointDefinitions[0].amount: the expression always fails: a whole number is divided by zero (line 10, column 10)",
             ],
         ),
+        (
+            "amount = 'int(\"x\")'",
+            &[
+                "pointDefinitions[0].amount: the expression always fails: `int` takes a whole number of 64 bits, this is none (line 10, column 10)",
+            ],
+        ),
     ]);
 }
 
@@ -283,6 +301,11 @@ fn a_comprehension_goes_through_lists_only() {
     assert_eq!(
         amount_of(&compiled, &line).unwrap_err().to_string(),
         "a comprehension goes through a list, this is a map"
+    );
+    let line = Purchase::of(&serde_json::json!({"zones": null})).scope(None);
+    assert_eq!(
+        amount_of(&compiled, &line).unwrap_err().to_string(),
+        "a comprehension goes through a list, this is null"
     );
 }
 

@@ -190,6 +190,12 @@ fn fields_of_a_definition_are_checked() {
             ],
         ),
         (
+            "amount = '1'\nexpiry = { kind = \"FIXED\", at = \"+262142-12-31T23:59:59Z\" }",
+            &[
+                "pointDefinitions[0].expiry.at: a moment is written with date, time and offset, for example 2026-12-31T23:00:00Z (line 11, column 33)",
+            ],
+        ),
+        (
             "amount = '1'\nexpiry = { kind = \"FIXED\", at = 2026-12-31 }",
             &[
                 "pointDefinitions[0].expiry.at: a moment is written with date, time and offset, for example 2026-12-31T23:00:00Z (line 11, column 33)",
