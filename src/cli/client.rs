@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::argument;
 use super::exit::Failure;
 use super::output::{Output, OutputForm};
 use super::problem::{CallError, Problem};
@@ -35,7 +36,8 @@ pub struct ServerArgs<O: OutputForm = Output> {
         long,
         env = "FARELOG_SERVER",
         default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = argument::server
     )]
     pub server: Url,
     /// How to show the result

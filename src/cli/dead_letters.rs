@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::Deserialize;
 
+use super::argument;
 use super::client::{Client, PageArgs, Paged, ServerArgs};
 use super::exit::Failure;
 use super::output::{self, Output};
@@ -33,6 +34,7 @@ pub enum DeadLettersCommand {
     #[command(after_help = "Example:\n  farelog dead-letters show 812")]
     Show {
         /// Its number, from the list
+        #[arg(value_parser = argument::number::<u64>)]
         number: u64,
         #[command(flatten)]
         server: ServerArgs,
@@ -45,7 +47,7 @@ pub enum DeadLettersCommand {
     )]
     Retry {
         /// Its number, from the list
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = argument::number::<u64>)]
         number: Option<u64>,
         /// All that are open
         #[arg(long)]
@@ -57,6 +59,7 @@ pub enum DeadLettersCommand {
     #[command(after_help = "Example:\n  farelog dead-letters discard 812")]
     Discard {
         /// Its number, from the list
+        #[arg(value_parser = argument::number::<u64>)]
         number: u64,
         #[command(flatten)]
         server: ServerArgs,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::argument;
 use super::client::{Client, ServerArgs};
 use super::exit::Failure;
 use super::output::{self, Output};
@@ -16,10 +17,10 @@ pub struct OrderArgs {
     /// The order
     id: String,
     /// Wait until the events up to this sequence of the stream are in
-    #[arg(long, value_name = "SEQUENCE")]
+    #[arg(long, value_name = "SEQUENCE", value_parser = argument::number::<u64>)]
     min_stream_sequence: Option<u64>,
     /// What happened from this log position on
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", value_parser = argument::number::<u64>)]
     from_position: Option<u64>,
     #[command(flatten)]
     server: ServerArgs,

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use farelog_events::json;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::argument;
 use super::client::{Client, ProgramView, ServerArgs};
 use super::exit::Failure;
 use super::output::{self, Output};
@@ -22,7 +24,7 @@ pub enum ProgramCommand {
         /// The document, TOML or JSON by the end of its name
         file: PathBuf,
         /// Publish only if this is the version that stands
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION", value_parser = argument::number::<u32>)]
         if_match: Option<u32>,
         #[command(flatten)]
         server: ServerArgs,
@@ -181,7 +183,7 @@ impl Document {
             .extension()
             .is_some_and(|extension| extension == "json");
         let (media_type, identity) = if is_json {
-            let identity = serde_json::from_str(&text).map_err(|error| error.to_string());
+            let identity = json::read(&text).map_err(|error| error.to_string());
             ("application/json", identity)
         } else {
             let identity = toml::from_str(&text).map_err(|error| error.to_string());

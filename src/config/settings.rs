@@ -91,6 +91,7 @@ settings! {
     #[arg(long, env = "FARELOG_LOG_FILTER", value_name = "DIRECTIVES")]
     log_filter: String,
     /// Connections that are open at a time [default: 1024]
-    #[arg(long, env = "FARELOG_CONNECTIONS_MAX", value_name = "N")]
+    #[arg(long, env = "FARELOG_CONNECTIONS_MAX", value_name = "N",
+        value_parser = |text: &str| text.parse::<NonZeroUsize>().map_err(|_| "give a whole number from 1"))]
     connections_max: NonZeroUsize,
 }

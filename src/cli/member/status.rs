@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::cli::argument;
 use crate::cli::client::{Client, ServerArgs};
 use crate::cli::exit::Failure;
 use crate::cli::output::{self, Output};
@@ -18,8 +19,8 @@ pub struct StatusArgs {
     /// Only this program, by its reference or id
     #[arg(long, value_name = "REF")]
     program: Option<String>,
-    /// At this time, past or future, with its offset from UTC; now when absent
-    #[arg(long, value_name = "TIME")]
+    /// At this time, past or future: a day (UTC), or a time with its offset from UTC; now when absent
+    #[arg(long, value_name = "TIME", value_parser = argument::day_or_time)]
     at: Option<DateTime<Utc>>,
 }
 

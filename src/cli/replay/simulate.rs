@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::simulation::{self, Report};
+use crate::cli::argument;
 use crate::cli::client::{Client, ServerArgs};
 use crate::cli::exit::Failure;
 use crate::cli::log::progress::Records;
@@ -30,7 +31,7 @@ pub struct SimulateArgs {
     #[arg(long = "program", value_name = "FILE", required = true)]
     programs: Vec<PathBuf>,
     /// From when the candidates stand: a day (UTC), or a time like 2026-01-01T00:00:00+01:00
-    #[arg(long, value_name = "DATE", value_parser = parse_time)]
+    #[arg(long, value_name = "DATE", value_parser = argument::day_or_time)]
     from: Option<DateTime<Utc>>,
     /// How many winners and losers to name
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=1000))]
@@ -133,27 +134,10 @@ fn with_files(mut error: CallError, files: &[PathBuf]) -> CallError {
     error
 }
 
-fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Ok(day.and_time(NaiveTime::MIN).and_utc());
-    }
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(|_| "give a day like 2026-01-31, or a time like 2026-01-31T08:00:00Z".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::problem::Problem;
-
-    #[test]
-    fn a_day_begins_at_midnight_utc_and_a_time_has_its_zone() {
-        let expected: DateTime<Utc> = "2026-01-31T00:00:00Z".parse().unwrap();
-        assert_eq!(parse_time("2026-01-31").unwrap(), expected);
-        assert_eq!(parse_time("2026-01-31T01:00:00+01:00").unwrap(), expected);
-        assert!(parse_time("31.1.2026").is_err());
-    }
 
     #[test]
     fn a_refused_candidate_is_named_by_its_file() {
