@@ -151,7 +151,7 @@ fn fold(
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::sync::Arc;
 
     use chrono::{DateTime, Utc};
@@ -189,7 +189,7 @@ mod tests {
     }
 
     /// Members come while orders are sold to them, and each order's events are spread over the log.
-    fn a_log() -> MemoryLog {
+    pub fn a_log() -> MemoryLog {
         let log = MemoryLog::new();
         let definition = json!({"id": 11, "reference": "d", "name": {"eng": "D"}, "trigger": "LineConfirmed", "amount": "1"});
         let program =

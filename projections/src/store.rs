@@ -6,10 +6,8 @@
 
 use std::fmt;
 use std::ops::Bound;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,7 +16,6 @@ use farelog_events::log::Position;
 use fjall::{Database, Keyspace, PersistMode, Readable, Slice, Snapshot};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use uuid::Uuid;
 
 use crate::answer::{Page, Paged};
@@ -27,100 +24,20 @@ use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
 use crate::stored_order;
 
+mod error;
 mod key;
 mod opening;
+mod room;
 #[cfg(test)]
 mod tests;
 
+pub use self::error::ProjectionError;
 pub use self::key::*;
-pub use self::opening::StoreMemory;
+pub use self::opening::{StoreMemory, was_being_opened};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
 pub const FOLD_VERSION: u32 = 15;
-
-/// Parts of what was gathered that may wait to be brought to their place before a batch waits too. The library's own limit
-/// is four.
-const GATHERED_WAITING_MAX: usize = 2;
-
-/// Tables that may wait to be sorted in before a batch waits too. The library slows down at twenty and stops at thirty.
-const TABLES_UNSORTED_MAX: usize = 16;
-
-const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(2);
-
-/// Why a projection can't be read or brought forward.
-#[derive(Debug, Error)]
-pub enum ProjectionError {
-    /// The store failed.
-    #[error("the projections' store failed: {}", said(.0))]
-    Store(#[from] fjall::Error),
-    /// Something stored is not what this version writes.
-    #[error(
-        "the projections hold something unreadable ({what}): {source}; stop farelog, delete the projections directory and start again, they are made anew from the log"
-    )]
-    Unreadable {
-        /// The key, readable.
-        what: String,
-        /// What the decoder said.
-        source: serde_json::Error,
-    },
-    /// The old projections could not be removed.
-    #[error("the outdated projections in {directory} could not be removed: {source}")]
-    Remove {
-        /// Where they are.
-        directory: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A directory of projections could not be made, renamed or removed.
-    #[error("the directory {directory} could not be made, renamed or removed: {source}")]
-    Directory {
-        /// Which.
-        directory: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The log could not be read.
-    #[error(transparent)]
-    Log(#[from] farelog_events::log::LogError),
-    /// Facts were asked for that are no longer kept.
-    #[error(
-        "facts up to log position {through} are no longer kept, and those behind {after} were asked for; stop farelog, \
-         delete the projections directory and start with --outbox-after {after}, they are made anew from the log"
-    )]
-    FactsForgotten {
-        /// The position behind which they were asked for.
-        after: Position,
-        /// The position of the last one that is not kept.
-        through: Position,
-    },
-    /// The thread that brings the projections forward has ended.
-    #[error("the projections are no longer brought forward: {0}")]
-    Ended(String),
-}
-
-impl ProjectionError {
-    /// A value that has no JSON.
-    pub fn unwritable(source: serde_json::Error) -> Self {
-        Self::Unreadable {
-            what: "a value to write".to_owned(),
-            source,
-        }
-    }
-}
-
-/// What the store's library says, without its names for it where there is a plain reason.
-fn said(error: &fjall::Error) -> String {
-    use fjall::{Error, LsmError};
-    match error {
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) => error.to_string(),
-        Error::Poisoned => "a write or sync failed before this one".to_owned(),
-        Error::Locked => "another process has its files".to_owned(),
-        damage => format!(
-            "{damage}; stop farelog, delete the projections directory and start again, they are made anew from the log"
-        ),
-    }
-}
 
 /// How far the projections have read which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,8 +80,14 @@ pub struct Store {
     latest: Arc<RwLock<Snapshot>>,
     /// What is read is what stood then; see [`as_it_stands`](Self::as_it_stands).
     instant: Option<Snapshot>,
+    /// Whether any facts are kept.
+    keeps_facts: bool,
     /// Facts of records from before this need not be kept; in microseconds since 1970.
     facts_kept_from: Arc<AtomicI64>,
+    /// See [`StoreMemory::gathered_bytes`].
+    gathered_bytes: u64,
+    /// How long a batch waits while nothing gets done in the background.
+    standstill_max: Duration,
     /// The batch that is on its way into the store; see [`for_writer`](Self::for_writer).
     in_flight: RwLock<Option<Arc<WriteBatch>>>,
     /// Last, so that it goes when the files are closed.
@@ -202,7 +125,10 @@ impl Store {
             values: self.values.clone(),
             latest: Arc::clone(&self.latest),
             instant,
+            keeps_facts: self.keeps_facts,
             facts_kept_from: Arc::clone(&self.facts_kept_from),
+            gathered_bytes: self.gathered_bytes,
+            standstill_max: self.standstill_max,
             in_flight: RwLock::default(),
             open: Arc::clone(&self.open),
         }
@@ -390,6 +316,11 @@ impl Store {
         })
     }
 
+    /// Whether facts are kept at all.
+    pub fn keeps_facts(&self) -> bool {
+        self.keeps_facts
+    }
+
     /// From when on facts are kept, by the time of their records. `None`: all are.
     pub fn facts_kept_from(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.facts_kept_from.load(Ordering::Relaxed))
@@ -402,8 +333,12 @@ impl Store {
     }
 
     /// Facts are not kept at all: nothing is told of what this store holds.
-    pub fn keep_no_facts(&self) {
-        self.facts_kept_from.store(i64::MAX, Ordering::Relaxed);
+    #[must_use]
+    pub fn without_facts(self) -> Self {
+        Self {
+            keeps_facts: false,
+            ..self
+        }
     }
 
     /// Keeps the facts that another store keeps: for one that is to take its place.
@@ -417,23 +352,10 @@ impl Store {
     pub fn apply(&self, batch: &WriteBatch) -> Result<(), ProjectionError> {
         let mut changes = self.database.batch().durability(Some(PersistMode::Buffer));
         batch.write_to(&mut changes, &self.values)?;
-        self.wait_for_room()?;
+        self.make_room()?;
         changes.commit()?;
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
         *latest = self.database.snapshot();
-        Ok(())
-    }
-
-    /// Waits while work in the background is behind. The library would wait too, with the batch half done, but for ever
-    /// where that work has failed.
-    fn wait_for_room(&self) -> Result<(), ProjectionError> {
-        while self.values.sealed_memtable_count() >= GATHERED_WAITING_MAX
-            || self.values.l0_table_count() >= TABLES_UNSORTED_MAX
-        {
-            // Fails where the work did.
-            self.database.persist(PersistMode::Buffer)?;
-            thread::sleep(ROOM_LOOKED_FOR_EVERY);
-        }
         Ok(())
     }
 
@@ -462,7 +384,7 @@ fn unreadable(order: &OrderId, source: serde_json::Error) -> ProjectionError {
 
 /// The value's stored form.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, ProjectionError> {
-    serde_json::to_vec(value).map_err(|source| ProjectionError::Unreadable {
+    serde_json::to_vec(value).map_err(|source| ProjectionError::Unwritable {
         what: std::any::type_name::<T>().to_owned(),
         source,
     })

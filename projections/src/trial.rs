@@ -93,9 +93,8 @@ impl Trial {
         let catalog = Arc::new(ProgramCatalog::of_programs(ids));
         let side = |name| {
             let store = Store::make(&directory.join(name), StoreMemory::THROWN_AWAY)?;
-            store.keep_no_facts();
             Ok::<_, ProjectionError>(Side {
-                store,
+                store: store.without_facts(),
                 checkpoint: Checkpoint {
                     position: 0,
                     ..projections.inner.checkpoint
@@ -223,4 +222,39 @@ fn project_both(
             .unwrap_or_else(|panic| resume_unwind(panic))
             .and(second)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catch_up::tests::a_log;
+    use crate::outbox::FactPlace;
+
+    /// What stood for "no facts" was a time later than any that can be told, which was taken for "all": a simulation kept
+    /// each fact of the log, and each twice.
+    #[test]
+    fn a_trial_keeps_no_facts() {
+        let log = a_log();
+        let home = tempfile::tempdir().unwrap();
+        let projections = Projections::open(&home.path().join("projections"), &log).unwrap();
+        projections.catch_up(&log).unwrap();
+        let kept = projections.facts_after(FactPlace::START, 1).unwrap();
+        assert!(!kept.value.is_empty());
+        let programs = projections.programs();
+        let program = programs.current(ProgramId::new(1).unwrap()).unwrap();
+        let candidates = Candidates {
+            programs: vec![Arc::clone(&program.compiled)],
+            from: 1,
+            to: log.head().position,
+        };
+        let trial = projections
+            .try_out(&log, &candidates, |_| ControlFlow::Continue(()))
+            .unwrap()
+            .unwrap();
+        let (published, with_candidates) = trial.counters().unwrap();
+        assert!(published.transactions_given > 0 && with_candidates.transactions_given > 0);
+        for side in [&trial.published, &trial.candidates] {
+            assert_eq!(side.store.facts_after(FactPlace::START).count(), 0);
+        }
+    }
 }

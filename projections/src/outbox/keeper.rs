@@ -80,6 +80,9 @@ impl<'s> FactKeeper<'s> {
         contents: impl IntoIterator<Item = Result<FactContent, ProjectionError>>,
         values: &mut WriteBatch,
     ) -> Result<(), ProjectionError> {
+        if !self.store.keeps_facts() {
+            return Ok(());
+        }
         let kept_from = self.store.facts_kept_from();
         if kept_from.is_some_and(|kept_from| record.recorded_at < kept_from) {
             let last = count.checked_sub(1).map(u32::try_from);

@@ -11,6 +11,7 @@ use farelog_events::log::Position;
 use fjall::{CompressionType, Database, Error, KeyspaceCreateOptions, LsmError};
 use uuid::Uuid;
 
+use super::room::STANDSTILL_MAX;
 use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store};
 
 /// What a store may take of memory.
@@ -19,7 +20,7 @@ pub struct StoreMemory {
     /// What is kept of blocks that were read, in bytes.
     pub cache_bytes: u64,
     /// What is written is gathered up to so many bytes, and while that is brought to its place on the disk the next is
-    /// gathered; three times as much at most.
+    /// gathered; three times as much, and three batches, at most.
     pub gathered_bytes: u64,
 }
 
@@ -71,7 +72,7 @@ impl Store {
             tracing::warn!("the projections are of another kind, or unfinished, and are made anew");
             return Ok((Self::make_anew(directory, memory)?, fresh));
         }
-        if directory.join(BEING_OPENED).exists() {
+        if was_being_opened(directory) {
             tracing::warn!("the projections were not opened to the end, and are made anew");
             return Ok((Self::make_anew(directory, memory)?, fresh));
         }
@@ -83,8 +84,8 @@ impl Store {
                 return Ok((Self::make_anew(directory, memory)?, fresh));
             }
         };
-        match store.read::<Checkpoint>(CHECKPOINT, "checkpoint") {
-            Ok(None) if store.values.is_empty()? => return Ok((store, fresh)),
+        match store.checkpoint() {
+            Ok(None) => return Ok((store, fresh)),
             Ok(Some(checkpoint))
                 if checkpoint.log_id == log_id
                     && checkpoint.fold_version == FOLD_VERSION
@@ -92,6 +93,7 @@ impl Store {
             {
                 return Ok((store, checkpoint));
             }
+            Err(error) if is_refusal(&error) => return Err(error),
             found => {
                 tracing::warn!(
                     ?found,
@@ -103,6 +105,15 @@ impl Store {
         Ok((Self::make_anew(directory, memory)?, fresh))
     }
 
+    /// How far a store is; `None` for an empty one.
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, ProjectionError> {
+        let checkpoint = self.read(CHECKPOINT, "checkpoint")?;
+        if checkpoint.is_none() && !self.values.is_empty()? {
+            return Err(ProjectionError::Store(Error::Unrecoverable));
+        }
+        Ok(checkpoint)
+    }
+
     /// Makes a store in a directory that is not there yet.
     pub fn make(directory: &Path, memory: StoreMemory) -> Result<Self, ProjectionError> {
         let database = Database::builder(directory)
@@ -112,7 +123,8 @@ impl Store {
             // What is large is packed already.
             .journal_compression(CompressionType::None)
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.gathered_bytes);
+        // The library keeps its limit with the files, and hands on by a queue: see `make_room`.
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
         let values = database.keyspace(VALUES, options)?;
         let latest = Arc::new(RwLock::new(database.snapshot()));
         Ok(Self {
@@ -120,7 +132,10 @@ impl Store {
             values,
             latest,
             instant: None,
+            keeps_facts: true,
             facts_kept_from: Arc::new(AtomicI64::new(i64::MIN)),
+            gathered_bytes: memory.gathered_bytes,
+            standstill_max: STANDSTILL_MAX,
             in_flight: RwLock::default(),
             open: Arc::new(()),
         })
@@ -147,6 +162,11 @@ fn is_whole(directory: &Path) -> bool {
     };
     directory.join(MARKER).exists()
         && fs::read_dir(directory).is_ok_and(|mut entries| entries.any(is_journal))
+}
+
+/// Whether a store was being opened there when its process ended.
+pub fn was_being_opened(directory: &Path) -> bool {
+    directory.join(BEING_OPENED).exists()
 }
 
 /// Opens a store that was made before, if there is one. The library can panic over damaged files.

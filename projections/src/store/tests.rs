@@ -1,5 +1,7 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+
+use fjall::AbstractTree;
 
 use super::*;
 
@@ -69,4 +71,107 @@ fn a_store_that_was_not_opened_to_the_end_is_made_anew() {
     std::fs::write(directory.join("being-opened"), "").unwrap();
     assert_eq!(open().1.position, 0);
     assert!(!directory.join("being-opened").exists());
+}
+
+/// A batch of one value of a kilobyte.
+fn small_batch(number: u64) -> WriteBatch {
+    let mut changes = WriteBatch::default();
+    let key = [b"z".as_slice(), &number.to_be_bytes()].concat();
+    changes.insert(key, vec![b'x'; 1024]);
+    changes
+}
+
+/// The library asks its thread by a queue of a thousand places to hand on what was gathered, once for each batch for as
+/// long as that is too much. While a slow disk kept the thread from asking what is next, small batches filled the queue;
+/// then the thread put what it was asked for into the same queue, full again, and waited for itself. What was gathered
+/// grew from then on, and nothing of it was brought to its place.
+#[test]
+fn small_batches_wait_for_a_slow_disk_and_go_on_behind_it() {
+    const BATCHES: u64 = 4_000;
+    const BATCH_BYTES_MAX: u64 = 1_200;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
+    let values = &store.values;
+    let applied = AtomicU64::new(0);
+    // Nothing is brought to its place while this is held.
+    let slow_disk = values.tree.get_flush_lock();
+    thread::scope(|scope| {
+        let applying = scope.spawn(|| {
+            for number in 0..BATCHES {
+                store.apply(&small_batch(number)).unwrap();
+                applied.store(number + 1, Ordering::Relaxed);
+            }
+        });
+        let is_full = || values.tree.active_memtable().size() >= SMALL.gathered_bytes;
+        let waits = || values.sealed_memtable_count() == 2 && is_full();
+        while applied.load(Ordering::Relaxed) < BATCHES / 2 && !waits() && !applying.is_finished() {
+            thread::yield_now();
+        }
+        let gathered = store.database.write_buffer_size();
+        drop(slow_disk);
+        applying.join().unwrap();
+        assert!(gathered <= 3 * (SMALL.gathered_bytes + BATCH_BYTES_MAX));
+    });
+    assert_eq!(store.prefix(b"z").count() as u64, BATCHES);
+    assert!(values.table_count() > 0);
+}
+
+/// Tables are sorted in once for each part that was gathered, and where others were in more need of it then, a batch that
+/// found too many new ones waited for ever, with nobody about to do anything.
+#[test]
+fn tables_that_nobody_is_about_to_sort_in_hold_up_no_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
+    let tree = &store.values.tree;
+    for _ in 0..20 {
+        store.values.insert("z", "the same key each time").unwrap();
+        tree.rotate_memtable().unwrap();
+        tree.flush(&tree.get_flush_lock(), 0).unwrap();
+    }
+    assert_eq!(tree.l0_run_count(), 20);
+    store.apply(&small_batch(0)).unwrap();
+    assert!(tree.l0_run_count() < 16);
+}
+
+#[test]
+fn a_batch_does_not_wait_for_ever_where_nothing_gets_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Store::make(&directory.path().join("store"), SMALL).unwrap();
+    store.standstill_max = Duration::from_millis(20);
+    let error = {
+        let _nothing_gets_done = store.values.tree.get_flush_lock();
+        let failed = (0..).map(|number| store.apply(&small_batch(number)));
+        failed.take(1_000).find_map(Result::err).unwrap()
+    };
+    assert!(matches!(error, ProjectionError::StandsStill(_)), "{error}");
+}
+
+/// The library keeps a limit of its own with the files, and looks at no other later. So where the limit was raised, stores
+/// that were there went on to gather as little as before.
+#[test]
+fn a_store_gathers_as_much_as_it_was_opened_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().join("store");
+    drop(Store::make(&directory, SMALL).unwrap());
+    let more = StoreMemory {
+        gathered_bytes: 10 * SMALL.gathered_bytes,
+        ..SMALL
+    };
+    let store = Store::make(&directory, more).unwrap();
+    for number in 0..500 {
+        store.apply(&small_batch(number)).unwrap();
+    }
+    assert_eq!(store.values.sealed_memtable_count(), 0);
+    assert_eq!(store.values.table_count(), 0);
+}
+
+/// A value that can't be encoded was said to be something unreadable in the files, with the advice to delete them.
+#[test]
+fn who_can_not_store_a_value_is_not_told_to_delete_the_others() {
+    let error = encode(&std::collections::HashMap::from([((1, 2), 3)])).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains("can't be stored") && !said.contains("delete"),
+        "{said}"
+    );
 }
