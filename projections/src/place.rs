@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::store::ProjectionError;
+use crate::store::{ProjectionError, was_being_opened};
 
 /// The directories of the projections of one log.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ impl Place {
         };
         remove(&place.unfinished)?;
         remove(&place.trial)?;
+        if place.main.exists() && was_being_opened(&place.rebuilt) {
+            // Such a store is made anew when it is opened again, and the other is whole.
+            place.retire(&place.rebuilt)?;
+        }
         if place.rebuilt.exists() {
             // Both are whole where both are there, and the log has what either lacks. After a first rebuild the one made
             // anew is kept; after a second the one that it was to replace.
@@ -55,6 +59,15 @@ impl Place {
         }
     }
 
+    /// The name that the store in use does not have.
+    fn free(&self) -> &Path {
+        if self.uses_rebuilt {
+            &self.main
+        } else {
+            &self.rebuilt
+        }
+    }
+
     /// A directory for a store that is to take the place of the one in use. It is not there yet.
     pub fn unfinished(&self) -> Result<&Path, ProjectionError> {
         remove(&self.unfinished)?;
@@ -63,11 +76,7 @@ impl Place {
 
     /// Gives the unfinished store, which is whole and closed, the name under which it is opened to be used.
     pub fn finish(&self) -> Result<&Path, ProjectionError> {
-        let free = if self.uses_rebuilt {
-            &self.main
-        } else {
-            &self.rebuilt
-        };
+        let free = self.free();
         remove(free)?;
         rename(&self.unfinished, free)?;
         Ok(free)
@@ -79,6 +88,11 @@ impl Place {
         let old = self.current().to_owned();
         self.uses_rebuilt = !self.uses_rebuilt;
         old
+    }
+
+    /// Removes what was to take the place of the store in use, finished or not. It is closed.
+    pub fn clear(&self) -> Result<(), ProjectionError> {
+        self.retire(self.free())
     }
 
     /// A directory for throw-away stores, which go with what is returned.
@@ -193,25 +207,55 @@ mod tests {
         assert_eq!(content(&directory), "fourth");
     }
 
+    /// What was found to be half open at the next start, where it had taken the place of a store that was whole, was made
+    /// anew from the log: a kill while a finished rebuild was being opened cost both.
     #[test]
     fn a_crash_leaves_one_whole_store_wherever_it_comes() {
-        for (crash, kept) in [(0, "old"), (1, "new"), (2, "new")] {
+        let crashes = [
+            ("while it is made", "old"),
+            ("when it is finished", "new"),
+            ("while it is opened", "old"),
+            ("when the old one is removed", "new"),
+        ];
+        for (crash, kept) in crashes {
             let home = tempfile::tempdir().unwrap();
             let directory = home.path().join("projections");
             store(&directory, "old");
             let mut place = Place::settle(&directory).unwrap();
             store(place.unfinished().unwrap(), "new");
-            if crash >= 1 {
-                place.finish().unwrap();
+            if crash != "while it is made" {
+                let finished = place.finish().unwrap();
+                if crash == "while it is opened" {
+                    fs::write(finished.join("being-opened"), "").unwrap();
+                }
             }
-            if crash >= 2 {
+            if crash == "when the old one is removed" {
                 let old = place.change_over();
                 place.retire(&old).unwrap();
             }
             std::mem::forget(place);
             let place = Place::settle(&directory).unwrap();
-            assert_eq!(content(place.current()), kept, "crash {crash}");
+            assert_eq!(content(place.current()), kept, "{crash}");
             assert_eq!(place.current(), directory);
+            assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+        }
+    }
+
+    /// Settling removes the one of two stores by renaming it first, and gives the other its name then.
+    #[test]
+    fn a_crash_while_it_is_settled_leaves_one_whole_store_too() {
+        let crashes = [
+            (["projections.unfinished", "projections.rebuilt"], "new"),
+            (["projections.unfinished", "projections"], "new"),
+            (["projections", "projections.unfinished"], "old"),
+        ];
+        for ([old, new], kept) in crashes {
+            let home = tempfile::tempdir().unwrap();
+            store(&home.path().join(old), "old");
+            store(&home.path().join(new), "new");
+            let directory = home.path().join("projections");
+            let place = Place::settle(&directory).unwrap();
+            assert_eq!(content(place.current()), kept, "{old}, {new}");
             assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
         }
     }

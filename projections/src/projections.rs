@@ -50,16 +50,31 @@ pub struct Projections {
 #[derive(Debug)]
 pub(crate) struct Inner {
     /// Another one after a rebuild.
-    store: RwLock<Arc<Store>>,
+    pub(crate) store: RwLock<Arc<Store>>,
     /// Held while a batch is written to the store, and while another store takes its place.
     turn: Mutex<()>,
     /// As it was when the store was opened.
     pub(crate) checkpoint: Checkpoint,
     pub(crate) memory: StoreMemory,
     catalog: RwLock<Arc<ProgramCatalog>>,
-    progress: Progress,
+    pub(crate) progress: Progress,
     /// Held while the projections are made anew. Last, so that the store is closed before it.
     pub(crate) place: Mutex<Place>,
+}
+
+/// What is in use at one moment, which belongs together.
+pub(crate) struct InUse {
+    pub(crate) store: Arc<Store>,
+    /// How far the store is, which may have been brought forward since it was opened.
+    pub(crate) checkpoint: Checkpoint,
+    programs: Arc<ProgramCatalog>,
+}
+
+impl InUse {
+    /// A projector that goes on where the store is, which it sees as `writing`.
+    fn projector<'s>(&self, writing: &'s Store) -> Result<Projector<'s>, ProjectionError> {
+        Projector::new(writing, self.checkpoint, Arc::clone(&self.programs))
+    }
 }
 
 impl Projections {
@@ -137,7 +152,7 @@ impl Projections {
         log: &dyn EventLog,
         feed: &Receiver<Vec<Record>>,
     ) -> Result<(), ProjectionError> {
-        while self.follow_into(&self.store(), log, feed)?.is_continue() {}
+        while self.follow_into(&self.in_use(), log, feed)?.is_continue() {}
         Ok(())
     }
 
@@ -145,12 +160,13 @@ impl Projections {
     /// taken from the feed by then is in the log.
     fn follow_into(
         &self,
-        store: &Arc<Store>,
+        in_use: &InUse,
         log: &dyn EventLog,
         feed: &Receiver<Vec<Record>>,
     ) -> Result<ControlFlow<()>, ProjectionError> {
+        let store = &in_use.store;
         let writing = store.for_writer();
-        let mut projector = self.projector(&writing)?;
+        let mut projector = in_use.projector(&writing)?;
         if !self.catch_up_with(&mut projector, store, log)? {
             return Ok(ControlFlow::Continue(()));
         }
@@ -198,20 +214,24 @@ impl Projections {
     /// # Errors
     /// The store or the log failed.
     pub fn catch_up(&self, log: &dyn EventLog) -> Result<(), ProjectionError> {
-        let store = self.store();
-        let writing = store.for_writer();
-        let mut projector = self.projector(&writing)?;
-        self.catch_up_with(&mut projector, &store, log)?;
-        store.flush()
+        let in_use = self.in_use();
+        let writing = in_use.store.for_writer();
+        let mut projector = in_use.projector(&writing)?;
+        self.catch_up_with(&mut projector, &in_use.store, log)?;
+        in_use.store.flush()
     }
 
-    /// A projector that goes on where the store is, which may have been brought forward since it was opened.
-    fn projector<'s>(&self, store: &'s Store) -> Result<Projector<'s>, ProjectionError> {
-        let checkpoint = Checkpoint {
-            position: self.position(),
-            ..self.inner.checkpoint
-        };
-        Projector::new(store, checkpoint, self.programs())
+    /// Waits while a batch is written, and while another store takes the place of the one in use.
+    pub(crate) fn in_use(&self) -> InUse {
+        let _turn = self.take_turn();
+        InUse {
+            store: self.store(),
+            checkpoint: Checkpoint {
+                position: self.position(),
+                ..self.inner.checkpoint
+            },
+            programs: self.programs(),
+        }
     }
 
     /// Says whether the store is the one in use still; where not, it may not have caught up.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use farelog_events::log::{EventLog, Position};
 
 use crate::catch_up::catch_up;
+use crate::place::Place;
 use crate::program::ProgramCatalog;
 use crate::projections::{BATCH_RECORDS_MAX, Projections};
 use crate::projector::Projector;
@@ -28,7 +29,7 @@ impl Projections {
     /// stand at the same places, and those that were forgotten stay so.
     ///
     /// # Errors
-    /// The log or a store failed; the old store is in use still.
+    /// The log or a store failed; the old store is in use still, and the new one gave its room on the disk back.
     pub fn rebuild(
         &self,
         log: &dyn EventLog,
@@ -39,6 +40,22 @@ impl Projections {
             .place
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let rebuilt = self.rebuild_in(&mut place, log, progress);
+        if !matches!(rebuilt, Ok(Some(_)))
+            && let Err(error) = place.clear()
+        {
+            tracing::warn!(%error, "what a rebuild has left stays on the disk until the next rebuild or start");
+        }
+        rebuilt
+    }
+
+    /// The same, but where it does not come to its end, what it made stays, closed.
+    fn rebuild_in(
+        &self,
+        place: &mut Place,
+        log: &dyn EventLog,
+        progress: impl FnMut(Position) -> ControlFlow<()>,
+    ) -> Result<Option<Position>, ProjectionError> {
         let catalog = {
             let store = Store::make(place.unfinished()?, self.inner.memory)?;
             store.keep_the_facts_of(&self.store());
@@ -50,10 +67,6 @@ impl Projections {
             let mut projector = Projector::new(&writing, start, Arc::<ProgramCatalog>::default())?;
             let write = |folded: &Folded| store.apply(&folded.batch).map(ControlFlow::Continue);
             if catch_up(&mut projector, log, write, progress)?.is_break() {
-                drop(projector);
-                drop(writing);
-                drop(store);
-                place.unfinished()?;
                 return Ok(None);
             }
             let catalog = Arc::clone(projector.catalog());
@@ -118,6 +131,29 @@ mod tests {
     use farelog_events::log::memory::MemoryLog;
 
     use super::*;
+    use crate::store::StoreMemory;
+
+    /// Records that a rebuild had folded could be folded once more: who follows the log took the new store into use, and
+    /// went on at the position of the old one, which was the one that could be read until the change was done.
+    #[test]
+    fn who_goes_on_with_another_store_waits_until_the_change_is_done() {
+        let home = tempfile::tempdir().unwrap();
+        let log = MemoryLog::new();
+        let projections = Projections::open(&home.path().join("projections"), &log).unwrap();
+        let other = Store::make(&home.path().join("other"), StoreMemory::USUAL).unwrap();
+        let other = Arc::new(other);
+        let turn = projections.take_turn();
+        *projections.inner.store.write().unwrap() = Arc::clone(&other);
+        thread::scope(|scope| {
+            let going_on = scope.spawn(|| projections.in_use());
+            thread::sleep(Duration::from_millis(50));
+            projections.inner.progress.advance(7);
+            drop(turn);
+            let in_use = going_on.join().unwrap();
+            assert!(Arc::ptr_eq(&in_use.store, &other));
+            assert_eq!(in_use.checkpoint.position, 7);
+        });
+    }
 
     /// A query that was under way when projections changed places could fail, and so could the fold of the next record,
     /// which ended the server: the store that they held was removed from the disk, where files are opened by their

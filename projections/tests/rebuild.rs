@@ -6,20 +6,24 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use farelog_events::event::{About, EventKind, NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
 use farelog_events::log::memory::MemoryLog;
-use farelog_events::log::{Batch, Entry, EventLog, Record};
+use farelog_events::log::{Batch, Entry, EventLog, Head, LogError, LogStats, Position, Record};
 use farelog_projections::answer::Page;
 use farelog_projections::{Projections, TransactionFilter, stored_order};
+use farelog_test_support::directory::copy;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use uuid::Uuid;
 
 const ORDERS: [&str; 4] = ["o1", "o2", "o3", "o4"];
 const CUSTOMERS: [&str; 3] = ["kari", "ola", "per"];
@@ -304,10 +308,15 @@ fn a_rebuild_while_records_come_in_gives_the_same_bytes_and_no_answer_goes_back(
         let (projections, log) = (projections.clone(), Arc::clone(&log));
         thread::spawn(move || projections.run(&*log, &feed))
     };
+    let rebuilds = Arc::new(AtomicUsize::new(0));
     let feeding = {
-        let (events, log) = (events.clone(), Arc::clone(&log));
+        let (events, log, rebuilds) = (events.clone(), Arc::clone(&log), Arc::clone(&rebuilds));
         thread::spawn(move || {
             for (number, event) in events.iter().enumerate() {
+                // The last records come behind a rebuild that began while others came.
+                while number > 800 && rebuilds.load(Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
                 sender.send(append(&log, number, event)).unwrap();
             }
         })
@@ -321,6 +330,7 @@ fn a_rebuild_while_records_come_in_gives_the_same_bytes_and_no_answer_goes_back(
         let answer = projections.counters().unwrap();
         assert!(position >= reached && answer.position >= position);
         reached = answer.position;
+        rebuilds.fetch_add(1, Ordering::Relaxed);
     }
     feeding.join().unwrap();
     following.join().unwrap().unwrap();
@@ -348,6 +358,95 @@ fn a_rebuild_that_is_broken_off_changes_nothing() {
     assert_eq!(broken_off.unwrap(), None);
     assert_eq!(answers(&projections), before);
     assert_eq!(beside(&directory), ["projections"]);
+}
+
+/// A log that can be read so many times before it fails.
+struct FailingLog {
+    log: Arc<MemoryLog>,
+    reads_left: AtomicUsize,
+}
+
+impl EventLog for FailingLog {
+    fn id(&self) -> Uuid {
+        self.log.id()
+    }
+
+    fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError> {
+        self.log.append(batch)
+    }
+
+    fn watch(&self) -> watch::Receiver<Head> {
+        self.log.watch()
+    }
+
+    fn read(&self, from: Position, records_max: usize) -> Result<Vec<Record>, LogError> {
+        let one_less = |left: usize| left.checked_sub(1);
+        let had = (self.reads_left).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        if had.is_err() {
+            return Err(LogError::Poisoned);
+        }
+        self.log.read(from, records_max)
+    }
+
+    fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError> {
+        self.log.read_about(about)
+    }
+
+    fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError> {
+        self.log.find(about, source, id)
+    }
+
+    fn stats(&self) -> Result<LogStats, LogError> {
+        self.log.stats()
+    }
+}
+
+/// A rebuild that met a full disk left its half there, so that the disk stayed full, and the event log could not grow.
+#[test]
+fn a_rebuild_that_fails_leaves_nothing_behind() {
+    let log = Arc::new(log_of(&history(40)));
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("projections");
+    let projections = Projections::open(&directory, &*log).unwrap();
+    projections.catch_up(&*log).unwrap();
+    let before = answers(&projections);
+    let mut failed = 0;
+    for reads_left in 0.. {
+        let failing = FailingLog {
+            log: Arc::clone(&log),
+            reads_left: AtomicUsize::new(reads_left),
+        };
+        let rebuilt = projections.rebuild(&failing, |_| ControlFlow::Continue(()));
+        assert_eq!(answers(&projections), before);
+        assert_eq!(beside(&directory).len(), 1);
+        if rebuilt.is_ok() {
+            break;
+        }
+        failed += 1;
+    }
+    // While it is made, when it is opened, and before it takes the other's place.
+    assert!(failed > 2, "{failed}");
+}
+
+/// A kill while a finished rebuild was being opened cost both copies: the old one was removed at the next start, and the
+/// new one, which was half open, was made anew from the log.
+#[test]
+fn a_kill_while_a_rebuild_is_opened_costs_no_folding() {
+    let log = log_of(&history(40));
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("projections");
+    let projections = Projections::open(&directory, &log).unwrap();
+    projections.catch_up(&log).unwrap();
+    let before = answers(&projections);
+    drop(projections);
+    let rebuilt = home.path().join("projections.rebuilt");
+    copy(&directory, &rebuilt);
+    std::fs::write(rebuilt.join("being-opened"), "").unwrap();
+
+    let projections = Projections::open(&directory, &log).unwrap();
+    assert_eq!(projections.position(), log.head().position);
+    assert_eq!(answers(&projections), before);
+    assert_eq!(beside(&directory).len(), 1);
 }
 
 #[test]
