@@ -158,6 +158,7 @@ fn arrival(number: u64, message: Message) -> Arrival {
     envelope::read(RawMessage {
         subject: message.subject,
         headers: message.headers,
+        header_bytes: None,
         payload: message.payload,
         stream: STREAM.to_owned(),
         stream_sequence: number + 1,

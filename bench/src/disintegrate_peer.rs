@@ -172,6 +172,7 @@ fn events(plan: &Plan) -> anyhow::Result<Vec<DomainEvent>> {
         let arrival = envelope::read(RawMessage {
             subject: message.subject,
             headers: message.headers,
+            header_bytes: None,
             payload: message.payload,
             stream: STREAM.to_owned(),
             stream_sequence: 1,

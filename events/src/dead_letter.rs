@@ -54,9 +54,17 @@ impl DeadLetterReason {
 pub struct RawMessage {
     /// The NATS subject.
     pub subject: String,
-    /// The headers, in the order in which they came.
+    /// The headers, in the order in which they came; none where they are in `header_bytes`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
+    /// The headers as they came over the wire, where they can't be read; in JSON as base64.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "some_to_base64",
+        deserialize_with = "some_from_base64"
+    )]
+    pub header_bytes: Option<Bytes>,
     /// The bytes; in JSON as base64.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     pub payload: Bytes,
@@ -69,6 +77,11 @@ pub struct RawMessage {
 }
 
 impl RawMessage {
+    /// Whether its subject has a character that stands for bytes which are no text. Which ones they were is not known.
+    pub(crate) fn has_garbled_subject(&self) -> bool {
+        self.subject.contains(char::REPLACEMENT_CHARACTER)
+    }
+
     /// What it takes in memory, in bytes, as far as its size is its sender's to choose: subject, headers and payload.
     ///
     /// A short header takes many times what it took on the wire, so each counts with what holds its texts.
@@ -77,7 +90,8 @@ impl RawMessage {
             .headers
             .iter()
             .map(|header| size_of_val(header) + header.0.len() + header.1.len());
-        self.subject.len() + headers.sum::<usize>() + self.payload.len()
+        let header_bytes = self.header_bytes.as_ref().map_or(0, Bytes::len);
+        self.subject.len() + headers.sum::<usize>() + header_bytes + self.payload.len()
     }
 }
 
@@ -91,6 +105,18 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::E
         .decode(text.as_bytes())
         .map(Bytes::from)
         .map_err(serde::de::Error::custom)
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
+fn some_to_base64<S: Serializer>(bytes: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    match bytes {
+        Some(bytes) => to_base64(bytes, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn some_from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
+    from_base64(deserializer).map(Some)
 }
 
 /// A message that could not be taken in, and why.

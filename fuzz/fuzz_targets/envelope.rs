@@ -63,6 +63,7 @@ fn message(input: &[u8]) -> RawMessage {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
+        header_bytes: None,
         payload: Bytes::copy_from_slice(payload),
         stream: "ORDERS".to_owned(),
         stream_sequence: 1,

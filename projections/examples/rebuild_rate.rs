@@ -231,6 +231,7 @@ fn message(line: &str, sequence: u64) -> Result<RawMessage> {
     Ok(RawMessage {
         subject,
         headers,
+        header_bytes: None,
         payload: payload.to_owned().into(),
         stream: "ORDERS".to_owned(),
         stream_sequence: sequence,

@@ -120,6 +120,7 @@ fn day() -> Arc<MemoryLog> {
         let arrival = envelope::read(RawMessage {
             subject,
             headers,
+            header_bytes: None,
             payload: payload.into(),
             stream: "ORDERS".to_owned(),
             stream_sequence: sequence,

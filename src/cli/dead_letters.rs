@@ -105,6 +105,8 @@ struct DeadLetterView {
     #[serde(default)]
     headers: Vec<(String, String)>,
     #[serde(default)]
+    headers_base64: Option<String>,
+    #[serde(default)]
     payload_text: Option<String>,
     #[serde(default)]
     payload_base64: Option<String>,
@@ -212,6 +214,7 @@ async fn show(number: u64, args: &ServerArgs) -> Result<(), Failure> {
         ),
         ("Size", Some(output::counted(letter.bytes, "byte", "bytes"))),
         ("Headers", (!headers.is_empty()).then(|| headers.join("\n"))),
+        ("Headers, base64", letter.headers_base64),
         ("Text", letter.payload_text.clone()),
         (
             "Bytes, base64",

@@ -7,8 +7,9 @@ codes! { DEAD_LETTER_CODES;
         "The message, headers included, is larger than an event may be (1 MiB). It was kept as it came.",
         "Publish a smaller event; a retry can't help, so discard the dead letter.";
     NOT_READABLE = "not-readable", None, "The message can't be read",
-        "The message is no JSON, or JSON in none of the envelopes that are understood.",
-        "Have the publisher send CloudEvents 1.0, and publish the event again.";
+        "The message is no JSON, or JSON in none of the envelopes that are understood, or its headers or its subject are not \
+         as NATS has them; `detail` says which.",
+        "Have the publisher send CloudEvents 1.0 with headers and a subject in UTF-8, and publish the event again.";
     NO_TYPE = "no-type", None, "The event has no type",
         "The envelope names no event type.",
         "Have the publisher set the CloudEvents attribute `type`, and publish the event again.";

@@ -37,6 +37,9 @@ struct DeadLetterWithMessage {
     #[serde(flatten)]
     summary: DeadLetterSummary,
     headers: Vec<(String, String)>,
+    /// As they came over the wire, where they can't be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers_base64: Option<String>,
     payload_base64: String,
     /// Where the payload is UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +157,7 @@ pub async fn show(
         value: DeadLetterWithMessage {
             summary,
             headers: message.headers,
+            headers_base64: message.header_bytes.map(|it| BASE64_STANDARD.encode(it)),
             payload_base64: BASE64_STANDARD.encode(&message.payload),
             payload_text: String::from_utf8(message.payload.into()).ok(),
         },

@@ -190,6 +190,8 @@ pub struct DeadLetterView {
     bytes: u64,
     /// Its headers, as pairs of name and value. Of one that was asked for by number.
     headers: Option<Vec<Vec<String>>>,
+    /// Its headers as they came over the wire, where they can't be read. Of one that was asked for by number.
+    headers_base64: Option<String>,
     /// Its payload. Of one that was asked for by number.
     payload_base64: Option<String>,
     /// Its payload, where that is UTF-8. Of one that was asked for by number.

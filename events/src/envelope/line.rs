@@ -54,6 +54,7 @@ pub fn from_line(line: &str) -> Result<Outgoing, LineError> {
     let message = RawMessage {
         subject: SUBJECT_NOT_YET_KNOWN.to_owned(),
         headers: Vec::new(),
+        header_bytes: None,
         payload: Bytes::copy_from_slice(line.as_bytes()),
         stream: String::new(),
         stream_sequence: 0,

@@ -15,6 +15,7 @@
 mod attribute;
 mod body;
 mod header;
+pub(crate) mod header_block;
 mod json;
 mod line;
 mod subject;
@@ -50,16 +51,38 @@ pub const CORRELATION_ID_BYTES_MAX: usize = 256;
 ///
 /// A missing time is the time at which the stream took the message. Where the subject and the data name different
 /// orders, the data counts.
-pub fn read(message: RawMessage) -> Arrival {
-    let content = match open(&message).and_then(|envelope| envelope.into_event(&message)) {
+///
+/// Headers that come as bytes are read too, and stay bytes where they can't be.
+pub fn read(mut message: RawMessage) -> Arrival {
+    let read = read_headers(&mut message).and_then(|()| open(&message)?.into_event(&message));
+    let content = match read {
         Ok(event) => Ok(event),
         Err(unreadable) => Err(unreadable.into_dead_letter(&message)),
     };
     Arrival { message, content }
 }
 
+fn read_headers(message: &mut RawMessage) -> Result<(), Unreadable> {
+    let Some(block) = &message.header_bytes else {
+        return Ok(());
+    };
+    match header_block::parse(block) {
+        Ok(headers) => message.headers = headers,
+        Err(problem) => {
+            check_bytes(block.len() + message.payload.len())?;
+            return Err(Unreadable::not_readable(problem));
+        }
+    }
+    message.header_bytes = None;
+    Ok(())
+}
+
 fn open(message: &RawMessage) -> Result<Envelope<'_>, Unreadable> {
     check_size(&message.headers, message.payload.len())?;
+    if message.has_garbled_subject() {
+        let detail = "the subject is not UTF-8 text".to_owned();
+        return Err(Unreadable::not_readable(detail));
+    }
     let text = std::str::from_utf8(&message.payload).map_err(|error| {
         let place = error.valid_up_to();
         Unreadable::not_readable(format!(
@@ -74,7 +97,10 @@ fn open(message: &RawMessage) -> Result<Envelope<'_>, Unreadable> {
 }
 
 fn check_size<T: AsRef<str>>(headers: &[(T, T)], payload_bytes: usize) -> Result<(), Unreadable> {
-    let bytes = header::wire_bytes(headers) + payload_bytes;
+    check_bytes(header::wire_bytes(headers) + payload_bytes)
+}
+
+fn check_bytes(bytes: usize) -> Result<(), Unreadable> {
     if bytes > MESSAGE_BYTES_MAX {
         return Err(Unreadable::too_large(bytes));
     }

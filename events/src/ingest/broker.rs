@@ -3,13 +3,15 @@
 use async_nats::jetstream::consumer::StreamError;
 use async_nats::jetstream::consumer::pull::MessagesError;
 use async_nats::jetstream::context::{CreateStreamError, GetStreamError};
-use async_nats::jetstream::stream::{ConsumerError, InfoError, RawMessageError};
+use async_nats::jetstream::stream::{ConsumerError, InfoError};
 use thiserror::Error;
+
+use super::stored::StoredMessageError;
 
 /// Why a session ended that the next may carry on.
 #[derive(Debug, Error)]
 pub(super) enum BrokerError {
-    #[error("the connection to NATS was lost")]
+    #[error("the connection to NATS ended: it was lost, or brought a message that can't be read")]
     Disconnected,
     #[error("the stream was changed while it was read")]
     StreamChanged,
@@ -18,7 +20,9 @@ pub(super) enum BrokerError {
     #[error("NATS did not make the stream: {0}")]
     StreamNotMade(#[source] CreateStreamError),
     #[error("NATS did not tell of the message at the log's checkpoint: {0}")]
-    Message(#[source] RawMessageError),
+    MessageAtCheckpoint(#[source] StoredMessageError),
+    #[error("NATS did not tell of the messages behind the log's checkpoint: {0}")]
+    MessageBehindCheckpoint(#[source] StoredMessageError),
     #[error("NATS did not make the consumer: {0}")]
     Consumer(#[source] ConsumerError),
     #[error("the consumer {0} stands where the log does not; it is made again")]

@@ -15,6 +15,8 @@
 //! - **Nothing twice.** What JetStream sends again is dropped by its sequence here, or by its identity in the writer.
 //! - **Never another stream unnoticed.** Each session first compares the stream with the checkpoint
 //!   ([`continuity`]); a stream that is not the one that the log was fed from stops ingestion until someone decides.
+//! - **Held up by no message.** What the client can't take in ends each session that comes to it, so after a session that
+//!   failed the next messages are asked for one by one, and such a one is kept as a dead letter.
 //!
 //! A broker that is away is waited for, however long; [`IngestStatus`] says so.
 
@@ -24,7 +26,9 @@ pub mod continuity;
 mod queue;
 mod reader;
 mod status;
+pub mod stored;
 mod stream;
+mod undelivered;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -94,6 +98,10 @@ pub struct Ingestion {
     status: watch::Sender<IngestStatus>,
     /// What was last said of a failed session, so that the same is not said every few seconds.
     last_failure: Option<String>,
+    /// Whether a session failed, and its reason may be the next message.
+    looks_ahead: bool,
+    /// How long to wait after a session that fails.
+    wait: Duration,
 }
 
 impl Ingestion {
@@ -114,6 +122,8 @@ impl Ingestion {
             options,
             status: watch::Sender::new(IngestStatus::connecting(last_sequence)),
             last_failure: None,
+            looks_ahead: false,
+            wait: BACKOFF_MIN,
         }
     }
 
@@ -130,12 +140,11 @@ impl Ingestion {
     /// # Errors
     /// The writer's, with which the process is to end.
     pub async fn run(mut self) -> Result<Infallible, WriterError> {
-        let mut wait = BACKOFF_MIN;
         loop {
             let started = Instant::now();
             let Err(end) = self.session().await;
             if started.elapsed() >= BACKOFF_RESET {
-                wait = BACKOFF_MIN;
+                self.wait = BACKOFF_MIN;
             }
             match end {
                 SessionEnd::Writer(error) => return Err(error),
@@ -151,8 +160,9 @@ impl Ingestion {
                 SessionEnd::Broker(error) => self.report(&error),
             }
             counter!("farelog_ingest_sessions_failed_total").increment(1);
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BACKOFF_MAX);
+            self.looks_ahead = true;
+            tokio::time::sleep(self.wait).await;
+            self.wait = (self.wait * 2).min(BACKOFF_MAX);
         }
     }
 
@@ -161,11 +171,15 @@ impl Ingestion {
         // Read before anything is asked: a connection that is made anew after this ends the session.
         let connects = self.connects();
         let stream = SourceStream::open(&self.jetstream, &self.options.stream).await?;
-        let checkpoint = stream
+        let mut checkpoint = stream
             .checkpoint(&*self.log, &self.writer, self.options.adopt_stream)
             .await?;
         // An adoption is for what is known now, not for what may befall the stream later.
         self.options.adopt_stream = false;
+        if self.looks_ahead {
+            checkpoint = self.read_undelivered(&stream, connects, checkpoint).await?;
+            self.looks_ahead = false;
+        }
 
         let from = checkpoint.as_ref().map_or(0, |c| c.sequence);
         let name = consumer::name(self.log.id());
@@ -182,9 +196,8 @@ impl Ingestion {
 
         tracing::info!(stream = %self.options.stream, from = from + 1, "ingestion reads the stream");
         self.last_failure = None;
+        self.reads();
         self.status.send_modify(|status| {
-            status.state = IngestState::Running;
-            status.waits_for = None;
             status.stream_keeping = Some(stream.keeping);
             status.last_sequence = from;
             status.stream_last_sequence = Some(stream.last_sequence);
@@ -220,14 +233,19 @@ impl Ingestion {
                 // Then it is sent again, and dropped.
                 tracing::debug!(%error, sequence, "an acknowledgement was not sent");
             }
-            counter!("farelog_ingest_messages_total").increment(count as u64);
-            self.status.send_modify(|status| {
-                status.last_sequence = sequence;
-                status.stream_last_sequence = status.stream_last_sequence.max(Some(sequence));
-            });
-            gauge(&self.status.borrow());
+            self.has_dealt_with(count, sequence);
         }
         Ok(())
+    }
+
+    /// Says that so many more messages are in the log, the last one with this sequence.
+    fn has_dealt_with(&self, count: usize, sequence: u64) {
+        counter!("farelog_ingest_messages_total").increment(count as u64);
+        self.status.send_modify(|status| {
+            status.last_sequence = sequence;
+            status.stream_last_sequence = status.stream_last_sequence.max(Some(sequence));
+        });
+        gauge(&self.status.borrow());
     }
 
     /// Looks after the connection and the stream while messages are read.
@@ -277,6 +295,14 @@ impl Ingestion {
 
     fn connects(&self) -> u64 {
         self.client.statistics().connects.load(Ordering::Acquire)
+    }
+
+    /// Says that it reads.
+    fn reads(&self) {
+        self.status.send_modify(|status| {
+            status.state = IngestState::Running;
+            status.waits_for = None;
+        });
     }
 
     /// Says what keeps it from reading, until it reads again.
@@ -348,6 +374,21 @@ fn gauge(status: &IngestStatus) {
     gauge!("farelog_ingest_sequence").set(status.last_sequence as f64);
     if let Some(last) = status.stream_last_sequence {
         gauge!("farelog_ingest_stream_sequence").set(last as f64);
+    }
+}
+
+/// Counts messages that were removed from among others, and says so where that is due: a stream with a limit for each subject
+/// removes some all the time.
+fn note_removed(stream: &str, removed: u64, before: u64, is_due: bool) {
+    counter!("farelog_ingest_removed_unread_total").increment(removed);
+    if is_due {
+        tracing::warn!(
+            stream,
+            removed,
+            before,
+            "messages were removed from among others in the stream before they were read; publish them again if they \
+             are wanted"
+        );
     }
 }
 

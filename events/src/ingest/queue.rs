@@ -137,6 +137,7 @@ mod tests {
         RawMessage {
             subject: "orders.o".to_owned(),
             headers: Vec::new(),
+            header_bytes: None,
             payload: Bytes::from(vec![b'x'; payload_bytes]),
             stream: "ORDERS".to_owned(),
             stream_sequence: 0,
@@ -230,6 +231,10 @@ mod tests {
             headers: vec![("Trace".to_owned(), "x".repeat(bytes))],
             ..message(0)
         };
+        let in_header_bytes = RawMessage {
+            header_bytes: Some(vec![b'x'; bytes].into()),
+            ..message(0)
+        };
         // Short ones take more than their texts.
         let in_headers = RawMessage {
             headers: vec![("T".to_owned(), "x".to_owned()); bytes / size_of::<(String, String)>()],
@@ -239,7 +244,13 @@ mod tests {
             subject: "x".repeat(bytes),
             ..message(0)
         };
-        for large in [in_payload, in_header, in_headers, in_subject] {
+        for large in [
+            in_payload,
+            in_header,
+            in_header_bytes,
+            in_headers,
+            in_subject,
+        ] {
             let (sender, mut receiver) = queue();
             // However large one is, it finds room in an empty queue.
             assert!(sender.send(batch_like(&large, 1..=20)).await);

@@ -18,8 +18,8 @@ use tokio::time::sleep;
 
 use super::broker::BrokerError;
 use super::queue::{Decoded, Sender};
-use super::stream::SourceStream;
-use super::{SessionEnd, sequence_of};
+use super::stream::{self, SourceStream};
+use super::{SessionEnd, note_removed, sequence_of};
 use crate::dead_letter::RawMessage;
 use crate::envelope;
 use crate::log::writer::Arrival;
@@ -205,7 +205,7 @@ impl Reader {
                 // All of the batch was delivered before this, so one look tells of every gap in it.
                 let begin = match begin {
                     Some(begin) => begin,
-                    None => *begin.insert(self.stream_begin().await?),
+                    None => *begin.insert(stream::begin(&self.source).await?),
                 };
                 if begin > self.last_sequence + 1 {
                     // The next session finds what the stream no longer has.
@@ -229,7 +229,13 @@ impl Reader {
             }
         }
         if removed > 0 {
-            self.note_removed(removed);
+            note_removed(
+                &self.stream,
+                removed,
+                self.last_sequence,
+                !self.said_removed,
+            );
+            self.said_removed = true;
         }
         let (Some(message), Some(published_at)) = (last, raw.last().map(|raw| raw.published_at))
         else {
@@ -255,28 +261,6 @@ impl Reader {
             sequence.saturating_sub(self.last_sequence + 1)
         } else {
             0
-        }
-    }
-
-    /// Where the stream begins now.
-    async fn stream_begin(&self) -> Result<u64, BrokerError> {
-        let info = self.source.get_info().await;
-        Ok(info.map_err(BrokerError::StreamLook)?.state.first_sequence)
-    }
-
-    /// Says that messages were removed from among others. A stream with a limit for each subject does so all the time, so
-    /// it is said once a session.
-    fn note_removed(&mut self, removed: u64) {
-        counter!("farelog_ingest_removed_unread_total").increment(removed);
-        if !self.said_removed {
-            self.said_removed = true;
-            tracing::warn!(
-                stream = %self.stream,
-                removed,
-                before = self.last_sequence,
-                "messages were removed from among others in the stream before they were read; publish them again if they \
-                 are wanted"
-            );
         }
     }
 
@@ -310,6 +294,7 @@ impl Reader {
         RawMessage {
             subject: message.subject.to_string(),
             headers: message.headers.as_ref().map_or_else(Vec::new, headers),
+            header_bytes: None,
             payload: message.payload.clone(),
             stream: self.stream.clone(),
             stream_sequence: self.last_sequence,

@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{
-    Config, Info, PersistenceMode, RawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+    Config, Info, PersistenceMode, RetentionPolicy, StorageType, Stream,
 };
 use async_nats::jetstream::{Context, ErrorCode};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,6 +11,7 @@ use super::SessionEnd;
 use super::broker::BrokerError;
 use super::continuity::{StreamBreak, StreamFacts, check};
 use super::status::{StreamKeeping, StreamStorage};
+use super::stored::StoredMessages;
 use crate::log::writer::LogWriter;
 use crate::log::{EventLog, StreamCheckpoint};
 
@@ -21,6 +22,7 @@ const SUBJECTS: [&str; 3] = ["orders.>", "members.>", "programs.>"];
 #[derive(Debug)]
 pub(super) struct SourceStream {
     pub(super) handle: Stream,
+    pub(super) stored: StoredMessages,
     pub(super) name: String,
     /// With the name, which stream it is.
     pub(super) created_at: DateTime<Utc>,
@@ -57,6 +59,7 @@ impl SourceStream {
             return Err(StreamBreak::Forgetful { name, retention }.into());
         }
         Ok(Self {
+            stored: StoredMessages::of(jetstream, name),
             name: name.to_owned(),
             created_at: info.created,
             first_sequence: info.state.first_sequence,
@@ -115,11 +118,9 @@ impl SourceStream {
         if sequence < self.first_sequence || sequence > self.last_sequence || sequence == 0 {
             return Ok(None);
         }
-        match self.handle.get_raw_message(sequence).await {
-            Ok(message) => Ok(Some(message.time)),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(BrokerError::Message(error)),
-        }
+        let message = self.stored.at(sequence).await;
+        let message = message.map_err(BrokerError::MessageAtCheckpoint)?;
+        Ok(message.map(|message| message.published_at))
     }
 
     /// A checkpoint before the first message. No message was published at its time, which lies behind all that the
@@ -136,6 +137,12 @@ impl SourceStream {
             published_at,
         }
     }
+}
+
+/// Where a stream begins now.
+pub(super) async fn begin(stream: &Stream) -> Result<u64, BrokerError> {
+    let info = stream.get_info().await;
+    Ok(info.map_err(BrokerError::StreamLook)?.state.first_sequence)
 }
 
 fn is_not_found(kind: &GetStreamErrorKind) -> bool {

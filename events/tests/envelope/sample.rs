@@ -19,6 +19,7 @@ pub fn message(subject: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) 
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect(),
+        header_bytes: None,
         payload: Bytes::copy_from_slice(body.as_ref()),
         stream: "ORDERS".into(),
         stream_sequence: 7,

@@ -1,6 +1,6 @@
 //! What can't be read, and what is said of it.
 
-use farelog_events::dead_letter::DeadLetterReason as Reason;
+use farelog_events::dead_letter::{DeadLetter, DeadLetterReason as Reason, RawMessage};
 use farelog_events::envelope::{
     CORRELATION_ID_BYTES_MAX, EVENT_ID_BYTES_MAX, MESSAGE_BYTES_MAX, SOURCE_BYTES_MAX,
     TYPE_BYTES_MAX, read,
@@ -215,4 +215,33 @@ fn a_dead_letter_names_its_order_where_it_can_be_told() {
     );
     assert_eq!(order("orders.o2", &[], "not JSON"), Some("o2".into()));
     assert_eq!(order("members.c", &[], "not JSON"), None);
+}
+
+/// One of those that can't be read may be one that counts, so nothing is taken for left out.
+#[test]
+fn headers_that_come_as_bytes_are_read_or_stay_as_they_came() {
+    let with_bytes = |headers: &[u8]| RawMessage {
+        header_bytes: Some(headers.to_vec().into()),
+        ..message("orders.o1", &[], r#"{"orderId":"o1","orderVersion":1}"#)
+    };
+    let ce = "ce-specversion: 1.0\r\nce-id: e1\r\nce-source: s\r\nce-type: OrderConfirmed\r\n";
+    let good = format!("NATS/1.0\r\n{ce}\r\n");
+    let arrival = read(with_bytes(good.as_bytes()));
+    assert_eq!(&*arrival.content.unwrap().id, "e1");
+    assert_eq!(arrival.message.headers.len(), 4);
+    assert_eq!(arrival.message.header_bytes, None);
+
+    let garbled = [b"NATS/1.0\r\nce-time: \xf8\r\n", ce.as_bytes(), b"\r\n"].concat();
+    let letter = read(with_bytes(&garbled)).content.unwrap_err();
+    assert_eq!(letter.reason, Reason::NotReadable);
+    assert_eq!(letter.message.header_bytes.as_deref(), Some(&*garbled));
+    let recorded = serde_json::to_string(&letter).unwrap();
+    let recorded: DeadLetter = serde_json::from_str(&recorded).unwrap();
+    assert_eq!(recorded, letter);
+    // Tried again it is what it was.
+    assert_eq!(read(recorded.message).content.unwrap_err(), letter);
+
+    let large = [&garbled[..], &vec![b'\n'; MESSAGE_BYTES_MAX]].concat();
+    let letter = read(with_bytes(&large)).content.unwrap_err();
+    assert_eq!(letter.reason, Reason::TooLarge);
 }

@@ -9,3 +9,4 @@ mod interruption;
 mod paced_log;
 mod reading;
 mod repeats;
+mod undelivered;

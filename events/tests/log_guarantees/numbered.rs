@@ -80,6 +80,7 @@ fn arrival(sequence: u64) -> Arrival {
     let message = RawMessage {
         subject: "orders.numbered".to_owned(),
         headers: Vec::new(),
+        header_bytes: None,
         payload: event.data.get().to_owned().into(),
         stream: "ORDERS".to_owned(),
         stream_sequence: sequence,

@@ -219,6 +219,7 @@ impl Site {
             arrivals.push(envelope::read(RawMessage {
                 subject: subject.clone(),
                 headers: vec![("Trace".to_owned(), "a".to_owned())],
+                header_bytes: None,
                 payload: payload.clone().into(),
                 stream: STREAM.to_owned(),
                 stream_sequence: self.sequence,

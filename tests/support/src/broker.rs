@@ -9,6 +9,8 @@ use async_nats::jetstream::{self, Context};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::bare::{self, BareMessage};
+
 /// How long a server may take to start.
 const START_MAX: Duration = Duration::from_secs(30);
 
@@ -138,6 +140,12 @@ impl Broker {
             sequence = acknowledged.await.unwrap().sequence;
         }
         sequence
+    }
+
+    /// Publishes messages that a client would not, in this order. Returns once the server has read them all.
+    pub async fn publish_bare(&self, messages: &[BareMessage<'_>]) {
+        let server = self.url.strip_prefix("nats://").unwrap();
+        bare::say(server, messages.iter().map(BareMessage::published)).await;
     }
 
     fn signal(&self, signal: Signal) {

@@ -2,6 +2,7 @@
 //!
 //! - [`broker`]: a real nats-server of a test's own.
 //! - [`way`]: a way to it that can be bad.
+//! - [`bare`]: messages that no client would publish.
 //! - [`directory`]: copies of directories, and what is in them.
 
 #![allow(
@@ -10,6 +11,7 @@
     reason = "a test that fails says so by panicking"
 )]
 
+pub mod bare;
 pub mod broker;
 pub mod directory;
 mod protocol;

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::bare;
 use crate::protocol::Message;
 
 /// Subjects of acknowledgements of what was delivered.
@@ -163,21 +164,7 @@ impl Way {
     /// Its answers reach nobody.
     pub async fn deliver_held(&self) {
         let held = std::mem::take(&mut self.faults.state().held);
-        let server = TcpStream::connect(&self.server).await.unwrap();
-        let (from_server, mut to_server) = server.into_split();
-        let connect = b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n";
-        to_server.write_all(connect).await.unwrap();
-        for message in held {
-            to_server.write_all(&message.bytes).await.unwrap();
-        }
-        to_server.write_all(b"PING\r\n").await.unwrap();
-        let mut from_server = BufReader::new(from_server);
-        while let Some(message) = Message::read(&mut from_server).await.unwrap() {
-            if message.bytes == b"PONG\r\n" {
-                return;
-            }
-        }
-        panic!("the server closed the connection");
+        bare::say(&self.server, held.into_iter().map(|message| message.bytes)).await;
     }
 }
 

@@ -121,6 +121,7 @@ fn message(sequence: u64) -> RawMessage {
     RawMessage {
         subject: "orders.o".to_owned(),
         headers: vec![("ce-id".to_owned(), "1".to_owned())],
+        header_bytes: None,
         payload: Bytes::from_static(b"\x00 any bytes \xFF"),
         stream: "ORDERS".to_owned(),
         stream_sequence: sequence,
