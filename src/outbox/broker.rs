@@ -1,7 +1,7 @@
 //! What the broker, or the way to it, can do to the outbox.
 
 use async_nats::jetstream::context::{CreateStreamError, GetStreamError, PublishError};
-use async_nats::jetstream::stream::RawMessageError;
+use farelog_events::ingest::stored::StoredMessageError;
 use farelog_projections::ProjectionError;
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ pub(super) enum SendError {
     #[error("NATS did not make the outbox's stream: {0}")]
     StreamNotMade(#[source] CreateStreamError),
     #[error("NATS did not tell of the last messages of the outbox's stream: {0}")]
-    Message(#[source] RawMessageError),
+    Message(#[source] StoredMessageError),
     #[error("NATS did not take a fact: {0}")]
     Publish(#[source] PublishError),
     #[error(

@@ -22,9 +22,24 @@ pub struct StreamFacts {
     pub created_at: DateTime<Utc>,
     /// The sequence of its last message, also if that was removed.
     pub last_sequence: u64,
+    /// When it took its last message; `None` where that was removed.
+    pub last_published_at: Option<DateTime<Utc>>,
+    /// What it has under the remembered sequence.
+    pub marked: MarkedMessage,
     /// What was sent to it last. Looked for behind the remembered sequence of this stream; where that is not below
-    /// `last_sequence`, or there is none, in all of it.
+    /// `last_sequence`, has another message now, or there is none, in all of it.
     pub last_sent: LastSent,
+}
+
+/// The message under the sequence that a stream ended with when the position was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkedMessage {
+    /// It is the one that it was.
+    AsLeft,
+    /// It is another one: the broker lost messages and used their sequences again.
+    Other,
+    /// There is none, or none is remembered. That says nothing.
+    Gone,
 }
 
 /// The last message of an outbox in a stream.
@@ -79,8 +94,8 @@ pub enum OutboxBreak {
     /// The log has records, the position was lost, and the stream has nothing of the log.
     #[error(
         "it is not known which facts of this log were sent: there is no outbox.json in the data directory, and the \
-         stream {stream} has none of them; start with --outbox-after POSITION to send the facts behind that log \
-         position (the log ends at {head}; 0 sends all)"
+         last messages of the stream {stream} are none of them; start with --outbox-after POSITION to send the facts \
+         behind that log position (the log ends at {head}; 0 sends all)"
     )]
     NothingKnown {
         /// The stream.
@@ -90,9 +105,9 @@ pub enum OutboxBreak {
     },
     /// The stream is not where it was left, and does not tell why.
     #[error(
-        "the stream {stream} ends at sequence {last_sequence}, the outbox left it at {sequence}, and the messages that \
-         would tell what was sent are not there; start with --outbox-after POSITION to send the facts behind that log \
-         position (up to {position} they were sent for certain)"
+        "the stream {stream} ends at sequence {last_sequence} and is not as the outbox left it at {sequence}, and no message \
+         that was looked at tells what was sent; start with --outbox-after POSITION to send the facts behind that log \
+         position (those up to {position} had been sent)"
     )]
     Unclear {
         /// The stream.
@@ -174,7 +189,12 @@ fn resume_known(known: &OutboxPosition, stream: &StreamFacts) -> Result<Resumpti
             };
         }
     };
-    match (stream.last_sequence.cmp(&mark.sequence), stream.last_sent) {
+    // The sequences that were lost were used again: where the stream ends tells nothing then.
+    let end = match stream.marked {
+        MarkedMessage::Other => std::cmp::Ordering::Less,
+        MarkedMessage::AsLeft | MarkedMessage::Gone => stream.last_sequence.cmp(&mark.sequence),
+    };
+    match (end, stream.last_sent) {
         (std::cmp::Ordering::Equal, _) => resumption(known.place, ResumedBy::Position),
         (std::cmp::Ordering::Greater, LastSent::Ours(place)) => {
             resumption(place.max(known.place), ResumedBy::Stream)
@@ -206,6 +226,7 @@ fn ends_as_left(known: &OutboxPosition, stream: &StreamFacts) -> bool {
         .stream
         .as_ref()
         .is_some_and(|mark| is_same(mark, stream) && mark.sequence == stream.last_sequence)
+        && stream.marked != MarkedMessage::Other
 }
 
 #[cfg(test)]
@@ -229,6 +250,7 @@ mod tests {
                 name: "FARELOG".into(),
                 created_at: created(0),
                 sequence: 20,
+                published_at: None,
             }),
             ..OutboxPosition::at(Uuid::from_u128(1), place(50, 1))
         }
@@ -239,7 +261,20 @@ mod tests {
             name: "FARELOG".into(),
             created_at: created(0),
             last_sequence,
+            last_published_at: None,
+            marked: match last_sequence {
+                20.. => MarkedMessage::AsLeft,
+                _ => MarkedMessage::Gone,
+            },
             last_sent,
+        }
+    }
+
+    /// Its broker lost its tail, and others' messages took the sequences.
+    fn refilled(last_sequence: u64, last_sent: LastSent) -> StreamFacts {
+        StreamFacts {
+            marked: MarkedMessage::Other,
+            ..stream(last_sequence, last_sent)
         }
     }
 
@@ -278,6 +313,26 @@ mod tests {
         for (stream, place, by) in cases {
             let resumed = resume(Some(&known()), &stream, 100);
             assert_eq!(resumed, Ok(Resumption { place, by }), "{stream:?}");
+        }
+    }
+
+    /// Where it ended was compared alone once: as many messages of others as facts were lost, or more, and the facts were
+    /// taken for sent.
+    #[test]
+    fn a_tail_that_was_lost_is_noticed_also_where_others_took_its_sequences() {
+        for last_sequence in [20, 21, 30] {
+            let stream = refilled(last_sequence, LastSent::Ours(place(49, 0)));
+            let resumed = resume(Some(&known()), &stream, 100).unwrap();
+            assert_eq!(resumed.place, place(49, 0));
+            assert_eq!(resumed.by, ResumedBy::StreamThatLostItsTail);
+            for last_sent in [LastSent::Nothing, LastSent::Unknown] {
+                let refusal = resume(Some(&known()), &refilled(last_sequence, last_sent), 100);
+                let refusal = refusal.unwrap_err();
+                assert!(matches!(refusal, OutboxBreak::Unclear { .. }), "{refusal}");
+            }
+            let other = refilled(last_sequence, LastSent::OtherLog(OTHER));
+            let refusal = resume(Some(&known()), &other, 100).unwrap_err();
+            assert!(matches!(refusal, OutboxBreak::OtherLog { .. }), "{refusal}");
         }
     }
 

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use async_nats::HeaderMap;
-use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
 use chrono::{DateTime, Utc};
 use farelog_events::event::OWN_SOURCE;
 use farelog_events::id::OrderId;
+use farelog_events::ingest::stored::StoredMessage;
 use farelog_projections::outbox::{Fact, FactPlace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+/// The broker's own header for a message's id.
+const MESSAGE_ID_HEADER: &str = "Nats-Msg-Id";
 /// The log position of the fact's record: with `?minPosition=` a subscriber sees at least what it was told of.
 const POSITION_HEADER: &str = "Farelog-Position";
 /// Which of the record's facts it is.
@@ -65,8 +66,8 @@ impl FromStr for FactId {
 
 impl FactId {
     /// The id of the fact that a message carries; `None` for a message that an outbox did not send.
-    pub fn of_message(headers: &HeaderMap) -> Option<Self> {
-        headers.get(NATS_MESSAGE_ID)?.as_str().parse().ok()
+    pub fn of_message(message: &StoredMessage) -> Option<Self> {
+        message.header(MESSAGE_ID_HEADER)?.parse().ok()
     }
 }
 
@@ -162,9 +163,30 @@ pub fn message(
 
 #[cfg(test)]
 mod tests {
+    use async_nats::HeaderMap;
     use serde_json::{Value, json};
 
     use super::*;
+
+    /// A message of a stream with such a header block.
+    fn stored(headers: &[u8]) -> StoredMessage {
+        StoredMessage {
+            subject: "farelog.points.O1".to_owned(),
+            sequence: 1,
+            header_bytes: Some(headers.to_vec().into()),
+            payload: b"{}".as_slice().into(),
+            published_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// The message as the stream has it then.
+    fn stored_with(headers: &HeaderMap) -> StoredMessage {
+        let lines = headers
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}: {value}")));
+        let lines: Vec<_> = lines.collect();
+        stored(format!("NATS/1.0\r\n{}\r\n\r\n", lines.join("\r\n")).as_bytes())
+    }
 
     fn fact(data: &Value) -> Fact {
         Fact {
@@ -221,7 +243,7 @@ mod tests {
             log_id: Uuid::nil(),
             place: fact(&json!(null)).place,
         };
-        assert_eq!(FactId::of_message(&headers), Some(id));
+        assert_eq!(FactId::of_message(&stored_with(&headers)), Some(id));
     }
 
     #[test]
@@ -230,7 +252,7 @@ mod tests {
         assert_eq!(body["dataomitted"], "too-large");
         assert_eq!(body.get("data"), None);
         assert_eq!(body["subject"], "O1");
-        assert!(FactId::of_message(&headers).is_some());
+        assert!(FactId::of_message(&stored_with(&headers)).is_some());
     }
 
     #[test]
@@ -242,10 +264,22 @@ mod tests {
             "00000000000000000000000000000000:1",
             "00000000000000000000000000000000:1:2:3",
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(NATS_MESSAGE_ID, id);
-            assert_eq!(FactId::of_message(&headers), None, "{id}");
+            let message = stored(format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\n\r\n").as_bytes());
+            assert_eq!(FactId::of_message(&message), None, "{id}");
         }
-        assert_eq!(FactId::of_message(&HeaderMap::new()), None);
+        assert_eq!(FactId::of_message(&stored(b"NATS/1.0\r\n\r\n")), None);
+        // Headers that can't be read are not an outbox's, whatever else they say.
+        let id = "00000000000000000000000000000000:42:1";
+        let garbled = [
+            format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\nX-Butikk: Troms").as_bytes(),
+            b"\xf8\r\n\r\n",
+        ]
+        .concat();
+        assert_eq!(FactId::of_message(&stored(&garbled)), None);
+        let bare = StoredMessage {
+            header_bytes: None,
+            ..stored(b"")
+        };
+        assert_eq!(FactId::of_message(&bare), None);
     }
 }

@@ -232,8 +232,8 @@ impl Outbox {
 
     /// Asks the stream what it has, and takes the position from there or from what is known.
     async fn resume(&mut self, stream: &Stream) -> Result<(), SessionEnd> {
-        let facts = stream::look(stream, self.log.id(), self.position.as_ref()).await?;
         let known = self.position.as_ref();
+        let facts = stream::look(&self.jetstream, stream, self.log.id(), known).await?;
         let head = self.log.head().position;
         let place = match (continuity::resume(known, &facts, head), self.options.after) {
             (Ok(resumption), _) => {
@@ -280,6 +280,7 @@ impl Outbox {
                 name: facts.name,
                 created_at: facts.created_at,
                 sequence: facts.last_sequence,
+                published_at: facts.last_published_at,
             }),
         });
         Ok(())
@@ -316,8 +317,11 @@ impl Outbox {
             };
             position.place = sent.fact.place;
             position.recorded_at = Some(sent.fact.time);
-            if let Some(mark) = &mut position.stream {
+            if let Some(mark) = &mut position.stream
+                && mark.sequence != sent.sequence
+            {
                 mark.sequence = sent.sequence;
+                mark.published_at = None;
             }
             counter!("farelog_outbox_sent_total").increment(1);
             let up_to = surely_sent_to(sent.fact.place);

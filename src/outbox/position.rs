@@ -80,6 +80,10 @@ pub struct StreamMark {
     pub created_at: DateTime<Utc>,
     /// The sequence of its last message.
     pub sequence: u64,
+    /// When the stream took that message; `None` where it is the last fact that was sent, which tells itself by its id, or
+    /// had been removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<DateTime<Utc>>,
 }
 
 /// The file could not be read or written.
@@ -170,10 +174,24 @@ mod tests {
             name: "FARELOG".into(),
             created_at: "2026-01-15T07:00:00.123456789Z".parse().unwrap(),
             sequence: 40,
+            published_at: Some("2026-01-15T08:00:00.123456789Z".parse().unwrap()),
         });
         file.save(&position).unwrap();
         fs::write(directory.path().join("outbox.json.new"), "{\"logId\":").unwrap();
         assert_eq!(file.load().unwrap(), Some(position));
+    }
+
+    #[test]
+    fn a_file_of_before_messages_had_their_time_in_it_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(FILE_NAME);
+        let saved = r#"{"logId":"00000000-0000-0000-0000-000000000001","place":{"position":12,"number":3},
+            "recordedAt":null,
+            "stream":{"name":"FARELOG","createdAt":"2026-01-15T07:00:00Z","sequence":40}}"#;
+        fs::write(file, saved).unwrap();
+        let position = PositionFile::of(directory.path()).load().unwrap().unwrap();
+        let mark = position.stream.unwrap();
+        assert_eq!((mark.sequence, mark.published_at), (40, None));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The stream that facts go to: made when it is missing, and asked what was sent to it last.
 
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{Config, RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{Config, State, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
+use farelog_events::ingest::stored::StoredMessages;
 use uuid::Uuid;
 
 use super::broker::SendError;
-use super::continuity::{LastSent, StreamFacts};
+use super::continuity::{LastSent, MarkedMessage, StreamFacts};
 use super::message::FactId;
 use super::position::{OutboxPosition, StreamMark};
 
@@ -46,44 +47,89 @@ pub(super) async fn open(jetstream: &Context, name: &str) -> Result<Stream, Send
 
 /// What the stream tells of itself and of what was sent to it.
 pub(super) async fn look(
+    jetstream: &Context,
     stream: &Stream,
     log_id: Uuid,
     known: Option<&OutboxPosition>,
 ) -> Result<StreamFacts, SendError> {
     let info = stream.cached_info();
+    let stored = StoredMessages::of(jetstream, &info.config.name);
+    let last_sequence = info.state.last_sequence;
+    let last = match last_sequence {
+        0 => None,
+        sequence => stored.at(sequence).await.map_err(SendError::Message)?,
+    };
     let mut facts = StreamFacts {
         name: info.config.name.clone(),
         created_at: info.created,
-        last_sequence: info.state.last_sequence,
+        last_sequence,
+        last_published_at: last.map(|message| message.published_at),
+        marked: MarkedMessage::Gone,
         last_sent: LastSent::Nothing,
     };
-    let mark = known.and_then(|known| known.stream.as_ref());
-    let is_ahead = |mark: &&StreamMark| {
-        super::continuity::is_same(mark, &facts) && mark.sequence < facts.last_sequence
-    };
-    let since = mark.filter(is_ahead).map_or(0, |mark| mark.sequence);
-    facts.last_sent = last_sent(stream, log_id, since).await?;
+    let mut since = 0;
+    if let Some(known) = known
+        && let Some(mark) = &known.stream
+        && super::continuity::is_same(mark, &facts)
+    {
+        facts.marked = marked(&stored, log_id, known, mark).await?;
+        if facts.marked != MarkedMessage::Other && mark.sequence < last_sequence {
+            since = mark.sequence;
+        }
+    }
+    facts.last_sent = last_sent(&stored, &info.state, log_id, since).await?;
     Ok(facts)
 }
 
+/// What the stream has where it ended when the position was saved: a message that others published, whose time was kept, or
+/// the last fact that was sent.
+async fn marked(
+    stored: &StoredMessages,
+    log_id: Uuid,
+    known: &OutboxPosition,
+    mark: &StreamMark,
+) -> Result<MarkedMessage, SendError> {
+    if mark.sequence == 0 {
+        return Ok(MarkedMessage::Gone);
+    }
+    let message = stored.at(mark.sequence).await.map_err(SendError::Message)?;
+    let Some(message) = message else {
+        return Ok(MarkedMessage::Gone);
+    };
+    let is_as_left = match mark.published_at {
+        Some(published_at) => message.published_at == published_at,
+        None => FactId::of_message(&message).is_some_and(|id| {
+            id == FactId {
+                log_id,
+                place: known.place,
+            }
+        }),
+    };
+    Ok(if is_as_left {
+        MarkedMessage::AsLeft
+    } else {
+        MarkedMessage::Other
+    })
+}
+
 /// The last message of an outbox behind the sequence `since`.
-async fn last_sent(stream: &Stream, log_id: Uuid, since: u64) -> Result<LastSent, SendError> {
-    let state = &stream.cached_info().state;
+async fn last_sent(
+    stored: &StoredMessages,
+    state: &State,
+    log_id: Uuid,
+    since: u64,
+) -> Result<LastSent, SendError> {
     let oldest = state.first_sequence.max(since + 1);
     let mut some_unseen = state.first_sequence > since + 1;
     for (looked_at, sequence) in (oldest..=state.last_sequence).rev().enumerate() {
         if looked_at == LOOKED_AT_MAX {
             return Ok(LastSent::Unknown);
         }
-        let message = match stream.get_raw_message(sequence).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-                some_unseen = true;
-                continue;
-            }
-            Err(error) => return Err(SendError::Message(error)),
+        let Some(message) = stored.at(sequence).await.map_err(SendError::Message)? else {
+            some_unseen = true;
+            continue;
         };
-        match FactId::of_message(&message.headers) {
+        match FactId::of_message(&message) {
             Some(id) if id.log_id == log_id => return Ok(LastSent::Ours(id.place)),
             Some(id) => return Ok(LastSent::OtherLog(id.log_id)),
             None => {}

@@ -1,6 +1,7 @@
 //! What the outbox remembers is lost, or what the stream has, or both.
 
 use farelog_events::log::EventLog;
+use farelog_test_support::bare::BareMessage;
 
 use super::stage::Stage;
 use crate::outbox::continuity::OutboxBreak;
@@ -90,6 +91,95 @@ async fn what_the_broker_took_and_lost_is_sent_again() {
     assert_eq!(stage.in_stream().await.len(), 20);
     stage.record(1);
     stage.all_is_sent().await;
+    stage.stream_has_all_from(1).await;
+}
+
+/// Only where the stream ended was compared once. As many messages of others as facts were lost, and the outbox went on behind
+/// facts that were in no stream, and said that it sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_lost_is_sent_again_also_where_others_took_its_sequences() {
+    for others in [1, 10, 12] {
+        let mut stage = Stage::new().await;
+        stage.record(20);
+        stage.all_is_sent().await;
+        stage.broker.kill();
+        stage.keep_broker_files();
+        stage.broker.start_again();
+        stage.record(10);
+        stage.all_is_sent().await;
+        stage.position_is_saved().await;
+        stage.end().await;
+
+        stage.broker.kill();
+        stage.lose_broker_files();
+        stage.broker.start_again();
+        for _ in 0..others {
+            stage.others_write().await;
+        }
+        stage.start().await;
+        stage.record(1);
+        stage.all_is_sent().await;
+        stage.stream_has_all_from(1).await;
+    }
+}
+
+/// The same where the position was saved behind a message of others, which has no fact's id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_of_others_is_told_from_the_one_in_its_place() {
+    let mut stage = Stage::new().await;
+    stage.record(20);
+    stage.all_is_sent().await;
+    stage.end().await;
+    stage.broker.kill();
+    stage.keep_broker_files();
+    stage.broker.start_again();
+    stage.start().await;
+    stage.record(10);
+    stage.all_is_sent().await;
+    stage.end().await;
+    stage.others_write().await;
+    stage.start().await;
+    stage.all_is_sent().await;
+    stage.end().await;
+
+    stage.broker.kill();
+    stage.lose_broker_files();
+    stage.broker.start_again();
+    for _ in 0..11 {
+        stage.others_write().await;
+    }
+    stage.start().await;
+    stage.record(1);
+    stage.all_is_sent().await;
+    stage.stream_has_all_from(1).await;
+}
+
+/// The client can't parse such headers, and the outbox asked for the same message again for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_whose_headers_can_t_be_read_are_none_of_an_outbox() {
+    let mut stage = Stage::new().await;
+    stage.record(5);
+    stage.all_is_sent().await;
+    for headers in [
+        b"NATS/1.0\r\nX-Butikk: Troms\xf8\r\n\r\n".as_slice(),
+        b"NATS/1.0\r\nX-Butikk 7\r\n\r\n",
+        b"NATS/1.0 404 No Messages\r\n\r\n",
+    ] {
+        stage.end().await;
+        let message = BareMessage {
+            subject: b"farelog.dead-letters",
+            headers: Some(headers),
+            payload: b"{}",
+        };
+        stage.broker.publish_bare(&[message]).await;
+        stage.start().await;
+        stage.record(2);
+        stage.all_is_sent().await;
+        stage.end().await;
+        stage.delete_position();
+        stage.start().await;
+        stage.all_is_sent().await;
+    }
     stage.stream_has_all_from(1).await;
 }
 

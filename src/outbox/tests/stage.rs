@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Config, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, NewEvent, OWN_SOURCE, decode};
+use farelog_events::ingest::stored::StoredMessages;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Position};
 use farelog_projections::Projections;
@@ -274,14 +276,14 @@ impl Stage {
     pub async fn in_stream(&self) -> Vec<Position> {
         let jetstream = self.broker.jetstream().await;
         let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
-        facts_in(&stream).await
+        facts_in(&jetstream, &stream).await
     }
 
     /// The same, and takes what it gives out of the stream.
     pub async fn take_from_stream(&self) -> Vec<Position> {
         let jetstream = self.broker.jetstream().await;
         let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
-        let facts = facts_in(&stream).await;
+        let facts = facts_in(&jetstream, &stream).await;
         let state = &stream.cached_info().state;
         // One by one: a purge may take what came meanwhile.
         for sequence in state.first_sequence.max(1)..=state.last_sequence {
@@ -331,12 +333,13 @@ impl Stage {
 }
 
 /// The log positions of the facts that a stream had when it was found.
-async fn facts_in(stream: &Stream) -> Vec<Position> {
+async fn facts_in(jetstream: &Context, stream: &Stream) -> Vec<Position> {
     let state = &stream.cached_info().state;
+    let stored = StoredMessages::of(jetstream, STREAM_DEFAULT);
     let mut positions = Vec::new();
     for sequence in state.first_sequence.max(1)..=state.last_sequence {
-        let message = stream.get_raw_message(sequence).await.unwrap();
-        if let Some(id) = FactId::of_message(&message.headers) {
+        let message = stored.at(sequence).await.unwrap().unwrap();
+        if let Some(id) = FactId::of_message(&message) {
             assert_eq!(id.place.number, 0);
             positions.push(id.place.position);
         }
