@@ -10,7 +10,7 @@ use super::position::PositionError;
 /// Why facts could not be sent this time.
 #[derive(Debug, Error)]
 pub(super) enum SendError {
-    #[error("the connection to NATS was lost")]
+    #[error("the connection to NATS ended")]
     Disconnected,
     #[error("NATS did not tell of the outbox's stream ({0}); is JetStream enabled there?")]
     StreamInfo(#[source] GetStreamError),

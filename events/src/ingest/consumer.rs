@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, Stream};
 use uuid::Uuid;
 
 use super::broker::BrokerError;
@@ -48,6 +49,19 @@ pub(super) async fn at(
         return Err(BrokerError::ConsumerElsewhere(name.to_owned()));
     }
     Ok(consumer)
+}
+
+/// Has the next session make the consumer anew, also where it would stand at the checkpoint. One that delivered what never
+/// arrived would deliver it again for want of an acknowledgement.
+pub(super) async fn give_up(stream: &Stream, name: &str) -> Result<(), BrokerError> {
+    match stream.delete_consumer(name).await {
+        Err(error) if !is_not_found(&error) => Err(BrokerError::Consumer(error)),
+        _ => Ok(()),
+    }
+}
+
+fn is_not_found(error: &ConsumerError) -> bool {
+    matches!(error.kind(), ConsumerErrorKind::JetStream(error) if error.error_code() == ErrorCode::CONSUMER_NOT_FOUND)
 }
 
 fn config(name: &str, checkpoint: Option<&StreamCheckpoint>) -> Config {

@@ -14,7 +14,7 @@ use futures::{StreamExt, stream};
 use super::broker::BrokerError;
 use super::stored::StoredMessage;
 use super::stream::{SourceStream, begin};
-use super::{BACKOFF_MIN, Ingestion, SessionEnd, note_removed};
+use super::{BACKOFF_MIN, Ingestion, SessionEnd, consumer, note_removed};
 use crate::dead_letter::RawMessage;
 use crate::envelope;
 use crate::log::StreamCheckpoint;
@@ -117,7 +117,10 @@ impl Ingestion {
         if portion.removed > 0 {
             note_removed(&source.name, portion.removed, sequence, true);
         }
-        say_kept(&source.name, &portion.arrivals);
+        if portion.arrivals.iter().any(is_undeliverable) {
+            consumer::give_up(&source.handle, &consumer::name(self.log.id())).await?;
+            say_kept(&source.name, &portion.arrivals);
+        }
         self.writer.ingest(portion.arrivals, behind.clone()).await?;
         self.reads();
         self.has_dealt_with(count, sequence);

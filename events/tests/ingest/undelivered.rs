@@ -241,6 +241,28 @@ async fn one_behind_a_gap_is_kept_and_the_gap_is_no_break() {
     assert_eq!(dead_letters(&*given.log).len(), 1);
 }
 
+/// The consumer had delivered it and stood where the log did, and so was kept: each minute without another message it delivered
+/// it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_of_a_stream_is_not_delivered_again() {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=1).await;
+    given.has_records(1).await;
+    publish_undelivered(&given, 2..=2).await;
+    given.has_records(2).await;
+    let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+    let consumer = given.consumer_name();
+    eventually(async || {
+        let info = stream.consumer_info(&consumer).await;
+        info.is_ok_and(|info| info.num_ack_pending == 0 && info.delivered.stream_sequence == 2)
+    })
+    .await;
+    running.is_running().await;
+}
+
 /// A publisher that writes such headers does so in every message, beside others that do not.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_in_a_row_and_among_others_are_each_kept_once_also_when_reading_begins_anew() {
