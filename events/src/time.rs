@@ -6,6 +6,8 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::text;
+
 /// A time that someone sent: RFC 3339 by its grammar (section 5.6, `date-time`), of the years 0000 to 9999 in UTC, so
 /// that it can be written again in the same form.
 ///
@@ -50,8 +52,7 @@ impl Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        text::parse(deserializer)
     }
 }
 
