@@ -54,6 +54,33 @@ async fn a_timeline_tells_an_order_in_log_order() {
     assert_eq!(entries[3]["transaction"]["amount"], 39);
 }
 
+/// Of a type that is not known the data is nobody's but the publisher's.
+#[tokio::test]
+async fn a_timeline_tells_data_of_any_kind_as_it_came() {
+    let mut site = Site::open();
+    site.arrive(&sale("O1", None, "39.00")).await;
+    let weighed = r#"{"specversion":"1.0","id":"w","source":"/scales","type":"OrderWeighed""#;
+    for data in [r#","data": "heavy \u00e6""#, r#","data":[1, 2.50]"#, ""] {
+        let message =
+            format!("{weighed}{data}}}").replace("\"w\"", &format!("\"w{}\"", data.len()));
+        site.arrive_raw("orders.O1", &message).await;
+    }
+
+    let answer = site.get("/v1/orders/O1/timeline").await;
+    let told: Vec<&Value> = answer.json["entries"].as_array().unwrap()[3..]
+        .iter()
+        .map(|entry| &entry["data"])
+        .collect();
+    assert_eq!(told, [&json!("heavy æ"), &json!([1, 2.5]), &Value::Null]);
+    for text in [
+        r#""data":"heavy \u00e6""#,
+        r#""data":[1, 2.50]"#,
+        r#""data":null"#,
+    ] {
+        assert!(answer.text.contains(text), "{text}: {}", answer.text);
+    }
+}
+
 /// Which event cancelled points was once found by its time. A payment and a cancellation that came in one batch and
 /// acted at one time could not be told apart, so that the timeline blamed the payment.
 #[tokio::test]

@@ -42,9 +42,10 @@ pub struct TimelineEntry {
     /// Of a record that a stream brought: the sequence there.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_sequence: Option<u64>,
-    /// Of an event and a registration: its data, as it came.
+    /// Of an event and a registration: its data, as it came. An object, but for events of unknown types: theirs is any
+    /// value, and null where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = serde_json::Value, required = false)]
     data: Option<Box<RawValue>>,
     /// Of a transaction: it, as it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
