@@ -87,7 +87,7 @@ fn small_batch(number: u64) -> WriteBatch {
 /// grew from then on, and nothing of it was brought to its place.
 #[test]
 fn small_batches_wait_for_a_slow_disk_and_go_on_behind_it() {
-    const BATCHES: u64 = 4_000;
+    const BATCHES_MAX: u64 = 100_000;
     const BATCH_BYTES_MAX: u64 = 1_200;
     let directory = tempfile::tempdir().unwrap();
     let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
@@ -97,23 +97,27 @@ fn small_batches_wait_for_a_slow_disk_and_go_on_behind_it() {
     let slow_disk = values.tree.get_flush_lock();
     thread::scope(|scope| {
         let applying = scope.spawn(|| {
-            for number in 0..BATCHES {
+            // Until several parts were brought to their place.
+            let mut number = 0;
+            while number < BATCHES_MAX && store.database.compactions_completed() < 3 {
                 store.apply(&small_batch(number)).unwrap();
-                applied.store(number + 1, Ordering::Relaxed);
+                number += 1;
+                applied.store(number, Ordering::Relaxed);
             }
+            number
         });
         let is_full = || values.tree.active_memtable().size() >= SMALL.gathered_bytes;
         let waits = || values.sealed_memtable_count() == 2 && is_full();
-        while applied.load(Ordering::Relaxed) < BATCHES / 2 && !waits() && !applying.is_finished() {
+        while applied.load(Ordering::Relaxed) < 2_000 && !waits() && !applying.is_finished() {
             thread::yield_now();
         }
         let gathered = store.database.write_buffer_size();
         drop(slow_disk);
-        applying.join().unwrap();
+        let batches = applying.join().unwrap();
+        assert!(batches < BATCHES_MAX, "nothing gets to its place any more");
         assert!(gathered <= 3 * (SMALL.gathered_bytes + BATCH_BYTES_MAX));
+        assert_eq!(store.prefix(b"z").count() as u64, batches);
     });
-    assert_eq!(store.prefix(b"z").count() as u64, BATCHES);
-    assert!(values.table_count() > 0);
 }
 
 /// Tables are sorted in once for each part that was gathered, and where others were in more need of it then, a batch that
@@ -146,23 +150,23 @@ fn a_batch_does_not_wait_for_ever_where_nothing_gets_done() {
     assert!(matches!(error, ProjectionError::StandsStill(_)), "{error}");
 }
 
-/// The library keeps a limit of its own with the files, and looks at no other later. So where the limit was raised, stores
-/// that were there went on to gather as little as before.
+/// The library keeps a limit of its own with the files, and looks at no other later. So where the limit was changed, stores
+/// that were there went on to gather as much as before.
 #[test]
 fn a_store_gathers_as_much_as_it_was_opened_with() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().join("store");
-    drop(Store::make(&directory, SMALL).unwrap());
     let more = StoreMemory {
         gathered_bytes: 10 * SMALL.gathered_bytes,
         ..SMALL
     };
-    let store = Store::make(&directory, more).unwrap();
+    drop(Store::make(&directory, more).unwrap());
+    let store = Store::make(&directory, SMALL).unwrap();
     for number in 0..500 {
         store.apply(&small_batch(number)).unwrap();
     }
-    assert_eq!(store.values.sealed_memtable_count(), 0);
-    assert_eq!(store.values.table_count(), 0);
+    let handed_on = store.values.sealed_memtable_count() + store.values.table_count();
+    assert!(handed_on > 0);
 }
 
 /// A value that can't be encoded was said to be something unreadable in the files, with the advice to delete them.
