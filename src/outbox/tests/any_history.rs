@@ -16,8 +16,15 @@ enum Happening {
     Kill,
     End,
     KillBroker,
+    /// The broker is down, and what it has is on its disk for good.
+    SyncBroker,
+    /// Power fails: the outbox ends, and the broker comes back with what is on its disk. Then someone else writes so many
+    /// messages.
+    FailPower(u32),
     /// Someone else writes to the stream.
     OthersWrite,
+    /// Someone else writes what the client can't read.
+    OthersGarble,
     /// Connections are cut.
     Cut,
     /// Answers to what is sent from now on are lost, or no longer.
@@ -37,13 +44,17 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening as H;
     prop_oneof![
-        6 => (0..400_u32).prop_map(H::Record),
+        4 => (0..400_u32).prop_map(H::Record),
+        3 => (0..20_u32).prop_map(H::Record),
         5 => (0..30_u64).prop_map(H::Pass),
         5 => Just(H::StartAll),
         2 => Just(H::Kill),
         1 => Just(H::End),
         2 => Just(H::KillBroker),
+        1 => Just(H::SyncBroker),
+        1 => (0..40_u32).prop_map(H::FailPower),
         2 => Just(H::OthersWrite),
+        1 => Just(H::OthersGarble),
         1 => Just(H::Cut),
         1 => any::<bool>().prop_map(H::LoseAnswers),
         1 => any::<bool>().prop_map(H::HoldBack),
@@ -65,6 +76,9 @@ async fn live_through(duplicate_window: Duration, history: Vec<Happening>) {
     // The position can't be lost before the stream has a fact: then neither would tell.
     stage.record(1);
     stage.all_is_sent().await;
+    stage.broker.kill();
+    stage.keep_broker_files();
+    stage.broker.start_again();
     for happening in history {
         match happening {
             Happening::Record(events) => stage.record(events),
@@ -76,12 +90,29 @@ async fn live_through(duplicate_window: Duration, history: Vec<Happening>) {
                 // What is on a connection ends with either side of it.
                 stage.way().lose_held();
             }
+            Happening::SyncBroker => {
+                stage.broker.kill();
+                stage.way().lose_held();
+                stage.keep_broker_files();
+            }
+            Happening::FailPower(others) => {
+                stage.kill().await;
+                stage.broker.kill();
+                stage.way().lose_held();
+                stage.lose_broker_files();
+                stage.broker.start_again();
+                for _ in 0..others {
+                    stage.others_write().await;
+                }
+            }
             Happening::OthersWrite => stage.others_write().await,
+            Happening::OthersGarble if stage.broker.is_up() => stage.others_garble().await,
             Happening::Cut => stage.way().cut(),
             Happening::LoseAnswers(are_lost) => stage.way().lose_answers(are_lost.then_some(FACTS)),
             Happening::HoldBack(is_held) => stage.way().hold_back(is_held.then_some(FACTS)),
             Happening::DeliverHeld if stage.broker.is_up() => stage.way().deliver_held().await,
-            Happening::DeliverHeld => {}
+            // It is down.
+            Happening::OthersGarble | Happening::DeliverHeld => {}
             Happening::StartAll => start_all(&mut stage).await,
             Happening::LosePosition => {
                 stage.end().await;

@@ -13,6 +13,7 @@ use farelog_events::ingest::stored::StoredMessages;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Position};
 use farelog_projections::Projections;
+use farelog_test_support::bare::BareMessage;
 use farelog_test_support::broker::Broker;
 use farelog_test_support::directory;
 use farelog_test_support::way::Way;
@@ -272,6 +273,16 @@ impl Stage {
         let _ = timeout(Duration::from_millis(100), client.flush()).await;
     }
 
+    /// Has someone else write a message whose headers are none to the stream. The broker must be up.
+    pub async fn others_garble(&self) {
+        let message = BareMessage {
+            subject: b"farelog.dead-letters",
+            headers: Some(b"NATS/1.0\r\nX-Butikk: Troms\xf8\r\n\r\n"),
+            payload: b"not a fact",
+        };
+        self.broker.publish_bare(&[message]).await;
+    }
+
     /// The log positions of the facts in the stream, as they stand in it.
     pub async fn in_stream(&self) -> Vec<Position> {
         let jetstream = self.broker.jetstream().await;
@@ -322,7 +333,11 @@ impl Stage {
 
     /// Keeps the broker's files as they are; the broker must be down.
     pub fn keep_broker_files(&self) {
-        directory::copy(&self.broker.store(), &self.path("kept"));
+        let kept = self.path("kept");
+        if kept.exists() {
+            fs::remove_dir_all(&kept).unwrap();
+        }
+        directory::copy(&self.broker.store(), &kept);
     }
 
     /// Puts the broker's files back to where they were kept: what came since is lost.
