@@ -212,18 +212,31 @@ impl Site {
     }
 
     async fn arrive_batch(&mut self, messages: &[(String, String)]) -> u64 {
+        let raw = messages.iter().map(|(subject, payload)| RawMessage {
+            headers: vec![("Trace".to_owned(), "a".to_owned())],
+            ..raw_message(subject, payload)
+        });
+        self.take_in(raw.collect()).await
+    }
+
+    /// One whose headers can't be read.
+    async fn arrive_garbled(&mut self, subject: &str, headers: &[u8], payload: &str) -> u64 {
+        let raw = RawMessage {
+            header_bytes: Some(headers.to_vec().into()),
+            ..raw_message(subject, payload)
+        };
+        self.take_in(vec![raw]).await
+    }
+
+    async fn take_in(&mut self, messages: Vec<RawMessage>) -> u64 {
         let published_at = chrono::Utc::now();
         let mut arrivals = Vec::new();
-        for (subject, payload) in messages {
+        for message in messages {
             self.sequence += 1;
             arrivals.push(envelope::read(RawMessage {
-                subject: subject.clone(),
-                headers: vec![("Trace".to_owned(), "a".to_owned())],
-                header_bytes: None,
-                payload: payload.clone().into(),
-                stream: STREAM.to_owned(),
                 stream_sequence: self.sequence,
                 published_at,
+                ..message
             }));
         }
         let checkpoint = StreamCheckpoint {
@@ -240,6 +253,19 @@ impl Site {
             .await
             .unwrap();
         self.sequence
+    }
+}
+
+/// A message of the stream without headers, whose place there is not known yet.
+fn raw_message(subject: &str, payload: &str) -> RawMessage {
+    RawMessage {
+        subject: subject.to_owned(),
+        headers: Vec::new(),
+        header_bytes: None,
+        payload: payload.to_owned().into(),
+        stream: STREAM.to_owned(),
+        stream_sequence: 0,
+        published_at: chrono::DateTime::UNIX_EPOCH,
     }
 }
 

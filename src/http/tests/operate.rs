@@ -34,7 +34,13 @@ async fn a_dead_letter_is_kept_whole() {
         (&letter.json["orderId"], &letter.json["state"]),
         (&json!("O1"), &json!("OPEN"))
     );
-    let answer = site.get(&format!("{DEAD_LETTERS}/2")).await;
+    assert_eq!(letter.json.get("headersBase64"), None);
+    site.arrive_garbled("orders.O1", b"NATS/1.0\r\nA \xf8\r\n\r\n", "{}")
+        .await;
+    let letter = site.get(&format!("{DEAD_LETTERS}/2")).await;
+    assert_eq!(letter.json["headersBase64"], "TkFUUy8xLjANCkEg+A0KDQo=");
+    assert_eq!(letter.json["headers"], json!([]));
+    let answer = site.get(&format!("{DEAD_LETTERS}/3")).await;
     assert_eq!((answer.status, answer.code()), (404, "dead-letter-unknown"));
     let answer = site.get(&format!("{DEAD_LETTERS}?state=closed")).await;
     assert_eq!(
