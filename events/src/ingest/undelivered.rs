@@ -68,9 +68,11 @@ impl Ingestion {
     ) -> Result<Option<StreamCheckpoint>, SessionEnd> {
         let mut deliverable_in_a_row = None;
         loop {
-            let pace = match deliverable_in_a_row {
-                None => FIRST_LOOK,
-                Some(_) => FURTHER_LOOKS,
+            let is_first_look = deliverable_in_a_row.is_none();
+            let pace = if is_first_look {
+                FIRST_LOOK
+            } else {
+                FURTHER_LOOKS
             };
             let mut portion = portion(source, checkpoint, &pace).await;
             let (is_last, failed) = (portion.is_last, portion.failed.take());
@@ -80,6 +82,9 @@ impl Ingestion {
                 None => deliverable_in_a_row.map(|so_far| so_far + count),
             };
             if deliverable_in_a_row.is_some() {
+                if is_first_look {
+                    say_kept(&source.name, &portion.arrivals);
+                }
                 // It is known what ended the session before: nothing to wait for.
                 self.wait = BACKOFF_MIN;
             }
@@ -119,7 +124,6 @@ impl Ingestion {
         }
         if portion.arrivals.iter().any(is_undeliverable) {
             consumer::give_up(&source.handle, &consumer::name(self.log.id())).await?;
-            say_kept(&source.name, &portion.arrivals);
         }
         self.writer.ingest(portion.arrivals, behind.clone()).await?;
         self.reads();
@@ -215,21 +219,20 @@ fn is_undeliverable(arrival: &Arrival) -> bool {
     arrival.message.header_bytes.is_some() || arrival.message.has_garbled_subject()
 }
 
+/// Says so of the first; how many there are tells the count of dead letters.
 fn say_kept(stream: &str, arrivals: &[Arrival]) {
-    let mut kept = arrivals.iter().filter(|arrival| is_undeliverable(arrival));
+    let first = arrivals.iter().find(|arrival| is_undeliverable(arrival));
     let Some(Arrival {
         message,
-        content: Err(first),
-    }) = kept.next()
+        content: Err(letter),
+    }) = first
     else {
         return;
     };
     tracing::warn!(
         stream,
         sequence = message.stream_sequence,
-        others = kept.count(),
-        "messages that the NATS client can't take in are kept as dead letters, and reading goes on behind them; of the \
-         first, {}",
-        first.detail
+        "a message that the NATS client can't take in is kept as a dead letter, and reading goes on behind it: {}",
+        letter.detail
     );
 }
