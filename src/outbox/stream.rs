@@ -3,7 +3,7 @@
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config, State, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
-use farelog_events::ingest::stored::StoredMessages;
+use farelog_events::ingest::stored::{StoredMessage, StoredMessages};
 use uuid::Uuid;
 
 use super::broker::SendError;
@@ -55,15 +55,12 @@ pub(super) async fn look(
     let info = stream.cached_info();
     let stored = StoredMessages::of(jetstream, &info.config.name);
     let last_sequence = info.state.last_sequence;
-    let last = match last_sequence {
-        0 => None,
-        sequence => stored.at(sequence).await.map_err(SendError::Message)?,
-    };
+    let last = stored.at(last_sequence).await.map_err(SendError::Message)?;
     let mut facts = StreamFacts {
         name: info.config.name.clone(),
         created_at: info.created,
         last_sequence,
-        last_published_at: last.map(|message| message.published_at),
+        last_published_at: last.as_ref().map(|message| message.published_at),
         marked: MarkedMessage::Gone,
         last_sent: LastSent::Nothing,
     };
@@ -72,7 +69,13 @@ pub(super) async fn look(
         && let Some(mark) = &known.stream
         && super::continuity::is_same(mark, &facts)
     {
-        facts.marked = marked(&stored, log_id, known, mark).await?;
+        let at_mark = if mark.sequence == last_sequence {
+            last
+        } else {
+            let message = stored.at(mark.sequence).await;
+            message.map_err(SendError::Message)?
+        };
+        facts.marked = marked(at_mark.as_ref(), log_id, known, mark);
         if facts.marked != MarkedMessage::Other && mark.sequence < last_sequence {
             since = mark.sequence;
         }
@@ -81,35 +84,31 @@ pub(super) async fn look(
     Ok(facts)
 }
 
-/// What the stream has where it ended when the position was saved: a message that others published, whose time was kept, or
-/// the last fact that was sent.
-async fn marked(
-    stored: &StoredMessages,
+/// What the message is that the stream has where it ended when the position was saved. It was one that others published,
+/// whose time was kept, or the last fact that was sent.
+fn marked(
+    message: Option<&StoredMessage>,
     log_id: Uuid,
     known: &OutboxPosition,
     mark: &StreamMark,
-) -> Result<MarkedMessage, SendError> {
-    if mark.sequence == 0 {
-        return Ok(MarkedMessage::Gone);
-    }
-    let message = stored.at(mark.sequence).await.map_err(SendError::Message)?;
+) -> MarkedMessage {
     let Some(message) = message else {
-        return Ok(MarkedMessage::Gone);
+        return MarkedMessage::Gone;
     };
     let is_as_left = match mark.published_at {
         Some(published_at) => message.published_at == published_at,
-        None => FactId::of_message(&message).is_some_and(|id| {
+        None => FactId::of_message(message).is_some_and(|id| {
             id == FactId {
                 log_id,
                 place: known.place,
             }
         }),
     };
-    Ok(if is_as_left {
+    if is_as_left {
         MarkedMessage::AsLeft
     } else {
         MarkedMessage::Other
-    })
+    }
 }
 
 /// The last message of an outbox behind the sequence `since`.

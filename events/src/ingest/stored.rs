@@ -95,11 +95,14 @@ impl StoredMessages {
         }
     }
 
-    /// The message with a sequence; `None` where the stream does not have it (any more).
+    /// The message with a sequence; `None` where the stream does not have it (any more). None has the sequence 0.
     ///
     /// # Errors
     /// The broker did not answer, or not with a message.
     pub async fn at(&self, sequence: u64) -> Result<Option<StoredMessage>, StoredMessageError> {
+        if sequence == 0 {
+            return Ok(None);
+        }
         self.ask(&Request {
             seq: sequence,
             next_by_subj: None,

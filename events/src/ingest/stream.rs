@@ -115,7 +115,7 @@ impl SourceStream {
     }
 
     async fn published_at(&self, sequence: u64) -> Result<Option<DateTime<Utc>>, BrokerError> {
-        if sequence < self.first_sequence || sequence > self.last_sequence || sequence == 0 {
+        if sequence < self.first_sequence || sequence > self.last_sequence {
             return Ok(None);
         }
         let message = self.stored.at(sequence).await;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::record::{Record, StreamOrigin};
-pub(super) use crate::bytes::{Malformed, Reader, put_text, put_time, put_varint};
+use crate::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 use crate::event::About;
 
 const ABOUT_MASK: u8 = 0b0000_0011;

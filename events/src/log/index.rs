@@ -10,9 +10,9 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::codec::{Malformed, Reader, put_varint};
 use super::record::Record;
 use super::{LogError, Position};
+use crate::bytes::{Malformed, Reader, put_varint};
 use crate::event::About;
 
 const CHECK_BYTES: usize = 4;

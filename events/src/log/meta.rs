@@ -3,8 +3,8 @@
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::codec::{Malformed, Reader, put_text, put_time, put_varint};
 use super::{LogError, StreamCheckpoint};
+use crate::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 
 /// The newest format that this version reads, and the one that it writes.
 pub(super) const FORMAT_VERSION: u32 = 1;

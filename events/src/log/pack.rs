@@ -11,9 +11,10 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 use zstd::bulk::Compressor;
 
-use super::codec::{chain_digest, put_record, put_varint};
+use super::codec::{chain_digest, put_record};
 use super::record::{RECORD_BYTES_MAX, Record};
 use super::{LogError, Position};
+use crate::bytes::put_varint;
 
 /// The version of a pack's layout, its first byte.
 pub(super) const PACK_FORMAT: u8 = 1;

@@ -6,9 +6,10 @@ use std::cell::RefCell;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 use zstd::bulk::Decompressor;
 
-use super::codec::{Malformed, Reader, RecordReader, chain_digest};
+use super::codec::{RecordReader, chain_digest};
 use super::pack::{BUFFER_BYTES_KEPT, CHECK_BYTES, PACK_FORMAT, RAW_BYTES_MAX};
 use super::{LogError, Position, Record};
+use crate::bytes::{Malformed, Reader};
 
 /// A pack, read and verified.
 pub(super) struct Pack {
