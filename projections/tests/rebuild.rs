@@ -22,6 +22,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -346,13 +347,19 @@ fn a_rebuild_while_records_come_in_gives_the_same_bytes_and_no_answer_goes_back(
     assert_eq!(beside(&directory).len(), 2);
 }
 
+/// Projections of all that a log has, in the directory `projections` of another.
+fn caught_up(log: &MemoryLog) -> (TempDir, Projections) {
+    let home = tempfile::tempdir().unwrap();
+    let projections = Projections::open(&home.path().join("projections"), log).unwrap();
+    projections.catch_up(log).unwrap();
+    (home, projections)
+}
+
 #[test]
 fn a_rebuild_that_is_broken_off_changes_nothing() {
     let log = log_of(&history(40));
-    let home = tempfile::tempdir().unwrap();
+    let (home, projections) = caught_up(&log);
     let directory = home.path().join("projections");
-    let projections = Projections::open(&directory, &log).unwrap();
-    projections.catch_up(&log).unwrap();
     let before = answers(&projections);
     let broken_off = projections.rebuild(&log, |_| ControlFlow::Break(()));
     assert_eq!(broken_off.unwrap(), None);
@@ -405,10 +412,8 @@ impl EventLog for FailingLog {
 #[test]
 fn a_rebuild_that_fails_leaves_nothing_behind() {
     let log = Arc::new(log_of(&history(40)));
-    let home = tempfile::tempdir().unwrap();
+    let (home, projections) = caught_up(&log);
     let directory = home.path().join("projections");
-    let projections = Projections::open(&directory, &*log).unwrap();
-    projections.catch_up(&*log).unwrap();
     let before = answers(&projections);
     let mut failed = 0;
     for reads_left in 0.. {
@@ -433,10 +438,8 @@ fn a_rebuild_that_fails_leaves_nothing_behind() {
 #[test]
 fn a_kill_while_a_rebuild_is_opened_costs_no_folding() {
     let log = log_of(&history(40));
-    let home = tempfile::tempdir().unwrap();
+    let (home, projections) = caught_up(&log);
     let directory = home.path().join("projections");
-    let projections = Projections::open(&directory, &log).unwrap();
-    projections.catch_up(&log).unwrap();
     let before = answers(&projections);
     drop(projections);
     let rebuilt = home.path().join("projections.rebuilt");

@@ -13,7 +13,6 @@ use uuid::Uuid;
 /// The log.
 pub struct PacedLog {
     log: MemoryLog,
-    id: Uuid,
     append_ms: AtomicU64,
 }
 
@@ -22,7 +21,6 @@ impl PacedLog {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             log: MemoryLog::new(),
-            id: Uuid::new_v4(),
             append_ms: AtomicU64::new(0),
         })
     }
@@ -30,8 +28,7 @@ impl PacedLog {
     /// Another empty log that calls itself the same, as a copy of its files would.
     pub fn twin(&self) -> Arc<Self> {
         Arc::new(Self {
-            log: MemoryLog::new(),
-            id: self.id,
+            log: MemoryLog::with_id(self.log.id()),
             append_ms: AtomicU64::new(0),
         })
     }
@@ -44,7 +41,7 @@ impl PacedLog {
 
 impl EventLog for PacedLog {
     fn id(&self) -> Uuid {
-        self.id
+        self.log.id()
     }
 
     fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError> {

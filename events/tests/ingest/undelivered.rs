@@ -7,13 +7,14 @@
 
 use std::ops::RangeInclusive;
 
+use async_nats::jetstream::Context;
 use farelog_events::dead_letter::{DeadLetter, DeadLetterReason};
 use farelog_events::event::EventKind;
 use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
 use farelog_events::log::EventLog;
 use farelog_test_support::bare::BareMessage;
 
-use crate::given::{Given, confirmed, eventually, orders, publish, publish_many};
+use crate::given::{Given, Running, confirmed, eventually, orders, publish, publish_many};
 
 /// What the client can't take in: its headers, and what the dead letter is to say of it.
 const HEADERS: [(&[u8], &str); 10] = [
@@ -110,15 +111,21 @@ fn sequences(given: &Given) -> Vec<u64> {
     given.events().into_iter().map(|(at, _)| at).collect()
 }
 
+/// Ingestion that reads, with the stream's first message in the log.
+async fn behind_the_first() -> (Given, Context, Running) {
+    let given = Given::new();
+    let jetstream = given.broker.jetstream().await;
+    let mut running = given.ingestion().await;
+    running.is_running().await;
+    publish(&jetstream, 1..=1).await;
+    given.has_records(1).await;
+    (given, jetstream, running)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_the_client_cant_take_in_is_kept_with_its_bytes_and_those_behind_it_go_on() {
     for (headers, detail) in HEADERS {
-        let given = Given::new();
-        let jetstream = given.broker.jetstream().await;
-        let mut running = given.ingestion().await;
-        running.is_running().await;
-        publish(&jetstream, 1..=1).await;
-        given.has_records(1).await;
+        let (given, jetstream, mut running) = behind_the_first().await;
         let undelivered = Undelivered::with_headers(2, headers);
         given.broker.publish_bare(&[undelivered.bare()]).await;
         publish(&jetstream, 3..=4).await;
@@ -148,11 +155,7 @@ async fn one_that_the_client_cant_take_in_is_kept_with_its_bytes_and_those_behin
 /// It comes with another character for each byte that is none, so that nothing of it is believed.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_whose_subject_is_no_text_is_kept_too() {
-    let given = Given::new();
-    let jetstream = given.broker.jetstream().await;
-    let mut running = given.ingestion().await;
-    running.is_running().await;
-    publish(&jetstream, 1..=1).await;
+    let (given, jetstream, _running) = behind_the_first().await;
     for headers in [None, Some(b"NATS/1.0\r\nTrace: 1\r\n\r\n".as_slice())] {
         let undelivered = Undelivered {
             subject: b"orders.Troms\xf8".to_vec(),
@@ -180,11 +183,7 @@ async fn one_whose_subject_is_no_text_is_kept_too() {
 /// The client divides what the broker says at every kind of space, and a subject may have some.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_an_event_all_the_same_is_taken_in() {
-    let given = Given::new();
-    let jetstream = given.broker.jetstream().await;
-    let mut running = given.ingestion().await;
-    running.is_running().await;
-    publish(&jetstream, 1..=1).await;
+    let (given, jetstream, _running) = behind_the_first().await;
     let undelivered = Undelivered {
         subject: "orders.o\u{3000}2".into(),
         headers: Some(b"NATS/1.0\r\nTrace: 1\r\n\r\n"),
@@ -220,12 +219,7 @@ async fn the_first_of_a_stream_and_the_largest_that_there_is_hold_up_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_behind_a_gap_is_kept_and_the_gap_is_no_break() {
     const REMOVED: RangeInclusive<u32> = 2..=300;
-    let given = Given::new();
-    let jetstream = given.broker.jetstream().await;
-    let mut running = given.ingestion().await;
-    running.is_running().await;
-    publish(&jetstream, 1..=1).await;
-    given.has_records(1).await;
+    let (given, jetstream, running) = behind_the_first().await;
     drop(running);
     publish_many(&jetstream, REMOVED).await;
     publish_undelivered(&given, 301..=301).await;
@@ -245,12 +239,7 @@ async fn one_behind_a_gap_is_kept_and_the_gap_is_no_break() {
 /// it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_of_a_stream_is_not_delivered_again() {
-    let given = Given::new();
-    let jetstream = given.broker.jetstream().await;
-    let mut running = given.ingestion().await;
-    running.is_running().await;
-    publish(&jetstream, 1..=1).await;
-    given.has_records(1).await;
+    let (given, jetstream, mut running) = behind_the_first().await;
     publish_undelivered(&given, 2..=2).await;
     given.has_records(2).await;
     let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();

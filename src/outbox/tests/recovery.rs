@@ -78,16 +78,12 @@ async fn what_the_broker_took_and_lost_is_sent_again() {
     let mut stage = Stage::new().await;
     stage.record(20);
     stage.all_is_sent().await;
-    stage.broker.kill();
-    stage.keep_broker_files();
-    stage.broker.start_again();
+    stage.broker_keeps_what_it_has();
     stage.record(10);
     stage.all_is_sent().await;
     stage.position_is_saved().await;
 
-    stage.broker.kill();
-    stage.lose_broker_files();
-    stage.broker.start_again();
+    stage.broker_loses_what_came_since();
     assert_eq!(stage.in_stream().await.len(), 20);
     stage.record(1);
     stage.all_is_sent().await;
@@ -102,17 +98,13 @@ async fn what_the_broker_lost_is_sent_again_also_where_others_took_its_sequences
         let mut stage = Stage::new().await;
         stage.record(20);
         stage.all_is_sent().await;
-        stage.broker.kill();
-        stage.keep_broker_files();
-        stage.broker.start_again();
+        stage.broker_keeps_what_it_has();
         stage.record(10);
         stage.all_is_sent().await;
         stage.position_is_saved().await;
         stage.end().await;
 
-        stage.broker.kill();
-        stage.lose_broker_files();
-        stage.broker.start_again();
+        stage.broker_loses_what_came_since();
         for _ in 0..others {
             stage.others_write().await;
         }
@@ -130,9 +122,7 @@ async fn a_lost_message_of_others_is_told_from_the_one_in_its_place() {
     stage.record(20);
     stage.all_is_sent().await;
     stage.end().await;
-    stage.broker.kill();
-    stage.keep_broker_files();
-    stage.broker.start_again();
+    stage.broker_keeps_what_it_has();
     stage.start().await;
     stage.record(10);
     stage.all_is_sent().await;
@@ -142,9 +132,7 @@ async fn a_lost_message_of_others_is_told_from_the_one_in_its_place() {
     stage.all_is_sent().await;
     stage.end().await;
 
-    stage.broker.kill();
-    stage.lose_broker_files();
-    stage.broker.start_again();
+    stage.broker_loses_what_came_since();
     for _ in 0..11 {
         stage.others_write().await;
     }
@@ -190,9 +178,7 @@ async fn what_the_stream_lost_is_not_told_as_sent_before_it_is() {
     stage.record(20);
     stage.all_is_sent().await;
     stage.end().await;
-    stage.broker.kill();
-    stage.keep_broker_files();
-    stage.broker.start_again();
+    stage.broker_keeps_what_it_has();
     stage.go_by_a_way().await;
     stage.start().await;
     stage.record(10);

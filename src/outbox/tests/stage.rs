@@ -331,6 +331,20 @@ impl Stage {
         timeout(PATIENCE, is_saved).await.expect("it is saved");
     }
 
+    /// Has the broker keep what it has, whatever comes: it is down for a moment.
+    pub fn broker_keeps_what_it_has(&mut self) {
+        self.broker.kill();
+        self.keep_broker_files();
+        self.broker.start_again();
+    }
+
+    /// Has the broker lose what came since its files were kept: it is down for a moment.
+    pub fn broker_loses_what_came_since(&mut self) {
+        self.broker.kill();
+        self.lose_broker_files();
+        self.broker.start_again();
+    }
+
     /// Keeps the broker's files as they are; the broker must be down.
     pub fn keep_broker_files(&self) {
         let kept = self.path("kept");
