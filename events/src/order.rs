@@ -1,9 +1,10 @@
 //! The data of an order's events (domain, section 1).
 //!
-//! Each type takes what farelog needs of the data and ignores the rest: the log keeps the data as it came.
+//! Each type takes what farelog needs of the data and ignores the rest: the log keeps the data as it came. A field that may
+//! be absent may also be null, which says the same.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::id::{
@@ -95,13 +96,17 @@ pub struct FareProduct {
     pub product_type: String,
     /// The name that is shown.
     pub name: Option<String>,
-    /// Whether it is a main product (which gets a ticket) or a supplement.
-    #[serde(default = "yes")]
+    /// Whether it is a main product (which gets a ticket) or a supplement; a main one when the data does not say.
+    #[serde(default = "yes", deserialize_with = "yes_when_null")]
     pub main: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn yes_when_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(yes))
 }
 
 /// When a ticket is valid: from `start`, until `end`.
@@ -130,12 +135,20 @@ pub struct Travel {
 #[serde(rename_all = "camelCase")]
 pub struct DistributionDetails {
     /// The ticket system.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_when_null")]
     pub fulfillment_method: FulfillmentMethod,
     /// The customer's account there.
     pub customer_account_ref: Option<String>,
     /// Who holds the ticket, if not who the line is for.
     pub distribution_holder_customer_id: Option<CustomerId>,
+}
+
+fn default_when_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The ticket system that a line is distributed by. NOD when a line does not say.

@@ -39,9 +39,8 @@ const ORDER_LINES_MAX: usize = 1_000;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TravelCardRequest {
-    /// Whether to activate the tickets at once.
-    #[serde(default)]
-    activate: bool,
+    /// Whether to activate the tickets at once; not when absent.
+    activate: Option<bool>,
     /// The kind of card.
     payment_means_type: Option<String>,
     /// The card's number.
@@ -393,7 +392,7 @@ impl TravelCardRequest {
         let kind = self.payment_means_type.as_deref();
         check_text(&format!("{place}paymentMeansType"), kind)?;
         Ok(TravelCard {
-            activate: self.activate,
+            activate: self.activate.unwrap_or_default(),
             payment_means_type: self.payment_means_type,
             media_serial_number_id: self.media_serial_number_id,
         })

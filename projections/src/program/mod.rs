@@ -19,6 +19,7 @@ mod duration;
 mod expiry;
 mod expression;
 mod fault;
+mod form;
 mod gate;
 mod key;
 mod limits;

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::Program;
 use super::expiry;
+use super::form::{self, Step};
 use super::problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 use super::rules::CompiledProgram;
 use super::toml_text;
@@ -18,10 +19,15 @@ use super::toml_text;
 /// Largest document, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 
+/// What an answer says of a program beside its document. A JSON document may have them, for it may be an answer that
+/// somebody read, changed and sends back; they say nothing there.
+const READ_ONLY: [&str; 3] = ["version", "publishedAt", "problems"];
+
 /// A document that is well-formed TOML or JSON.
 ///
 /// Both are read through the same JSON value, so that a field means the same in both; for TOML the source is kept too,
-/// and a problem is reported at its line and column.
+/// and a problem is reported at its line and column. In JSON a field may be null, which says what an absent one says;
+/// a table has no such values.
 #[derive(Debug)]
 pub struct ProgramSource<'t> {
     value: Value,
@@ -39,7 +45,10 @@ impl<'t> ProgramSource<'t> {
             let problem = ProgramProblem::new(
                 "",
                 ProblemCode::Syntax,
-                format!("the document is no TOML: {}", one_line(error.message())),
+                format!(
+                    "the document is no TOML: {}",
+                    form::one_line(error.message())
+                ),
             );
             match error.span() {
                 Some(span) => problem.at(Location::Document(Place::of_byte(text, span.start))),
@@ -66,7 +75,7 @@ impl<'t> ProgramSource<'t> {
     }
 
     fn parse_json(text: &str) -> Result<Self, ProgramRefused> {
-        let value = serde_json::from_str(text).map_err(|error| {
+        let mut value = serde_json::from_str(text).map_err(|error| {
             let sentence = match wording::why_not_json(&error) {
                 Some(why) => format!("the document is no JSON: {why}"),
                 None => "the document is no JSON".to_owned(),
@@ -76,6 +85,11 @@ impl<'t> ProgramSource<'t> {
                 column: error.column(),
             }))
         })?;
+        if let Value::Object(fields) = &mut value {
+            fields.retain(|name, field| !field.is_null() && !READ_ONLY.contains(&name.as_str()));
+            let but_tables = fields.iter_mut().filter(|(name, _)| *name != "tables");
+            but_tables.for_each(|(_, field)| leave_out_nulls(field));
+        }
         Ok(Self { value, toml: None })
     }
 
@@ -87,21 +101,9 @@ impl<'t> ProgramSource<'t> {
     /// Reads the program, without checking what it means.
     ///
     /// # Errors
-    /// The first field that is missing, unknown or malformed.
+    /// Every field that is missing, unknown or malformed.
     pub fn read(&self) -> Result<Program, ProgramRefused> {
-        if let Some(path) = misplaced_list(&self.value, "") {
-            let problem = ProgramProblem::new(
-                path,
-                ProblemCode::InvalidValue,
-                "this is a list, and there is none here in a program",
-            );
-            return Err(self.located(problem).into());
-        }
-        serde_path_to_error::deserialize(&self.value).map_err(|error| {
-            let path = error.path().to_string();
-            let problem = describe(&path, &error.into_inner().to_string());
-            self.located(problem).into()
-        })
+        form::read(&self.value).map_err(|problems| self.refused(problems))
     }
 
     /// Reads and compiles the program: what publication does.
@@ -111,13 +113,7 @@ impl<'t> ProgramSource<'t> {
     pub fn compile(&self) -> Result<CompiledProgram, ProgramRefused> {
         let program = self.read()?;
         self.check_moments()?;
-        CompiledProgram::compile(program).map_err(|refused| ProgramRefused {
-            problems: refused
-                .problems
-                .into_iter()
-                .map(|problem| self.located(problem))
-                .collect(),
-        })
+        CompiledProgram::compile(program).map_err(|refused| self.refused(refused.problems))
     }
 
     /// Checks that each moment is written as RFC 3339 has it, which reading does not: a log may have programs whose
@@ -136,6 +132,13 @@ impl<'t> ProgramSource<'t> {
             })
         });
         ProgramRefused::unless_empty(problems.collect())
+    }
+
+    fn refused(&self, problems: Vec<ProgramProblem>) -> ProgramRefused {
+        let problems = problems.into_iter();
+        ProgramRefused {
+            problems: problems.map(|problem| self.located(problem)).collect(),
+        }
     }
 
     /// The problem with its place in this document, where that can be told.
@@ -172,67 +175,15 @@ fn check_size(text: &str) -> Result<(), ProgramRefused> {
     Ok(())
 }
 
-/// What the deserializer said, as a sentence about a field.
-fn describe(path: &str, said: &str) -> ProgramProblem {
-    let path = if path == "." { "" } else { path };
-    let within = |name: &str| match path {
-        "" => name.to_owned(),
-        // The path already names an unknown key.
-        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
-        path => format!("{path}.{name}"),
-    };
-    if let Some(name) = quoted_after(said, "missing field `") {
-        return ProgramProblem::new(
-            within(name),
-            ProblemCode::MissingField,
-            "the field is missing; add it",
-        );
-    }
-    let choice = |said: &str| {
-        let (_, known) = said.split_once(", expected ").unwrap_or_default();
-        let known = known.strip_prefix("one of ").unwrap_or(known);
-        known.replace('`', "")
-    };
-    if let Some(name) = quoted_after(said, "unknown field `") {
-        return ProgramProblem::new(
-            within(name),
-            ProblemCode::UnknownField,
-            format!("there is no such field; there are {}", choice(said)),
-        );
-    }
-    let sentence = if let Some(name) = quoted_after(said, "unknown variant `") {
-        format!("there is no {name}; use {}", choice(said))
-    } else if said.starts_with("invalid ") {
-        wording::sentence(said)
-    } else {
-        one_line(said)
-    };
-    ProgramProblem::new(path, ProblemCode::InvalidValue, sentence)
-}
-
-fn quoted_after<'s>(said: &'s str, before: &str) -> Option<&'s str> {
-    said.strip_prefix(before)?.split('`').next()
-}
-
-fn one_line(said: &str) -> String {
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Finds a list where a program has none. The deserializer would take one for the fields of an object in their order.
-fn misplaced_list(value: &Value, path: &str) -> Option<String> {
+/// Removes what is null from the objects in a value.
+fn leave_out_nulls(value: &mut Value) {
     match value {
-        Value::Array(items) if matches!(path, "organisationsWithAccess" | "pointDefinitions") => {
-            items
-                .iter()
-                .enumerate()
-                .find_map(|(index, item)| misplaced_list(item, &format!("{path}[{index}]")))
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_nulls);
         }
-        Value::Array(_) => Some(path.to_owned()),
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| match path {
-            "" => misplaced_list(value, name),
-            path => misplaced_list(value, &format!("{path}.{name}")),
-        }),
-        _ => None,
+        Value::Array(items) => items.iter_mut().for_each(leave_out_nulls),
+        _ => {}
     }
 }
 
@@ -291,7 +242,7 @@ fn to_json(value: &Spanned<DeValue<'_>>, path: &mut String) -> Result<Value, Mis
 
 /// Where a field stands, by its path, and whether it is a text. Of a field that is not there: where it would stand.
 fn find(table: &Spanned<DeTable<'_>>, path: &str) -> Option<(Range<usize>, bool)> {
-    let mut steps = path.split('.').flat_map(steps_of);
+    let mut steps = form::steps(path).into_iter();
     let Some(Step::Key(first)) = steps.next() else {
         return None;
     };
@@ -310,24 +261,4 @@ fn find(table: &Spanned<DeTable<'_>>, path: &str) -> Option<(Range<usize>, bool)
         }
     }
     Some((value.span(), value.get_ref().is_str()))
-}
-
-enum Step<'p> {
-    Key(&'p str),
-    Index(usize),
-}
-
-/// The steps of one part of a path: `pointDefinitions[0]` is a key and an index.
-fn steps_of(part: &str) -> Vec<Step<'_>> {
-    let mut pieces = part.split('[');
-    let mut steps = Vec::new();
-    if let Some(key) = pieces.next().filter(|key| !key.is_empty()) {
-        steps.push(Step::Key(key));
-    }
-    steps.extend(
-        pieces
-            .filter_map(|piece| piece.strip_suffix(']')?.parse().ok())
-            .map(Step::Index),
-    );
-    steps
 }

@@ -135,6 +135,7 @@ fn fields_of_a_definition_are_checked() {
             "amuont = '1'",
             &[
                 "pointDefinitions[0].amuont: there is no such field; there are id, reference, name, trigger, when, amount, rounding, customer, validFrom, expiry, period, reversal, cap (line 10, column 10)",
+                "pointDefinitions[0].amount: the field is missing; add it (line 6, column 1)",
             ],
         ),
         (
@@ -275,7 +276,11 @@ fn fields_of_the_program_are_checked() {
     }
     assert_eq!(
         refusal(""),
-        ["id: the field is missing; add it (line 1, column 1)"]
+        [
+            "id: the field is missing; add it (line 1, column 1)",
+            "reference: the field is missing; add it (line 1, column 1)",
+            "name: the field is missing; add it (line 1, column 1)",
+        ]
     );
     assert_eq!(
         refusal("id = 1\nreference = \"a b\"\nname = \" \"\n"),
@@ -325,6 +330,128 @@ fn json_is_refused_in_the_same_words_with_places_in_the_expression() {
     assert_eq!(
         refusal(&with("-1")),
         "pointDefinitions[0].amount: a number of points is not negative, this is always -1"
+    );
+}
+
+/// A program with every field that there is.
+fn whole() -> Value {
+    serde_json::json!({
+        "id": 7, "reference": "reis", "name": "Reis", "preset": "CUSTOM", "organisationId": 1,
+        "organisationsWithAccess": [1], "active": true, "timezone": "Europe/Oslo",
+        "registration": {"window": "P90D", "requireMembershipAtTrigger": false},
+        "tables": {"points": {"a": 1}},
+        "pointDefinitions": [{
+            "id": 71, "reference": "ticket", "name": {"nob": "a", "nno": "b", "eng": "c"}, "trigger": "LineConfirmed",
+            "when": "true", "amount": "1", "rounding": {"scale": 0, "mode": "FLOOR"}, "customer": "line.customerId",
+            "validFrom": "trigger.time", "expiry": {"kind": "DURATION", "after": "P30D"},
+            "period": {"kind": "CALENDAR_MONTH", "key": "1"}, "reversal": {"onCancel": "KEEP", "onRefund": "KEEP"},
+            "cap": {"amount": 1, "per": "DAY"},
+        }],
+    })
+}
+
+/// Every field of a document, by JSON pointer.
+fn fields(value: &Value, pointer: &str) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, f)| (name.clone(), f)).collect(),
+        Value::Array(items) => (0..).map(|i: usize| i.to_string()).zip(items).collect(),
+        _ => Vec::new(),
+    };
+    let within = children.into_iter().flat_map(|(name, child)| {
+        let pointer = format!("{pointer}/{name}");
+        let within = fields(child, &pointer);
+        std::iter::once(pointer).chain(within)
+    });
+    within.collect()
+}
+
+fn problems(json: &Value) -> Vec<String> {
+    let refused = CompiledProgram::from_json(&json.to_string()).err();
+    let problems = refused.into_iter().flat_map(|refused| refused.problems);
+    problems.map(|problem| problem.field).collect()
+}
+
+/// The author of a program with three misspelt fields once published it four times.
+#[test]
+fn a_mistake_of_form_hides_none_in_another_field() {
+    let whole = whole();
+    assert_eq!(problems(&whole), [""; 0]);
+    let pointers = fields(&whole, "");
+    assert!(pointers.len() > 35, "{pointers:?}");
+    for pointer in &pointers {
+        let path = pointer[1..].replace("/0", "[0]").replace('/', ".");
+        for malformed in [serde_json::json!({"x": {}}), serde_json::json!([[]])] {
+            let mut document = whole.clone();
+            *document.pointer_mut(pointer).unwrap() = malformed;
+            document["colour"] = "red".into();
+            let other = "pointDefinitions[1].colour";
+            let mut second = whole["pointDefinitions"][0].clone();
+            second["colour"] = "red".into();
+            if let Some(definitions) = document["pointDefinitions"].as_array_mut() {
+                definitions.push(second);
+            }
+            let found = problems(&document);
+            let is_told = found.iter().any(|field| field.starts_with(&path));
+            // A table may hold anything that is no object or list, which is for the rules to say.
+            assert!(is_told || path.starts_with("tables"), "{path}: {found:?}");
+            assert!(found.contains(&"colour".to_owned()), "{path}: {found:?}");
+            let is_there =
+                document.pointer("/pointDefinitions/1").is_some() && path != "pointDefinitions";
+            assert!(
+                !is_there || found.contains(&other.to_owned()),
+                "{path}: {found:?}"
+            );
+        }
+        let mut document = whole.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        if let Some(fields) = document.pointer_mut(parent).unwrap().as_object_mut() {
+            fields.remove(name);
+            document["colour"] = "red".into();
+            let found = problems(&document);
+            assert!(found.contains(&"colour".to_owned()), "{path}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn null_says_what_an_absent_field_says() {
+    let whole = whole();
+    for pointer in fields(&whole, "") {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let mut absent = whole.clone();
+        let Some(fields) = absent.pointer_mut(parent).unwrap().as_object_mut() else {
+            continue;
+        };
+        fields.remove(name);
+        let mut null = whole.clone();
+        *null.pointer_mut(&pointer).unwrap() = Value::Null;
+        let [absent, null] =
+            [absent, null].map(|json| CompiledProgram::from_json(&json.to_string()));
+        if pointer.starts_with("/tables/") {
+            assert!(null.is_err(), "{pointer}");
+            continue;
+        }
+        match (absent, null) {
+            (Ok(absent), Ok(null)) => assert_eq!(absent.program, null.program, "{pointer}"),
+            (Err(absent), Err(null)) => assert_eq!(absent, null, "{pointer}"),
+            (absent, null) => panic!("{pointer}: {absent:?} and {null:?}"),
+        }
+    }
+}
+
+/// Who read a program, changed its name and sent it back was told that there is no field `version`.
+#[test]
+fn an_answer_can_be_sent_back() {
+    let mut answer = whole();
+    answer["version"] = 3.into();
+    answer["publishedAt"] = "2026-01-01T12:00:00Z".into();
+    answer["problems"] = serde_json::json!([{"field": "id", "message": "x", "code": "syntax"}]);
+    let read = |json: &Value| Program::from_json(&json.to_string()).unwrap();
+    assert_eq!(read(&answer), read(&whole()));
+    // In TOML nothing is answered.
+    assert!(
+        refusal("id = 7\nreference = \"a\"\nname = \"A\"\nversion = 3")[0]
+            .contains("no such field")
     );
 }
 

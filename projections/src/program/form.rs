@@ -1,0 +1,194 @@
+//! The form of a document: which of its fields are missing, unknown or malformed.
+//!
+//! The types of the document are read by serde, which ends with the first mistake. So that an author hears of all at
+//! once, each is noted, mended in a copy, and the copy is read again: the types stay the one place that says what a
+//! program looks like.
+
+use std::borrow::Cow;
+
+use farelog_events::json::wording;
+use serde_json::{Value, json};
+
+use super::document::Program;
+use super::problem::{ProblemCode, ProgramProblem};
+
+/// Most mistakes that are looked for: each costs another reading.
+const PROBLEMS_MAX: usize = 100;
+
+/// Reads a program from a document, without checking what it means.
+///
+/// # Errors
+/// Every field that is missing, unknown or malformed, up to a hundred.
+pub(super) fn read(document: &Value) -> Result<Program, Vec<ProgramProblem>> {
+    let mut document = Cow::Borrowed(document);
+    let mut problems: Vec<ProgramProblem> = Vec::new();
+    loop {
+        let problem = match read_once(&document) {
+            Ok(program) if problems.is_empty() => return Ok(program),
+            Ok(_) => return Err(problems),
+            Err(problem) => problem,
+        };
+        // One that is still there can't be mended, nor what it hides be seen.
+        let is_new = problems.iter().all(|known| known.field != problem.field);
+        let is_mended = is_new && mend(document.to_mut(), &problem).is_some();
+        problems.extend(is_new.then_some(problem));
+        if !is_mended || problems.len() == PROBLEMS_MAX {
+            return Err(problems);
+        }
+    }
+}
+
+fn read_once(document: &Value) -> Result<Program, ProgramProblem> {
+    if let Some(path) = misplaced_list(document, "") {
+        return Err(ProgramProblem::new(
+            path,
+            ProblemCode::InvalidValue,
+            "this is a list, and there is none here in a program",
+        ));
+    }
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let path = error.path().to_string();
+        describe(&path, &error.into_inner().to_string())
+    })
+}
+
+/// Takes a mistake out of a document: what must be there gets another value, what may be absent goes. `None` where the
+/// place can't be told from the path.
+fn mend(document: &mut Value, problem: &ProgramProblem) -> Option<()> {
+    let mut steps = steps(&problem.field);
+    let is_unknown = problem.code == ProblemCode::UnknownField;
+    let stand_in = stand_in(&steps).filter(|_| !is_unknown);
+    if !is_unknown && let [.., Step::Key("expiry"), Step::Key(_)] = steps.as_slice() {
+        // Its fields go with its kind: one without the other would be the next mistake.
+        steps.pop();
+    }
+    let last = steps.pop()?;
+    let parent = steps
+        .into_iter()
+        .try_fold(document, |value, step| match step {
+            Step::Key(name) => value.get_mut(name),
+            Step::Index(index) => value.get_mut(index),
+        })?;
+    match (last, stand_in) {
+        (Step::Key(name), Some(value)) => {
+            parent.as_object_mut()?.insert(name.to_owned(), value);
+        }
+        (Step::Key(name), None) => {
+            parent.as_object_mut()?.remove(name)?;
+        }
+        (Step::Index(index), stand_in) => *parent.get_mut(index)? = stand_in?,
+    }
+    Some(())
+}
+
+/// A value that a field which must be there can have; `None` for one that may be absent.
+fn stand_in(steps: &[Step<'_>]) -> Option<Value> {
+    use Step::{Index, Key};
+    Some(match steps {
+        [Key("id")]
+        | [Key("organisationsWithAccess"), Index(_)]
+        | [.., Index(_), Key("id")]
+        | [.., Key("cap"), Key("amount")] => json!(1),
+        [Key("reference" | "name")] | [.., Index(_), Key("reference" | "amount")] => json!("1"),
+        [.., Key("trigger")] => json!("LineConfirmed"),
+        [.., Key("period"), Key("kind")] => json!("CALENDAR_MONTH"),
+        [.., Key("cap"), Key("per")] => json!("ORDER"),
+        [Key("pointDefinitions"), Index(_)] => {
+            json!({"id": 1, "reference": "1", "trigger": "LineConfirmed", "amount": "1"})
+        }
+        _ => return None,
+    })
+}
+
+/// What the deserializer said, as a sentence about a field.
+fn describe(path: &str, said: &str) -> ProgramProblem {
+    let path = if path == "." { "" } else { path };
+    let within = |name: &str| match path {
+        "" => name.to_owned(),
+        // The path already names an unknown key.
+        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    if let Some(name) = quoted_after(said, "missing field `") {
+        return ProgramProblem::new(
+            within(name),
+            ProblemCode::MissingField,
+            "the field is missing; add it",
+        );
+    }
+    let choice = |said: &str| {
+        let (_, known) = said.split_once(", expected ").unwrap_or_default();
+        let known = known.strip_prefix("one of ").unwrap_or(known);
+        known.replace('`', "")
+    };
+    if let Some(name) = quoted_after(said, "unknown field `") {
+        return ProgramProblem::new(
+            within(name),
+            ProblemCode::UnknownField,
+            format!("there is no such field; there are {}", choice(said)),
+        );
+    }
+    let sentence = if let Some(name) = quoted_after(said, "unknown variant `") {
+        format!("there is no {name}; use {}", choice(said))
+    } else if said.starts_with("invalid ") {
+        wording::sentence(said)
+    } else {
+        one_line(said)
+    };
+    ProgramProblem::new(path, ProblemCode::InvalidValue, sentence)
+}
+
+fn quoted_after<'s>(said: &'s str, before: &str) -> Option<&'s str> {
+    said.strip_prefix(before)?.split('`').next()
+}
+
+/// A text without line breaks.
+pub(super) fn one_line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Finds a list where a program has none. The deserializer would take one for the fields of an object in their order.
+fn misplaced_list(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Array(items) if matches!(path, "organisationsWithAccess" | "pointDefinitions") => {
+            items
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| misplaced_list(item, &format!("{path}[{index}]")))
+        }
+        Value::Array(_) => Some(path.to_owned()),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| match path {
+            "" => misplaced_list(value, name),
+            path => misplaced_list(value, &format!("{path}.{name}")),
+        }),
+        _ => None,
+    }
+}
+
+/// A step from a value to one within it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step<'p> {
+    /// A field of an object.
+    Key(&'p str),
+    /// An item of a list.
+    Index(usize),
+}
+
+/// The steps of a path: `pointDefinitions[0].when` is a key, an index and a key.
+pub(super) fn steps(path: &str) -> Vec<Step<'_>> {
+    path.split('.').flat_map(steps_of).collect()
+}
+
+fn steps_of(part: &str) -> Vec<Step<'_>> {
+    let mut pieces = part.split('[');
+    let mut steps = Vec::new();
+    if let Some(key) = pieces.next().filter(|key| !key.is_empty()) {
+        steps.push(Step::Key(key));
+    }
+    steps.extend(
+        pieces
+            .filter_map(|piece| piece.strip_suffix(']')?.parse().ok())
+            .map(Step::Index),
+    );
+    steps
+}
