@@ -84,7 +84,8 @@ pub enum ExplanationError {
     Projections(#[from] ProjectionError),
 }
 
-/// Explains the points of an order; `None` for an order of which nothing is known.
+/// Explains the points of an order; `None` for an order of which nothing is known. One of which only its tickets are
+/// known has no lines.
 ///
 /// # Errors
 /// [`ExplanationError`].
@@ -94,7 +95,7 @@ pub fn explain_order(
     question: &OrderQuestion,
 ) -> Result<Answer<Option<OrderExplanation>>, ExplanationError> {
     let Answer { position, value } = projections.order(&question.order_id)?;
-    let Some(document) = value.filter(|document| !document.events.is_empty()) else {
+    let Some(document) = value else {
         return Ok(Answer {
             position,
             value: None,

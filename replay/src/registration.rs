@@ -129,14 +129,12 @@ pub fn register(
         if world.programs.current(command.program_id).is_none() {
             return Err(RegistrationRefused::UnknownProgram(command.program_id));
         }
-        let document = document
-            .filter(|document| !document.events.is_empty())
-            .ok_or_else(|| {
-                whole_line(
-                    ReasonCode::OrderUnknown,
-                    format!("there is no order {}", command.order_id),
-                )
-            })?;
+        let document = document.ok_or_else(|| {
+            whole_line(
+                ReasonCode::OrderUnknown,
+                format!("there is no order {}", command.order_id),
+            )
+        })?;
         if let Some(registration) =
             document.registration(command.program_id, &command.order_line_id)
             && world

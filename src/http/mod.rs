@@ -66,6 +66,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use health::Health;
+pub use query::{PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
 pub use source::Source;
 pub use state::Server;
 

@@ -115,6 +115,9 @@ pub async fn show(
 ///
 /// The document as JSON or TOML; the id in it is the one in the path. The same document again makes no version, however
 /// it is laid out. Expressions are checked, and `errors` names every place that is wrong.
+///
+/// What was answered as JSON may be sent back with a change: `version`, `publishedAt` and `problems` say nothing in a
+/// document. A publication that must not undo another's names the version that it was made of in `If-Match`.
 #[utoipa::path(
     put,
     path = "/personalisation/v1/programs/{programId}",

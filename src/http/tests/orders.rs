@@ -422,3 +422,31 @@ async fn an_order_of_which_nothing_arrived_has_no_timeline() {
         (400, vec![("from", "unknown-field")])
     );
 }
+
+/// A ticket system's word came first, and the order was known to some operations and not to others.
+#[tokio::test]
+async fn an_order_that_only_a_ticket_system_spoke_of_is_known_to_all_operations() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.enrol(11, "C1").await;
+    let added =
+        json!({ "orderLineId": "O1-1", "ticketDistributionId": 7, "fareContractRef": "FC-1" });
+    site.arrive(&[event("TicketDistributionAdded", 1, "O1", added)])
+        .await;
+    for path in [
+        "/v1/orders/O1/timeline",
+        "/sales/v1/ticket-distributions/O1/summary",
+        "/v1/operate/orders/O1/explanation",
+    ] {
+        assert_eq!(site.get(path).await.status, 200, "{path}");
+    }
+    let explanation = site.get("/v1/operate/orders/O1/explanation").await;
+    assert_eq!(explanation.json["lines"], json!([]));
+    let generate = "/sales/v1/ticket-distributions/O1/generate";
+    assert_eq!(site.act(generate).await.code(), "order-not-confirmed");
+    let claim = json!({ "orderId": "O1", "orderLineId": "O1-1", "customerId": "C1" });
+    let path = "/personalisation/v1/programs/11/deferred-registration";
+    let refused = site.post(path, &claim).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.json["reasons"][0]["code"], "order-line-unknown");
+}

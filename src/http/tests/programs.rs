@@ -33,6 +33,30 @@ async fn a_program_is_new_then_the_same_then_another_version() {
 }
 
 #[tokio::test]
+async fn a_program_is_read_changed_and_sent_back() {
+    let site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    let read = site.get(PROGRAM).await;
+    let mut changed = read.json.clone();
+    assert_eq!(changed["version"], 1);
+    changed["name"] = json!("Another name");
+    changed["preset"] = json!(null);
+    let headers = [
+        ("content-type", "application/json"),
+        ("if-match", read.header("etag")),
+    ];
+    let answer = site
+        .ask(Method::PUT, PROGRAM, &headers, &changed.to_string())
+        .await;
+    assert_eq!((answer.status, &answer.json["version"]), (200, &json!(2)));
+    assert_eq!(answer.json["name"], "Another name");
+    let answer = site
+        .ask(Method::PUT, PROGRAM, &headers, &changed.to_string())
+        .await;
+    assert_eq!((answer.status, answer.code()), (412, "version-mismatch"));
+}
+
+#[tokio::test]
 async fn a_publication_can_expect_a_version() {
     let site = Site::open();
     let put = async |if_match: &'static str, text: String| {
