@@ -1,5 +1,7 @@
 //! Arguments of commands, as they are read from text: what is wrong with one is said in a sentence of farelog's own.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -28,6 +30,22 @@ pub fn day_or_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
 pub fn number<T: FromStr>(text: &str) -> Result<T, &'static str> {
     text.parse()
         .map_err(|_| "give a whole number that is not negative")
+}
+
+/// Reads whole numbers within limits.
+pub fn number_within<T>(
+    limits: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| limits.contains(number));
+        number.ok_or_else(|| {
+            let (first, last) = (limits.start(), limits.end());
+            format!("give a whole number from {first} to {last}")
+        })
+    }
 }
 
 /// Reads the address of a server.
@@ -75,6 +93,18 @@ mod tests {
             ("order O1 --min-stream-sequence x", NUMBER),
             ("program list --server nonsense", SERVER),
             ("serve --connections-max 0", "give a whole number from 1"),
+            ("serve --nats-port 70000", "from 0 to 65535"),
+            ("serve --outbox-after x", NUMBER),
+            ("member list --program reis --page 0", "from 1 to 1000000"),
+            ("dead-letters list --per-page 101", "from 1 to 100"),
+            (
+                "replay simulate --program a.toml --top 1001",
+                "from 0 to 1000",
+            ),
+            (
+                "member enroll --program reis --customer C1 --organisation x",
+                "a numeric id is a whole number from 1 to",
+            ),
         ] {
             let arguments = std::iter::once("farelog").chain(arguments.split(' '));
             let refused = Cli::try_parse_from(arguments).err().map(|e| e.to_string());

@@ -17,6 +17,7 @@ use super::argument;
 use super::exit::Failure;
 use super::output::{Output, OutputForm};
 use super::problem::{CallError, Problem};
+use crate::http::{PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
 use crate::offline::Offline;
 
 /// How long a connection may take to be made.
@@ -377,7 +378,7 @@ pub struct Paged<T> {
 
 impl<T> Paged<T> {
     /// A line that says what part of the list is shown, where that is not all of it.
-    pub fn more(&self, page: u32) -> Option<String> {
+    pub fn more(&self, page: u64) -> Option<String> {
         (self.total_pages > 1).then(|| {
             format!(
                 "page {page} of {}, {} in all; --page shows others",
@@ -391,11 +392,11 @@ impl<T> Paged<T> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct PageArgs {
     /// Which page, from 1
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub page: u32,
+    #[arg(long, default_value_t = 1, value_parser = argument::number_within(1..=PAGE_MAX))]
+    pub page: u64,
     /// How many on a page
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub per_page: u32,
+    #[arg(long, default_value_t = PER_PAGE_DEFAULT, value_parser = argument::number_within(1..=PER_PAGE_MAX))]
+    pub per_page: u64,
 }
 
 impl PageArgs {

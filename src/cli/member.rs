@@ -5,6 +5,7 @@ mod status;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use farelog_events::id::OrganisationId;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -114,7 +115,7 @@ pub struct Kept {
     external_reference: Option<String>,
     /// The organisation that enrols the customer
     #[arg(long, value_name = "ID")]
-    organisation: Option<i64>,
+    organisation: Option<OrganisationId>,
     /// Something that the program's expressions see as member.metadata; may stand several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     metadata: Vec<(String, Value)>,
@@ -138,12 +139,16 @@ struct MembershipBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     external_reference: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    organisation_id: Option<i64>,
+    organisation_id: Option<OrganisationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<BTreeMap<String, Value>>,
 }
 
 impl Kept {
+    fn is_nothing(&self) -> bool {
+        self.external_reference.is_none() && self.organisation.is_none() && self.metadata.is_empty()
+    }
+
     fn into_body(self, customer_id: Option<&str>) -> MembershipBody<'_> {
         MembershipBody {
             customer_id,
@@ -211,6 +216,12 @@ async fn enroll(who: &Who, kept: Kept, args: &ServerArgs) -> Result<(), Failure>
 }
 
 async fn update(who: &Who, kept: Kept, args: &ServerArgs) -> Result<(), Failure> {
+    if kept.is_nothing() {
+        return Err(Failure::Usage(
+            "nothing is to be changed; give at least one of --external-reference, --organisation and --metadata"
+                .to_owned(),
+        ));
+    }
     let client = Client::new(args)?;
     let program = client.program_id(&who.program).await?;
     let member = find(&client, &program, who).await?.id.to_string();
@@ -343,7 +354,21 @@ fn table(members: &[MemberView]) -> comfy_table::Table {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[tokio::test]
+    async fn an_update_that_changes_nothing_is_wrong_usage() {
+        let line = "farelog member update --program reis --customer C1";
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let Command::Member(command) = cli.command else {
+            panic!("another command");
+        };
+        let refused = run(command).await.unwrap_err();
+        assert!(matches!(refused, Failure::Usage(_)), "{refused:?}");
+    }
 
     #[test]
     fn metadata_is_json_where_it_reads_as_such_and_text_otherwise() {

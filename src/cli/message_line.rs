@@ -79,6 +79,11 @@ fn read_spelt_out(line: &str) -> Result<Message, String> {
     let SpeltOut {
         subject, headers, ..
     } = spelt_out;
+    if let Some(whose) = reserved(&subject) {
+        return Err(format!(
+            "subject: {subject:?} is {whose}, name one like orders.<orderId>"
+        ));
+    }
     let is_publishable = !subject.split('.').any(str::is_empty)
         && !subject.contains(|c: char| c.is_whitespace() || c.is_control() || "*>".contains(c));
     if !is_publishable {
@@ -101,6 +106,16 @@ fn read_spelt_out(line: &str) -> Result<Message, String> {
         headers: map,
         payload: payload(spelt_out.body, spelt_out.body_base64)?,
     })
+}
+
+/// Whose subject it is, if it is not for publishers: a fact that farelog never recorded would be believed by those whom
+/// farelog tells facts, and what begins with `$` has the broker do something.
+fn reserved(subject: &str) -> Option<&'static str> {
+    match subject.split('.').next() {
+        Some("farelog") => Some("one that only farelog itself sends on"),
+        Some(first) if first.starts_with('$') => Some("one of the NATS server's own"),
+        _ => None,
+    }
 }
 
 /// The bytes: of a string its text, of any other JSON value the value as it is written, or what base64 stands for.
@@ -169,6 +184,14 @@ mod tests {
             (
                 r#"{"subject":"orders..x","body":1}"#,
                 "subject: \"orders..x\" can't be published to",
+            ),
+            (
+                r#"{"subject":"farelog.points.O1","body":{}}"#,
+                "subject: \"farelog.points.O1\" is one that only farelog itself sends on",
+            ),
+            (
+                r#"{"subject":"$JS.API.STREAM.PURGE.ORDERS","body":""}"#,
+                "subject: \"$JS.API.STREAM.PURGE.ORDERS\" is one of the NATS server's own",
             ),
             (r#"{"subject":"orders.x"}"#, "body: is missing"),
             (

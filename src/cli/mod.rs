@@ -3,7 +3,7 @@
 //! Results go to stdout, everything else to stderr; [`exit::Failure`] says with which code a command ends. Every
 //! command but `serve` talks to a running server, or works on the files of a stopped one where it has `--offline`.
 
-mod argument;
+pub mod argument;
 mod client;
 mod dead_letters;
 pub mod exit;

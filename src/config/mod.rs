@@ -5,6 +5,7 @@ mod listen;
 mod nats;
 mod public_url;
 mod settings;
+mod stream_name;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use crate::guarantee::MonitoringUrl;
 use crate::outbox::{self, OutboxOptions};
 use listen::ListenAddress;
 use public_url::PublicUrl;
+use stream_name::StreamName;
 
 /// The flags of `farelog serve`.
 #[derive(Debug, Args)]
@@ -96,18 +98,29 @@ impl Config {
                     .to_owned(),
             ));
         }
+        let stream = settings
+            .stream
+            .map_or_else(|| STREAM_DEFAULT.to_owned(), StreamName::into_string);
+        let outbox_stream = settings.outbox_stream.map_or_else(
+            || outbox::STREAM_DEFAULT.to_owned(),
+            StreamName::into_string,
+        );
+        if stream == outbox_stream {
+            return Err(Failure::Usage(format!(
+                "--stream and --outbox-stream are both {stream}: farelog would read the facts that it sends, so name two \
+                 streams"
+            )));
+        }
         Ok(Self {
             nats,
             nats_port: settings.nats_port,
             nats_sync_always: settings.nats_sync_always.unwrap_or(false),
             nats_credentials: settings.nats_credentials,
             nats_monitoring: settings.nats_monitoring,
-            stream: settings.stream.unwrap_or_else(|| STREAM_DEFAULT.to_owned()),
+            stream,
             adopt_stream: settings.adopt_stream.unwrap_or(false),
             outbox: OutboxOptions {
-                stream: settings
-                    .outbox_stream
-                    .unwrap_or_else(|| outbox::STREAM_DEFAULT.to_owned()),
+                stream: outbox_stream,
                 after: settings.outbox_after,
             },
             data_dir: settings
@@ -220,6 +233,20 @@ mod tests {
                 .is_loopback()
         );
         assert!(refusal(&["--listen", "example.com:80"]).contains("--listen"));
+    }
+
+    #[test]
+    fn streams_have_names_that_a_server_takes_and_are_two() {
+        for flag in ["--stream", "--outbox-stream"] {
+            assert!(refusal(&[flag, "a b"]).contains("like ORDERS"), "{flag}");
+        }
+        let both = refusal(&["--stream", "SALES", "--outbox-stream", "SALES"]);
+        assert!(both.contains("name two streams"), "{both}");
+        assert!(refusal(&["--stream", "FARELOG"]).contains("both FARELOG"));
+        assert!(refusal(&["--nats", ""]).contains("nats://127.0.0.1:4222"));
+        let named = file("stream = \"a.b\"\n");
+        let said = refusal(&["--config", named.path().to_str().unwrap()]);
+        assert!(said.contains("like ORDERS"), "{said}");
     }
 
     #[test]

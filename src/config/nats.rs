@@ -24,14 +24,17 @@ impl FromStr for NatsChoice {
         if text == "embedded" {
             return Ok(Self::Embedded);
         }
-        let servers: Result<Vec<ServerAddr>, _> = text
-            .split(',')
-            .map(|address| address.trim().parse())
-            .collect();
-        servers.map(Self::Servers).map_err(|error| {
-            format!("write it as `embedded` or an address like nats://127.0.0.1:4222 ({error})")
+        let servers: Option<Vec<ServerAddr>> = text.split(',').map(address).collect();
+        servers.map(Self::Servers).ok_or_else(|| {
+            "write it as `embedded`, or as an address like nats://127.0.0.1:4222, several with commas between".to_owned()
         })
     }
+}
+
+/// An address with a host: the client takes one without, and never finds a server.
+fn address(text: &str) -> Option<ServerAddr> {
+    let address: ServerAddr = text.trim().parse().ok()?;
+    (!address.host().is_empty()).then_some(address)
 }
 
 impl TryFrom<String> for NatsChoice {
@@ -66,7 +69,17 @@ mod tests {
             panic!("not addressed");
         };
         assert_eq!(servers.len(), 2);
-        assert!("http://a".parse::<NatsChoice>().is_err());
+        for unfit in [
+            "http://a",
+            "",
+            " ",
+            "nats://",
+            "nats://:4222",
+            "a b",
+            "nats://a:1,",
+        ] {
+            assert!(unfit.parse::<NatsChoice>().is_err(), "{unfit:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use super::listen::ListenAddress;
 use super::nats::NatsChoice;
 use super::public_url::PublicUrl;
+use super::stream_name::StreamName;
+use crate::cli::argument;
 use crate::guarantee::MonitoringUrl;
 
 /// How log lines are written.
@@ -49,7 +51,7 @@ settings! {
     #[arg(long, env = "FARELOG_NATS", value_name = "URL|embedded")]
     nats: NatsChoice,
     /// Port of the embedded NATS server [default: any free one]
-    #[arg(long, env = "FARELOG_NATS_PORT", value_name = "PORT")]
+    #[arg(long, env = "FARELOG_NATS_PORT", value_name = "PORT", value_parser = argument::number_within(0..=u16::MAX))]
     nats_port: u16,
     /// Have the embedded NATS server sync each event to disk before it acknowledges it: safe against a power cut, much
     /// slower
@@ -64,16 +66,16 @@ settings! {
     nats_monitoring: MonitoringUrl,
     /// The stream to read [default: ORDERS]
     #[arg(long, env = "FARELOG_STREAM", value_name = "NAME")]
-    stream: String,
+    stream: StreamName,
     /// Take a stream that is not the one that the log was fed from for its continuation
     #[arg(long, env = "FARELOG_ADOPT_STREAM", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", value_name = "BOOL")]
     adopt_stream: bool,
     /// The stream that facts for other systems go to [default: FARELOG]
     #[arg(long, env = "FARELOG_OUTBOX_STREAM", value_name = "NAME")]
-    outbox_stream: String,
+    outbox_stream: StreamName,
     /// Where it can't be told which facts were sent: send those behind this log position
-    #[arg(long, env = "FARELOG_OUTBOX_AFTER", value_name = "POSITION")]
+    #[arg(long, env = "FARELOG_OUTBOX_AFTER", value_name = "POSITION", value_parser = argument::number::<u64>)]
     outbox_after: u64,
     /// Where log and projections are kept [default: ./farelog-data]
     #[arg(long, env = "FARELOG_DATA_DIR", value_name = "DIR")]

@@ -34,7 +34,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DATE", value_parser = argument::day_or_time)]
     from: Option<DateTime<Utc>>,
     /// How many winners and losers to name
-    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=1000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = argument::number_within(0..=1000_u16))]
     top: u16,
     #[command(flatten)]
     server: ServerArgs<RowsOutput>,
