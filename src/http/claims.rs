@@ -28,7 +28,7 @@ use crate::errors;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlanRequest {
     /// Up to 100.
-    #[schema(value_type = Vec<ClaimView>)]
+    #[schema(value_type = Vec<ClaimView>, min_items = 1, max_items = 100)]
     claims: Vec<Claim>,
 }
 
@@ -49,10 +49,10 @@ pub struct PlanAnswer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApplyRequest {
     /// The log that they were planned on.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = "uuid")]
     log_id: Uuid,
     /// Up to 100, as they were planned.
-    #[schema(value_type = Vec<PlannedClaimView>)]
+    #[schema(value_type = Vec<PlannedClaimView>, min_items = 1, max_items = 100)]
     claims: Vec<PlannedClaim>,
 }
 

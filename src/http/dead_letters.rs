@@ -25,6 +25,11 @@ use super::state::Server;
 use crate::engine::EngineError;
 use crate::errors;
 
+/// The states in which dead letters can be asked for.
+pub const STATES: [&str; 3] = ["open", "settled", "all"];
+/// The one that is meant where a request does not say.
+pub const STATE_DEFAULT: &str = "open";
+
 /// How long one call retries dead letters before it answers how many are left.
 const RETRY_ALL_TIME_MAX: Duration = Duration::from_secs(20);
 /// Dead letters that are looked up at a time when all are retried.
@@ -104,9 +109,10 @@ pub async fn list(
     State(server): State<Server>,
     mut query: QueryParameters,
 ) -> Result<Response, Problem> {
-    let state = query.text("state").unwrap_or_else(|| "open".to_owned());
-    if !matches!(state.as_str(), "open" | "settled" | "all") {
-        let message = "must be open, settled or all";
+    let state = query.text("state");
+    let state = state.unwrap_or_else(|| STATE_DEFAULT.to_owned());
+    if !STATES.contains(&state.as_str()) {
+        let message = format!("must be one of {}", STATES.join(", "));
         query.refuse("state", &errors::FIELD_MALFORMED, message);
     }
     let page = query.page();

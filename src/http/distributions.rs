@@ -31,8 +31,8 @@ use super::state::Server;
 use crate::engine::EngineError;
 use crate::errors;
 
-/// Longest free text of a distribution (card number, kind of card, kind of checksum), in bytes.
-const TEXT_BYTES_MAX: usize = 128;
+/// Longest free text of a distribution (card number, kind of card, kind of checksum), in characters.
+const TEXT_CHARS_MAX: usize = 128;
 /// Most lines that one call names.
 const ORDER_LINES_MAX: usize = 1_000;
 /// The travel card that tickets are written to.
@@ -42,8 +42,10 @@ pub struct TravelCardRequest {
     /// Whether to activate the tickets at once; not when absent.
     activate: Option<bool>,
     /// The kind of card.
+    #[schema(min_length = 1, max_length = 128)]
     payment_means_type: Option<String>,
     /// The card's number.
+    #[schema(min_length = 1, max_length = 128)]
     media_serial_number_id: String,
 }
 
@@ -52,12 +54,13 @@ pub struct TravelCardRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DistributionRequest {
     /// The lines whose tickets to send; all when absent.
-    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 1000)]
     order_line_ids: Option<Vec<OrderLineId>>,
     /// Not to be delivered before.
     #[serde(default, deserialize_with = "time::optional")]
     deliver_after: Option<DateTime<Utc>>,
     /// How the QR code is checked.
+    #[schema(min_length = 1, max_length = 128)]
     qr_checksum_type: Option<String>,
     /// The travel card to write to.
     travel_card: Option<TravelCardRequest>,
@@ -153,7 +156,7 @@ pub async fn generate(
     params(
         ("orderId" = String, Path, description = "The order"),
         ("deliverAfter" = Option<DateTime<Utc>>, Query, description = "Not to be delivered before"),
-        ("qrChecksumType" = Option<String>, Query, description = "How the QR code is checked"),
+        ("qrChecksumType" = Option<String>, Query, min_length = 1, max_length = 128, description = "How the QR code is checked"),
     ),
     responses(
         (status = 200, description = "All groups of the order", body = [GroupView]),
@@ -373,11 +376,11 @@ fn refused(refusal: &DistributionRefusal) -> Problem {
 
 fn check_text(field: &str, text: Option<&str>) -> Result<(), Problem> {
     match text {
-        Some(text) if text.is_empty() || text.len() > TEXT_BYTES_MAX => {
+        Some(text) if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX => {
             Err(Problem::validation(vec![FieldProblem::new(
                 field,
                 &errors::FIELD_OUT_OF_RANGE,
-                format!("must have 1 to {TEXT_BYTES_MAX} bytes"),
+                format!("must have 1 to {TEXT_CHARS_MAX} characters"),
             )]))
         }
         _ => Ok(()),

@@ -15,7 +15,7 @@ use crate::errors;
     path = "/openapi.json",
     operation_id = "getOpenApi",
     tag = "health",
-    responses((status = 200, description = "An OpenAPI document", body = String, content_type = "application/json"))
+    responses((status = 200, description = "An OpenAPI document", body = Object, content_type = "application/json"))
 )]
 pub async fn openapi(query: QueryParameters) -> Result<Response, Problem> {
     query.finish()?;

@@ -103,6 +103,7 @@ pub struct EnrolmentRequest {
     #[schema(value_type = String)]
     pub customer_id: CustomerId,
     /// The member's number in another system.
+    #[schema(min_length = 1, max_length = 256)]
     pub external_reference: Option<String>,
     /// The organisation that enrols the customer.
     #[schema(value_type = Option<i64>)]
@@ -119,7 +120,7 @@ pub struct EnrolmentRequest {
 pub struct MemberChangeRequest {
     /// The member's number in another system.
     #[serde(default, deserialize_with = "replacement")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, min_length = 1, max_length = 256)]
     pub external_reference: Option<String>,
     /// The organisation that enrolled the customer.
     #[serde(default, deserialize_with = "replacement")]

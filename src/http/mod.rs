@@ -10,6 +10,7 @@
 //! There are no rules here: handlers read a request, have the engine ask or decide, and answer.
 
 mod body;
+mod bounds;
 mod broker;
 mod caller;
 mod claims;

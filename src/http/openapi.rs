@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use farelog_projections::search::FILTERS;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::{Response, ResponseBuilder};
@@ -12,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
+use super::bounds;
 use super::position::{WAIT_DEFAULT_MS, WAIT_MAX_MS};
 use super::problem::PROBLEM_JSON;
 use super::schema::{FieldProblemView, ProblemView, ReasonView};
@@ -63,6 +65,13 @@ pub struct CommonParts;
 
 impl Modify for CommonParts {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let schemas = openapi
+            .components
+            .iter_mut()
+            .flat_map(|all| all.schemas.values_mut());
+        for schema in schemas {
+            bound_fields(schema);
+        }
         for (path, item) in &mut openapi.paths.paths {
             let reads_projections = reads_projections(path);
             let operations = [
@@ -87,6 +96,7 @@ fn reads_projections(path: &str) -> bool {
 }
 
 fn complete(operation: &mut Operation, reads_projections: bool) {
+    let is_search = operation.operation_id.as_deref() == Some("searchTicketDistributionGroups");
     let waits = operation.responses.responses.contains_key("504");
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(header_parameter(
@@ -112,11 +122,24 @@ fn complete(operation: &mut Operation, reads_projections: bool) {
         ));
         parameters.push(header_parameter(
             "Accepts-Language",
-            "The language of the tickets: `nob`, `nno` or `eng`; `Accept-Language` serves too",
+            "The language of the tickets: `nob`, which is the default, `nno` or `eng`; `Accept-Language` serves too",
         ));
     }
     if waits {
         parameters.extend(wait_parameters().map(RefOr::T));
+    }
+    for parameter in parameters {
+        if let RefOr::T(parameter) = parameter
+            && let Some(RefOr::T(schema)) = &mut parameter.schema
+        {
+            // The filters of a search are texts that may begin with an operator.
+            let is_filter = parameter.parameter_in == ParameterIn::Query
+                && FILTERS.contains(&parameter.name.as_str())
+                && is_search;
+            if !is_filter {
+                bounds::describe_parameter(&parameter.name, schema);
+            }
+        }
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         for content in body.content.values_mut() {
@@ -141,6 +164,19 @@ fn complete(operation: &mut Operation, reads_projections: bool) {
         if let RefOr::T(response) = response {
             let taken = std::mem::take(response);
             *response = with_common_parts(taken, status, reads_projections, is_deprecated);
+        }
+    }
+}
+
+/// Bounds the fields of an object, and of the objects within it.
+fn bound_fields(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else {
+        return;
+    };
+    for (name, field) in &mut object.properties {
+        bound_fields(field);
+        if let RefOr::T(field) = field {
+            bounds::describe(name, field);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 use crate::errors;
 
 /// The names of what is made anew. They share one store and one checkpoint, so each of them makes all anew.
-const PROJECTIONS: [&str; 3] = ["all", "points", "distributions"];
+pub const PROJECTIONS: [&str; 3] = ["all", "points", "distributions"];
 
 /// Projections were made anew.
 #[derive(Debug, Serialize)]

@@ -100,8 +100,8 @@ pub struct FoundGroupsView {
     tag = "ticket distributions",
     params(
         Filters,
-        ("page" = Option<u64>, Query, minimum = 1, description = "The page, from 1; it has to begin among the first 10,000 groups"),
-        ("perPage" = Option<u64>, Query, minimum = 1, maximum = 100, description = "Groups on a page; 20 by default"),
+        ("page" = Option<u64>, Query, maximum = 10_000, description = "The page, from 1; it has to begin among the first 10,000 groups"),
+        ("perPage" = Option<u64>, Query, description = "Groups on a page"),
         ("cursor" = Option<String>, Query, description = "The cursor of the page before, with the same filters and without `page`"),
     ),
     responses(

@@ -31,11 +31,13 @@ const NAMED_MEMBERS_DEFAULT: usize = 10;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SimulationRequest {
     /// The candidates, up to 16; each stands in the place of the program with its id.
+    #[schema(min_items = 1, max_items = 16)]
     programs: Vec<CandidateDocument>,
     /// A candidate stands for what was recorded at this time or later; from the first record on when absent
     #[serde(default, deserialize_with = "time::optional")]
     from: Option<DateTime<Utc>>,
     /// How many winners and losers to name, up to 1,000; 10 when absent
+    #[schema(maximum = 1_000, default = 10)]
     named_members: Option<usize>,
 }
 

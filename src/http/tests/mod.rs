@@ -4,6 +4,7 @@
 //! answer with a status, a header or a field that `/openapi.json` does not name.
 
 mod arbitrary;
+mod bounds;
 mod conformance;
 mod customers;
 mod description;
