@@ -355,6 +355,61 @@ async fn a_second_server_can_not_have_the_same_files() {
     );
 }
 
+/// Sends bytes as they are; gives the head and the body of the last answer.
+fn sent(server: &Server, bytes: &[u8]) -> (String, serde_json::Value) {
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let begin = answer.rfind("HTTP/1.1 ").unwrap();
+    let (head, body) = answer[begin..].split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), serde_json::from_str(body).unwrap())
+}
+
+/// What the HTTP library refuses by itself once came as a bare status, without a reason and without a correlation id.
+#[tokio::test]
+async fn what_is_no_request_is_refused_like_any_other() {
+    let server = Server::start().await;
+    let live = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n";
+    for (sent_as, status, code) in [
+        ("hello there\r\n\r\n".to_owned(), 400, "request-unreadable"),
+        (
+            format!("{live}no header\r\n\r\n"),
+            400,
+            "request-unreadable",
+        ),
+        (
+            format!("{live}\r\nhello there\r\n\r\n"),
+            400,
+            "request-unreadable",
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(65_535)),
+            414,
+            "address-too-long",
+        ),
+        (
+            format!("{live}{}\r\n", "a: b\r\n".repeat(200)),
+            431,
+            "headers-too-large",
+        ),
+    ] {
+        let (head, problem) = sent(&server, sent_as.as_bytes());
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        assert_eq!(problem["code"], code);
+        assert_eq!(problem["status"], status);
+        let id = problem["correlationId"].as_str().unwrap();
+        assert!(head.contains(&format!("x-correlation-id: {id}")), "{head}");
+        assert!(server.stderr().contains(id), "the log does not have {id}");
+    }
+}
+
 #[tokio::test]
 async fn connections_are_limited_and_wait_their_turn() {
     let server = Server::start_with(&["--connections-max", "2"]).await;

@@ -172,7 +172,8 @@ impl Broker {
     /// The addresses, without a password that may stand in them.
     fn shown(&self) -> String {
         let servers = self.servers.iter();
-        let servers = servers.map(|server| format!("{}:{}", server.host(), server.port()));
+        let servers = servers
+            .map(|server| format!("{}://{}:{}", server.scheme(), server.host(), server.port()));
         servers.collect::<Vec<_>>().join(",")
     }
 }
@@ -367,9 +368,9 @@ mod tests {
     #[test]
     fn a_password_in_an_address_is_not_shown() {
         for (address, shown) in [
-            ("nats://127.0.0.1:4222", "127.0.0.1:4222"),
-            ("nats://user:secret@127.0.0.1:4222", "127.0.0.1:4222"),
-            ("user:secret@a:1,nats://token@b", "a:1,b:4222"),
+            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+            ("tls://user:secret@127.0.0.1:4222", "tls://127.0.0.1:4222"),
+            ("user:secret@a:1,nats://token@b", "nats://a:1,nats://b:4222"),
         ] {
             let Ok(NatsChoice::Servers(servers)) = address.parse() else {
                 panic!("{address} is no address");

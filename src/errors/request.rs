@@ -8,6 +8,15 @@ codes! { REQUEST_CODES;
          The member `errors` names each with its field, a message and a code of its own.",
         "Correct the fields that `errors` names. Unknown parameters and fields are refused rather than ignored, so \
          look for misspellings first; /openapi.json lists what each operation takes.";
+    REQUEST_UNREADABLE = "request-unreadable", Some(400), "What was sent is no request",
+        "The server could not read what was sent as a request of HTTP/1.1: its first line or one of its headers is malformed.",
+        "Send it with an HTTP client rather than by hand, and look whether a proxy in between changes it.";
+    ADDRESS_TOO_LONG = "address-too-long", Some(414), "The address is too long",
+        "The path with its query is longer than the server takes.",
+        "Ask for less at once: fewer or shorter query parameters.";
+    HEADERS_TOO_LARGE = "headers-too-large", Some(431), "The headers are too large",
+        "The request has more than 100 headers, or its head is larger than 64 KiB.",
+        "Send fewer or shorter headers. Cookies and tokens of other servers are of no use here.";
     CROSS_ORIGIN = "cross-origin", Some(403), "A web page of another origin asked for a change",
         "A browser sent the request for a page that is not of this server. The interface knows no passwords, so a page \
          that happens to be open must not be able to change anything.",

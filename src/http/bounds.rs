@@ -15,6 +15,8 @@ use super::position::{WAIT_DEFAULT_MS, WAIT_MAX_MS};
 use super::query::{PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
 use super::rebuild::PROJECTIONS;
 
+/// Ids of orders, order lines and customers.
+const TEXT_IDS: [&str; 4] = ["orderId", "orderLineId", "orderLineIds", "customerId"];
 /// What an id of an order, an order line or a customer is made of.
 const ID_PATTERN: &str = "^[A-Za-z0-9_:-]+$";
 
@@ -38,12 +40,10 @@ pub fn describe_parameter(name: &str, schema: &mut Schema) {
 /// Describes a field of this name.
 pub fn describe(name: &str, schema: &mut Schema) {
     match schema {
-        Schema::Object(object) if is(object, &Type::String) => {
-            if ["orderId", "orderLineId", "orderLineIds", "customerId"].contains(&name) {
-                object.min_length = Some(1);
-                object.max_length = Some(ID_CHARS_MAX);
-                object.pattern = Some(ID_PATTERN.to_owned());
-            }
+        Schema::Object(object) if is(object, &Type::String) && TEXT_IDS.contains(&name) => {
+            object.min_length = Some(1);
+            object.max_length = Some(ID_CHARS_MAX);
+            object.pattern = Some(ID_PATTERN.to_owned());
         }
         // The items of a list are what its name says.
         Schema::Array(list) => {

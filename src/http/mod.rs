@@ -53,6 +53,7 @@ mod state;
 mod tests;
 mod timeline;
 mod transactions;
+mod unreadable;
 mod work;
 
 use std::sync::LazyLock;
@@ -70,6 +71,7 @@ pub use health::Health;
 pub use query::{PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
 pub use source::Source;
 pub use state::Server;
+pub use unreadable::Unreadable;
 
 use crate::errors;
 use correlation::CorrelationLayer;

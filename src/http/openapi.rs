@@ -31,7 +31,7 @@ and every later answer reflects it.
 them: a misspelt filter that is ignored gives wrong answers. Unknown headers are ignored.
 
 **Errors** are `application/problem+json`; `type` is the address of a page that explains the code, and `/docs/errors` \
-lists all codes.
+lists all codes. What is no request of HTTP at all is answered the same way (400 `request-unreadable`).
 
 **Repeating a request** that changes something never does it twice, so after a timeout it may simply be sent again.
 
@@ -187,8 +187,10 @@ const COMMON_ERRORS: &[(&str, &str)] = &[
     ("403", "`cross-origin`"),
     ("408", "`request-timeout`"),
     ("413", "`body-too-large`"),
+    ("414", "`address-too-long`"),
     ("415", "`media-type-unsupported`"),
     ("421", "`host-unknown`"),
+    ("431", "`headers-too-large`"),
     ("500", "`internal-error`"),
     ("503", "`service-unavailable`"),
 ];

@@ -196,7 +196,7 @@ impl Problem {
                 "The request was not complete within the time limit.",
             ),
             status if status.is_client_error() => Self::new(
-                &errors::VALIDATION_FAILED,
+                &errors::REQUEST_UNREADABLE,
                 "The request could not be read as HTTP for this operation.",
             ),
             status => Self::internal(&format_args!("a layer answered {status} without a problem")),

@@ -13,7 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::refusal::Refusals;
 use super::stall::StallGuard;
+use crate::http::Unreadable;
 
 /// How long a client may take for the head of a request; also how long a connection may be idle between two.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -28,6 +30,7 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    unreadable: Unreadable,
     connections_max: usize,
     mut stop: oneshot::Receiver<()>,
 ) {
@@ -51,7 +54,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = graceful.watch(connection(stream, router.clone()));
+        let connection = graceful.watch(connection(stream, router.clone(), unreadable.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke off");
@@ -69,9 +72,10 @@ pub async fn serve(
     }
 }
 
-type Connection = http1::Connection<TokioIo<StallGuard<TcpStream>>, TowerToHyperService<Router>>;
+type Connection =
+    http1::Connection<TokioIo<Refusals<StallGuard<TcpStream>>>, TowerToHyperService<Router>>;
 
-fn connection(stream: TcpStream, router: Router) -> Connection {
+fn connection(stream: TcpStream, router: Router, unreadable: Unreadable) -> Connection {
     // Answers are small and written at once; waiting for more to send only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its delay");
@@ -81,7 +85,7 @@ fn connection(stream: TcpStream, router: Router) -> Connection {
         .header_read_timeout(HEAD_TIME_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(
-            TokioIo::new(StallGuard::new(stream)),
+            TokioIo::new(Refusals::new(StallGuard::new(stream), unreadable)),
             TowerToHyperService::new(router),
         )
 }

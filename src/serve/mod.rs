@@ -8,6 +8,7 @@
 mod address;
 mod broker;
 mod listener;
+mod refusal;
 mod signals;
 mod stall;
 
@@ -28,7 +29,7 @@ use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
 use crate::engine::{Engine, EngineError};
 use crate::guarantee::GuaranteeCheck;
-use crate::http::{self, Health, Server, Source};
+use crate::http::{self, Health, Server, Source, Unreadable};
 use crate::outbox::Outbox;
 use crate::telemetry;
 use address::AddressFile;
@@ -129,9 +130,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     let (stop, stopped) = oneshot::channel();
     let connections_max = config.connections_max.get();
+    let unreadable = Unreadable::new(server.public_url());
     let http = part("HTTP").run(listener::serve(
         listener,
         http::router(server),
+        unreadable,
         connections_max,
         stopped,
     ));
