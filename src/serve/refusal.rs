@@ -114,7 +114,8 @@ mod tests {
             ours.write_all(b"before").await.unwrap();
             ours.write_all(BARE).await.unwrap();
             ours.flush().await.unwrap();
-            ours.write_vectored(&[IoSlice::new(BARE)]).await.unwrap();
+            let written = ours.write_vectored(&[IoSlice::new(BARE)]).await;
+            assert_eq!(written.unwrap(), BARE.len());
             ours.shutdown().await.unwrap();
         });
         let mut read = String::new();
