@@ -7,6 +7,7 @@ use farelog_events::id::OrderId;
 use fjall::{Keyspace, OwnedWriteBatch, Slice};
 
 use crate::document::OrderDocument;
+use crate::packed::pack_quickly;
 use crate::store::{self, ProjectionError};
 use crate::stored_order::Encoder;
 
@@ -25,6 +26,8 @@ pub struct WriteBatch {
     changes: HashMap<Slice, Change>,
     /// Encoded when the batch is applied, which may be on another thread than the fold's.
     orders: HashMap<OrderId, Arc<OrderDocument>>,
+    /// Pages of facts, packed when the batch is applied.
+    facts: Vec<(Slice, Box<[u8]>)>,
 }
 
 impl WriteBatch {
@@ -38,12 +41,17 @@ impl WriteBatch {
         self.orders.insert(order, document);
     }
 
+    /// Puts a page of facts under its key, which no batch did before.
+    pub fn insert_facts(&mut self, key: impl Into<Slice>, page: impl Into<Box<[u8]>>) {
+        self.facts.push((key.into(), page.into()));
+    }
+
     /// Removes a key.
     pub fn remove(&mut self, key: impl Into<Slice>) {
         self.changes.insert(key.into(), Change::Remove);
     }
 
-    /// What the batch makes of a key that is no order's; `None` where it leaves the key as it is.
+    /// What the batch makes of a key that is neither an order's nor that of facts; `None` where it leaves the key as it is.
     pub fn get(&self, key: &[u8]) -> Option<Change> {
         self.changes.get(key).cloned()
     }
@@ -53,7 +61,7 @@ impl WriteBatch {
         self.orders.get(order).map(|document| &**document)
     }
 
-    /// Puts it all into the library's batch. Values are shared, orders are encoded.
+    /// Puts it all into the library's batch. Values are shared, orders are encoded, facts are packed.
     pub fn write_to(
         &self,
         batch: &mut OwnedWriteBatch,
@@ -71,6 +79,13 @@ impl WriteBatch {
                 .encode(document)
                 .map_err(ProjectionError::unwritable)?;
             batch.insert(values, store::order_key(order), stored);
+        }
+        let mut packed = Vec::new();
+        for (key, page) in &self.facts {
+            packed.clear();
+            pack_quickly(page, &mut packed)
+                .map_err(|error| ProjectionError::unwritable(serde_json::Error::io(error)))?;
+            batch.insert(values, key.clone(), packed.as_slice());
         }
         Ok(())
     }

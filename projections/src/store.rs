@@ -22,12 +22,14 @@ use crate::answer::{Page, Paged};
 use crate::batch::{Change, WriteBatch};
 use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
+use crate::packed::unpack;
 use crate::stored_order;
 
 mod error;
 mod key;
 mod opening;
 mod room;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +39,7 @@ pub use self::opening::{StoreMemory, was_being_opened};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 15;
+pub const FOLD_VERSION: u32 = 16;
 
 /// How far the projections have read which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -309,8 +311,12 @@ impl Store {
         );
         before.into_iter().chain(self.range(behind)).map(|entry| {
             let (key, bytes) = entry.into_inner()?;
-            let page: Vec<(FactPlace, Fact)> =
-                parse(&bytes, || format!("facts {}", key.escape_ascii()))?;
+            let what = || format!("facts {}", key.escape_ascii());
+            let json = unpack(&bytes).map_err(|error| ProjectionError::Unreadable {
+                what: what(),
+                source: serde_json::Error::io(error),
+            })?;
+            let page: Vec<(FactPlace, Fact)> = parse(&json, what)?;
             let facts = page.into_iter().map(|(place, fact)| Fact { place, ..fact });
             Ok((key, facts.collect()))
         })

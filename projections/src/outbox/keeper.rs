@@ -52,7 +52,7 @@ impl Page {
     fn close(&mut self, values: &mut WriteBatch) {
         if !self.json.is_empty() {
             self.json.push(b']');
-            values.insert(store::fact_key(self.place), self.json.as_slice());
+            values.insert_facts(store::fact_key(self.place), self.json.as_slice());
             self.json.clear();
         }
     }

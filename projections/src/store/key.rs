@@ -14,7 +14,7 @@
 //! | `q` member id, definition id, key | the member's periods, in the order in which they were opened |
 //! | `u` member id, definition id, `p` period id, `d` day, or `m` | the sum of the member's points there, for a cap |
 //! | `d` position | a dead letter, without its bytes |
-//! | `x` position, number | facts for other systems, [`crate::outbox::Fact`], from the one of this place on |
+//! | `x` position, number | facts for other systems, [`crate::outbox::Fact`], from the one of this place on, packed |
 //! | `f` | the place of the last fact that is no longer kept |
 //! | `g`, `h`, `i` | ticket distribution groups and what they are found by, see [`crate::search::index`] |
 

@@ -8,11 +8,11 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, RwLock};
 
 use farelog_events::log::Position;
-use fjall::{CompressionType, Database, Error, KeyspaceCreateOptions, LsmError};
+use fjall::{CompressionType, Database, Error, LsmError};
 use uuid::Uuid;
 
 use super::room::STANDSTILL_MAX;
-use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store};
+use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store, tables};
 
 /// What a store may take of memory.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +27,8 @@ pub struct StoreMemory {
 impl StoreMemory {
     /// Of a store that is in use. The less is gathered, the more often batches wait while it is synced: decisions 0119 and 0133.
     pub const USUAL: Self = Self {
-        cache_bytes: 64 * 1024 * 1024,
-        gathered_bytes: 32 * 1024 * 1024,
+        cache_bytes: 32 * 1024 * 1024,
+        gathered_bytes: 24 * 1024 * 1024,
     };
 
     /// Of a store that is thrown away.
@@ -123,9 +123,7 @@ impl Store {
             // What is large is packed already.
             .journal_compression(CompressionType::None)
             .open()?;
-        // The library keeps its limit with the files, and hands on by a queue: see `make_room`.
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
-        let values = database.keyspace(VALUES, options)?;
+        let values = database.keyspace(VALUES, tables::options)?;
         let latest = Arc::new(RwLock::new(database.snapshot()));
         Ok(Self {
             database,

@@ -11,8 +11,9 @@ use super::{ProjectionError, Store};
 /// Parts of what was gathered that may wait to be brought to their place. The library's own limit is four.
 const GATHERED_WAITING_MAX: usize = 2;
 
-/// Runs of tables that may wait to be sorted in. The library slows down at twenty and stops at thirty.
-const RUNS_UNSORTED_MAX: usize = 16;
+/// Runs of tables that may wait to be sorted in: some more than are sorted in together. The library slows down at twenty and
+/// stops at thirty.
+const RUNS_UNSORTED_MAX: usize = 19;
 
 const WORK_LOOKED_AT_EVERY: Duration = Duration::from_millis(2);
 

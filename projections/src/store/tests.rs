@@ -179,3 +179,23 @@ fn who_can_not_store_a_value_is_not_told_to_delete_the_others() {
         "{said}"
     );
 }
+
+#[test]
+fn a_page_of_facts_with_other_bytes_than_were_written_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
+    let page = |number| {
+        let place = FactPlace {
+            position: 1,
+            number,
+        };
+        fact_key(place)
+    };
+    let mut changes = WriteBatch::default();
+    changes.insert_facts(page(0), *b"[]");
+    changes.insert(page(1), *b"[]");
+    store.apply(&changes).unwrap();
+    let pages: Vec<_> = store.fact_pages(FactPlace::START).collect();
+    assert!(matches!(&pages[0], Ok((_, facts)) if facts.is_empty()));
+    assert!(matches!(&pages[1], Err(ProjectionError::Unreadable { .. })));
+}
