@@ -112,15 +112,15 @@ impl Money {
 
 /// Reads an amount of money from its text.
 pub fn parse_amount(text: &str) -> Result<Decimal, MoneyError> {
-    let plain = text
-        .strip_prefix('-')
-        .unwrap_or(text)
-        .bytes()
-        .all(|b| b.is_ascii_digit() || b == b'.');
-    if !plain {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && digits.bytes().filter(|b| *b == b'.').count() <= 1
+        && digits.bytes().any(|b| b.is_ascii_digit());
+    if !is_plain {
         return Err(MoneyError::NotADecimal);
     }
-    let amount = Decimal::from_str_exact(text).map_err(|_| MoneyError::NotADecimal)?;
+    // What is left to be wrong is that it has more digits than the type holds.
+    let amount = Decimal::from_str_exact(text).map_err(|_| MoneyError::OutOfRange)?;
     if amount.is_sign_negative() && !amount.is_zero() {
         return Err(MoneyError::Negative);
     }
@@ -169,7 +169,17 @@ mod tests {
         assert_eq!(parse_amount("1e3"), Err(MoneyError::NotADecimal));
         assert_eq!(parse_amount("1_000"), Err(MoneyError::NotADecimal));
         assert_eq!(parse_amount(""), Err(MoneyError::NotADecimal));
-        assert_eq!(parse_amount("1000000000000"), Err(MoneyError::OutOfRange));
+        for no_number in [".", "-", "1.2.3"] {
+            assert_eq!(parse_amount(no_number), Err(MoneyError::NotADecimal));
+        }
+        let more_digits_than_the_type_has = format!("39.{}", "1".repeat(30));
+        for beyond in ["1000000000000", &more_digits_than_the_type_has] {
+            assert_eq!(
+                parse_amount(beyond),
+                Err(MoneyError::OutOfRange),
+                "{beyond}"
+            );
+        }
         assert!(serde_json::from_str::<Money>(r#"{"amount":39.0,"currency":"NOK"}"#).is_err());
         assert!(serde_json::from_str::<Money>(r#"{"amount":"39.0","currency":"nok"}"#).is_err());
     }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -28,6 +28,9 @@ pub enum TimeError {
     Year,
 }
 
+/// From here on the library counts the nanoseconds of a leap second, which is the last of a day in UTC.
+const NANOS_OF_A_SECOND: u32 = 1_000_000_000;
+
 impl FromStr for Time {
     type Err = TimeError;
 
@@ -39,6 +42,9 @@ impl FromStr for Time {
         let time = DateTime::parse_from_rfc3339(text)
             .map_err(|_| TimeError::NotRfc3339)?
             .to_utc();
+        if time.nanosecond() >= NANOS_OF_A_SECOND && (time.hour(), time.minute()) != (23, 59) {
+            return Err(TimeError::NotRfc3339);
+        }
         Self::within_years(time).ok_or(TimeError::Year)
     }
 }
@@ -83,6 +89,7 @@ mod tests {
             ("2026-01-31T12:00:00.25+01:00", "2026-01-31T11:00:00.250Z"),
             ("2026-01-31T12:00:00-00:00", "2026-01-31T12:00:00Z"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:60Z"),
+            ("2017-01-01T00:59:60.5+01:00", "2016-12-31T23:59:60.500Z"),
             ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
             (
                 "9999-12-31T23:59:59.999999999Z",
@@ -103,6 +110,8 @@ mod tests {
             "2026-01-31T12:00:00",
             "2026-02-29T00:00:00Z",
             "2026-01-31T24:00:00Z",
+            "2016-12-31T12:00:60Z",
+            "2016-12-31T23:59:60+01:00",
             "2026-1-1T00:00:00Z",
             "2026-01-01T0:0:0Z",
             "2026-01-01 00:00:00Z",

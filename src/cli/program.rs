@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use farelog_events::json;
+use farelog_projections::program::Place;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -130,6 +131,7 @@ async fn show(program: &str, args: &ServerArgs) -> Result<(), Failure> {
             if let Value::Object(fields) = &mut document {
                 fields.remove("version");
                 fields.remove("publishedAt");
+                fields.remove("problems");
             }
             output::note(format!(
                 "version {}, published {}",
@@ -186,13 +188,12 @@ impl Document {
             let identity = json::read(&text).map_err(|error| error.to_string());
             ("application/json", identity)
         } else {
-            let identity = toml::from_str(&text).map_err(|error| error.to_string());
+            let identity = toml::from_str(&text).map_err(|error| said(&text, &error));
             ("application/toml", identity)
         };
         let Identity { id } = identity.map_err(|error| {
             Failure::Failed(format!(
-                "{place} is no program that can be published: {}",
-                error.trim_end()
+                "{place} is no program that can be published: {error}"
             ))
         })?;
         Ok(Self {
@@ -200,5 +201,15 @@ impl Document {
             media_type,
             text,
         })
+    }
+}
+
+/// What is wrong with a TOML document, on one line and with its place.
+fn said(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().split_whitespace();
+    let message = message.collect::<Vec<_>>().join(" ");
+    match error.span() {
+        Some(span) => format!("{message} ({})", Place::of_byte(text, span.start)),
+        None => message,
     }
 }

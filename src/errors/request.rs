@@ -42,8 +42,8 @@ codes! { REQUEST_CODES;
         "The request's body is larger than the server takes.",
         "Send less than the limit that `detail` names.";
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", Some(415), "The body is in a form that is not understood",
-        "The header `Content-Type` names a form that this operation does not read.",
-        "Send `Content-Type: application/json`; a program may be published as `application/toml` too.";
+        "The header `Content-Type` or `Content-Encoding` names a form that this operation does not read.",
+        "Send `Content-Type: application/json`, and nothing compressed; a program may be published as `application/toml` too.";
     INTERNAL_ERROR = "internal-error", Some(500), "The server failed",
         "Something went wrong within the server. The cause is in its log, under the correlation id of this answer.",
         "Try again once. If it stays, give the operator of the server the `correlationId`.";

@@ -44,8 +44,9 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
     }
 }
 
-/// The bytes of a body, up to [`BODY_BYTES_MAX`].
+/// The bytes of a body that is not compressed, up to [`BODY_BYTES_MAX`].
 pub async fn read<S: Send + Sync>(mut request: Request, state: &S) -> Result<Bytes, Problem> {
+    expect_plain(request.headers())?;
     // Here and not as a layer, which would note it in each request, also in those without a body.
     DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
     Bytes::from_request(request, state)
@@ -89,6 +90,18 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
             "The body must be JSON: send Content-Type: application/json.",
         ))
     }
+}
+
+/// What is compressed is not read: it has no size that could be limited before it is unpacked.
+fn expect_plain(headers: &HeaderMap) -> Result<(), Problem> {
+    let encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    if encodings.into_iter().all(|encoding| encoding == "identity") {
+        return Ok(());
+    }
+    Err(Problem::new(
+        &errors::MEDIA_TYPE_UNSUPPORTED,
+        "The body must not be compressed: send it without Content-Encoding.",
+    ))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -1,8 +1,9 @@
 //! Programs: list, show, publish (operation 11; domain, section 2).
 
+use axum::body::Body;
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use farelog_events::event::{About, EventKind};
 use farelog_events::id::ProgramId;
@@ -18,9 +19,9 @@ use serde::Serialize;
 use super::body::{self, is_json, media_type};
 use super::correlation::CorrelationId;
 use super::event::own_event;
-use super::if_match::Expected;
 use super::path::PathParameters;
 use super::position::{AtLeast, answered};
+use super::precondition::Preconditions;
 use super::problem::{FieldProblem, Problem};
 use super::query::QueryParameters;
 use super::schema::ProgramSchema;
@@ -84,15 +85,20 @@ pub async fn list(
 
 /// A program in its current version
 ///
-/// `ETag` is the version, for `If-Match` of the next publication.
+/// `ETag` is the version, for `If-Match` of the next publication, and for `If-None-Match` of the next reading.
 #[utoipa::path(
     get,
     path = "/personalisation/v1/programs/{programId}",
     operation_id = "getProgram",
     tag = "programs",
-    params(("programId" = i64, Path, description = "The program")),
+    params(
+        ("programId" = i64, Path, description = "The program"),
+        ("If-None-Match" = Option<String>, Header, description = "The version that the reader has, which is not sent again"),
+    ),
     responses(
         (status = 200, description = "The program", body = ProgramSchema,
+         headers(("ETag" = String, description = "The version, in quotation marks"))),
+        (status = 304, description = "The reader has the current version",
          headers(("ETag" = String, description = "The version, in quotation marks"))),
         (status = 400, description = "`validation-failed`"),
         (status = 404, description = "`program-unknown`"),
@@ -103,12 +109,14 @@ pub async fn show(
     State(server): State<Server>,
     path: PathParameters,
     mut query: QueryParameters,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let program: ProgramId = path.get("programId")?;
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
+    let known = Preconditions::of(&headers)?;
     at_least.wait(&server).await?;
-    shown(&server, program)
+    shown(&server, program, &known)
 }
 
 /// Publishes a new version of a program
@@ -126,6 +134,7 @@ pub async fn show(
     params(
         ("programId" = i64, Path, description = "The program"),
         ("If-Match" = Option<String>, Header, description = "Publish only if this version is the current one"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: publish only a new program"),
     ),
     request_body(
         description = "The document (domain, section 2)",
@@ -150,7 +159,7 @@ pub async fn publish(
 ) -> Result<Response, Problem> {
     let id: ProgramId = path.get("programId")?;
     query.finish()?;
-    let expected = Expected::of(request.headers())?;
+    let expected = Preconditions::of(request.headers())?;
     let media_type = media_type(request.headers());
     let bytes = body::read(request, &server).await?;
     let compiled = compile(&media_type, &bytes, "")?;
@@ -189,7 +198,7 @@ pub async fn publish(
             })
         })
         .await?;
-    let mut response = shown(&server, id)?;
+    let mut response = shown(&server, id, &Preconditions::default())?;
     if decided.answer {
         *response.status_mut() = StatusCode::CREATED;
     }
@@ -261,7 +270,7 @@ pub fn unknown_program(program: ProgramId, position: Position) -> Problem {
     .reflecting(position)
 }
 
-fn shown(server: &Server, program: ProgramId) -> Result<Response, Problem> {
+fn shown(server: &Server, program: ProgramId, known: &Preconditions) -> Result<Response, Problem> {
     let position = server.projections().position();
     let catalog = server.projections().programs();
     let published = catalog
@@ -274,7 +283,12 @@ fn shown(server: &Server, program: ProgramId) -> Result<Response, Problem> {
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", published.version)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response.into_response())
+    if known.has(published.version) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    Ok(response)
 }
 
 #[cfg(test)]

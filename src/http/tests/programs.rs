@@ -116,3 +116,48 @@ async fn a_program_that_is_not_valid_is_refused_with_each_place() {
         (400, vec![("reference", "duplicate")])
     );
 }
+
+#[tokio::test]
+async fn a_reader_who_has_the_current_version_is_not_sent_it_again() {
+    let site = Site::open();
+    let put = async |headers: &[(&str, &str)]| {
+        let headers = [&[("content-type", "application/toml")], headers].concat();
+        site.ask(Method::PUT, PROGRAM, &headers, PER_TEN).await
+    };
+    let only_new = [("if-none-match", "*")];
+    assert_eq!(put(&only_new).await.status, 201);
+    let refused = put(&only_new).await;
+    assert_eq!((refused.status, refused.code()), (412, "version-mismatch"));
+    for (known, status) in [("\"1\"", 304), ("W/\"1\"", 304), ("\"2\"", 200)] {
+        let answer = site
+            .ask(Method::GET, PROGRAM, &[("if-none-match", known)], "")
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("etag")),
+            (status, "\"1\""),
+            "{known}"
+        );
+        assert_eq!(answer.text.is_empty(), status == 304, "{known}");
+        assert_eq!(answer.header("farelog-position"), "1");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_document_is_refused_by_its_name() {
+    let site = Site::open();
+    let headers = [
+        ("content-type", "application/toml"),
+        ("content-encoding", "gzip"),
+    ];
+    let answer = site.ask(Method::PUT, PROGRAM, &headers, PER_TEN).await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (415, "media-type-unsupported")
+    );
+    assert!(
+        answer.json["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Content-Encoding")
+    );
+}
