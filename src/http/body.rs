@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use farelog_events::json::{self, JsonError, JsonFault};
 use serde::de::DeserializeOwned;
 
+use super::mistakes;
 use super::problem::{FieldProblem, Problem};
 use crate::errors;
 
@@ -112,7 +113,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             "must be UTF-8 text",
         ));
     };
-    json::read(text).map_err(|error| Problem::validation(vec![field_problem(error)]))
+    json::read(text).map_err(|first| {
+        let mistakes = mistakes::all::<T>(text, first);
+        Problem::validation(mistakes.into_iter().map(field_problem).collect())
+    })
 }
 
 fn field_problem(JsonError { field, fault }: JsonError) -> FieldProblem {

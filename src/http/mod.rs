@@ -31,6 +31,7 @@ mod health;
 mod language;
 mod member_view;
 mod members;
+mod mistakes;
 mod openapi;
 mod operate;
 mod orders;

@@ -92,7 +92,10 @@ async fn a_refused_registration_names_its_reasons() {
     let answer = site.post(REGISTER, &json!({ "orderId": "O1" })).await;
     assert_eq!(
         (answer.status, answer.wrong()),
-        (400, vec![("orderLineId", "missing")])
+        (
+            400,
+            vec![("orderLineId", "missing"), ("customerId", "missing")]
+        )
     );
     let answer = site
         .post(&format!("{REGISTER}?dryRun=1"), &claim("C1"))
