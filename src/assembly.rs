@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use farelog_events::dead_letter::DeadLetterReason;
 use farelog_events::event::NewEvent;
 use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::writer::{Admission, LogWriter, Refused, RunningWriter, WriterLimits};
 use farelog_events::log::{EventLog, LogError, Position};
 use farelog_projections::program::ProgramGate;
-use farelog_projections::{ProjectionError, Projections};
+use farelog_projections::{FullOrders, ORDER_BYTES_MAX, ProjectionError, Projections};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -68,6 +69,7 @@ impl Assembly {
         let projections = Projections::open(&data_dir.join(PROJECTIONS_DIRECTORY), &*log)?;
         let catch_up_to = log.head().position;
         let gate = LateGate {
+            full_orders: projections.full_orders(),
             projections: projections.clone(),
             catch_up_to,
             gate: None,
@@ -160,6 +162,7 @@ impl Assembly {
 /// at the start ([`Engine::caught_up`] is waited for before anything is recorded), so it knows every program in it.
 struct LateGate {
     projections: Projections,
+    full_orders: Arc<FullOrders>,
     catch_up_to: Position,
     gate: Option<ProgramGate>,
 }
@@ -174,6 +177,16 @@ impl LateGate {
 
 impl Admission for LateGate {
     fn admit(&mut self, event: &NewEvent) -> Result<(), Refused> {
+        if let Some(order) = event.about.order()
+            && self.full_orders.contains(order)
+        {
+            return Err(Refused {
+                reason: DeadLetterReason::OrderTooLarge,
+                detail: format!(
+                    "order {order} holds more than the {ORDER_BYTES_MAX} bytes of events that an order may have"
+                ),
+            });
+        }
         self.gate().admit(event)
     }
 

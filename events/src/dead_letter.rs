@@ -30,6 +30,8 @@ pub enum DeadLetterReason {
     UnknownProgram,
     /// The program would be refused over HTTP.
     ProgramRefused,
+    /// The order that the event is about holds more events than an order may.
+    OrderTooLarge,
 }
 
 impl DeadLetterReason {
@@ -44,6 +46,7 @@ impl DeadLetterReason {
             Self::ConflictingDuplicate => "conflicting-duplicate",
             Self::UnknownProgram => "unknown-program",
             Self::ProgramRefused => "program-refused",
+            Self::OrderTooLarge => "order-too-large",
         }
     }
 }

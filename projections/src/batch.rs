@@ -46,6 +46,11 @@ impl WriteBatch {
         self.facts.push((key.into(), page.into()));
     }
 
+    /// The orders that it puts.
+    pub fn orders(&self) -> impl Iterator<Item = &OrderDocument> {
+        self.orders.values().map(|document| &**document)
+    }
+
     /// Removes a key.
     pub fn remove(&mut self, key: impl Into<Slice>) {
         self.changes.insert(key.into(), Change::Remove);

@@ -14,6 +14,7 @@ mod batch;
 mod catch_up;
 pub mod distribution;
 pub mod document;
+mod full_orders;
 pub mod member;
 pub mod order;
 pub mod outbox;
@@ -32,6 +33,7 @@ mod timestamp;
 pub mod trial;
 mod write_behind;
 
+pub use full_orders::{FullOrders, ORDER_BYTES_MAX};
 pub use member::TransactionFilter;
 pub use projections::Projections;
 pub use store::{Counters, FOLD_VERSION, ProjectionError, StoreMemory};

@@ -17,6 +17,7 @@ use crate::account_cache::AccountCache;
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
 use crate::catch_up::catch_up;
 use crate::document::OrderDocument;
+use crate::full_orders::FullOrders;
 use crate::member::MemberCache;
 use crate::outbox::{Fact, FactPlace};
 use crate::place::Place;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) memory: StoreMemory,
     catalog: RwLock<Arc<ProgramCatalog>>,
     pub(crate) progress: Progress,
+    full_orders: Arc<FullOrders>,
     /// Held while the projections are made anew. Last, so that the store is closed before it.
     pub(crate) place: Mutex<Place>,
 }
@@ -123,9 +125,15 @@ impl Projections {
                 checkpoint,
                 memory,
                 catalog: RwLock::new(Arc::new(catalog)),
+                full_orders: Arc::default(),
                 place: Mutex::new(place),
             }),
         })
+    }
+
+    /// The orders of which no more is to be taken in.
+    pub fn full_orders(&self) -> Arc<FullOrders> {
+        Arc::clone(&self.inner.full_orders)
     }
 
     /// Catches up with the log, then follows the feed until it ends. Blocks; to be called once, on a thread of its own.
@@ -265,6 +273,7 @@ impl Projections {
             return Ok(ControlFlow::Break(()));
         }
         store.apply(&folded.batch)?;
+        self.inner.full_orders.note(folded.batch.orders());
         let mut catalog = self
             .inner
             .catalog

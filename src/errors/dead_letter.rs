@@ -25,6 +25,11 @@ codes! { DEAD_LETTER_CODES;
     UNKNOWN_PROGRAM = "unknown-program", None, "The program was not published",
         "A member event names a program that was not published when the event arrived.",
         "Publish the program, then retry the dead letter.";
+    ORDER_TOO_LARGE = "order-too-large", None, "The order has too many events",
+        "The events and transactions of the order are more than 16 MiB, a thousand times what orders are, so no more is taken \
+         in of it.",
+        "Look whether the publisher gives one id to all its orders. A retry can't help; publish the sale under an order id of \
+         its own.";
 }
 
 #[cfg(test)]
@@ -44,6 +49,7 @@ mod tests {
             Reason::ConflictingDuplicate,
             Reason::UnknownProgram,
             Reason::ProgramRefused,
+            Reason::OrderTooLarge,
         ] {
             assert!(
                 errors::find(reason.as_str()).is_some(),

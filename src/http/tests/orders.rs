@@ -450,3 +450,41 @@ async fn an_order_that_only_a_ticket_system_spoke_of_is_known_to_all_operations(
     assert_eq!(refused.status, 422);
     assert_eq!(refused.json["reasons"][0]["code"], "order-line-unknown");
 }
+
+/// A publisher that gave one id to all its orders once had a server fold ever more for each event, until the order could
+/// not be stored, and no start got past it.
+#[tokio::test]
+async fn of_an_order_that_is_too_large_no_more_is_taken_in() {
+    let mut site = Site::open();
+    site.publish_program(11, PER_TEN).await;
+    site.enrol(11, "C1").await;
+    site.arrive(&sale("O1", Some("C1"), "399.00")).await;
+    let padding = "x".repeat(900_000);
+    let mut number = 10;
+    let refused = loop {
+        number += 1;
+        assert!(number < 50, "the order grows without end");
+        let mut line = sale("O1", Some("C1"), "399.00")[1]["data"].clone();
+        line["orderLineVersion"] = json!(number);
+        line["comment"] = json!(padding);
+        let sequence = site
+            .arrive(&[event("OrderLineChanged", number, "O1", line)])
+            .await;
+        let path = format!("/v1/operate/dead-letters?minStreamSequence={sequence}");
+        let letters = site.get(&path).await;
+        if let Some(letter) = letters.json["items"].get(0) {
+            break letter.clone();
+        }
+    };
+    assert_eq!(refused["reason"], "order-too-large");
+    assert_eq!(refused["orderId"], "O1");
+    let points = site
+        .get("/personalisation/v1/transactions?orderId=O1")
+        .await;
+    assert_eq!(points.json[0]["amount"], 39, "what was taken in stands");
+    site.arrive(&sale("O2", Some("C1"), "399.00")).await;
+    let points = site
+        .get("/personalisation/v1/transactions?orderId=O2")
+        .await;
+    assert_eq!(points.json[0]["amount"], 39, "other orders go on");
+}

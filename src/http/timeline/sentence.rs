@@ -169,6 +169,7 @@ fn not_taken(reason: DeadLetterReason) -> &'static str {
         }
         DeadLetterReason::UnknownProgram => "names a program that was not published",
         DeadLetterReason::ProgramRefused => "publishes a program that is not valid",
+        DeadLetterReason::OrderTooLarge => "came when the order had more events than it may have",
     }
 }
 
