@@ -5,11 +5,13 @@
 
 #![expect(dead_code, reason = "what counts of these types is their shape")]
 
-use std::collections::HashMap;
+mod program;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+pub use program::ProgramSchema;
 
 use super::member_view::MemberView;
 
@@ -299,46 +301,6 @@ pub struct SummaryRowView {
     /// The customer's account in the ticket system.
     #[schema(required)]
     customer_account_ref: Option<String>,
-}
-
-/// A program: its document, and in answers its version.
-#[derive(ToSchema)]
-#[schema(as = Program, rename_all = "camelCase")]
-pub struct ProgramSchema {
-    /// The same in every version.
-    id: i64,
-    /// A short name that is the same in every environment, unique among programs.
-    reference: String,
-    /// The name that is shown.
-    name: String,
-    /// `CUSTOM` or `CAMPAIGN_CODE_PROGRAM`; shown, changes nothing.
-    preset: Option<String>,
-    /// The organisation that runs it.
-    organisation_id: Option<i64>,
-    /// The organisations that may see it.
-    organisations_with_access: Option<Vec<i64>>,
-    /// An inactive program triggers nothing.
-    active: Option<bool>,
-    /// The IANA time zone of its days, months and years.
-    timezone: Option<String>,
-    /// What holds for deferred registration: `window`, `requireMembershipAtTrigger`.
-    #[schema(value_type = Option<Object>)]
-    registration: Option<Value>,
-    /// Lookup tables for expressions, by table and key.
-    #[schema(value_type = Option<Object>)]
-    tables: Option<HashMap<String, Value>>,
-    /// What gives points: trigger, expressions in CEL, expiry, periods, reversal.
-    #[schema(value_type = Option<Vec<Object>>)]
-    point_definitions: Option<Vec<Value>>,
-    /// Its version, from 1. In answers only.
-    #[schema(read_only)]
-    version: Option<u32>,
-    /// When this version was recorded. In answers only.
-    #[schema(read_only)]
-    published_at: Option<DateTime<Utc>>,
-    /// Of a version that this server would not take any more and that gives nothing: why. In answers only.
-    #[schema(read_only)]
-    problems: Option<Vec<FieldProblemView>>,
 }
 
 /// Figures about the log and what is made of it.

@@ -252,3 +252,33 @@ async fn every_field_of_a_body_is_bounded_as_it_is_described() {
     }
     assert!(asked > 60, "{asked}");
 }
+
+#[tokio::test]
+async fn a_program_is_read_as_it_is_described() {
+    let site = Site::open();
+    let description = Description(site.conformance.openapi().clone());
+    let program = &description.0["components"]["schemas"]["Program"];
+    let path = "/personalisation/v1/programs/1";
+    // The fields are all there and no others; what stands in them is for the rules to say.
+    let sample = description.sample(program);
+    let answer = site.json(Method::PUT, path, &sample).await;
+    let of_form = ["unknown-field", "missing-field"];
+    let wrong = answer.wrong();
+    assert!(
+        wrong.iter().all(|(_, code)| !of_form.contains(code)),
+        "{wrong:?}"
+    );
+    let mut whole = sample;
+    whole["tables"] = json!({ "points": { "a": 1, "b": "x", "c": true } });
+    whole["timezone"] = json!("Europe/Oslo");
+    whole["registration"]["window"] = json!("P90D");
+    let definition = &mut whole["pointDefinitions"][0];
+    definition["when"] = json!("true");
+    definition["customer"] = json!("line.customerId");
+    definition["validFrom"] = json!("trigger.time");
+    definition["expiry"] = json!({ "kind": "DURATION", "after": "P30D" });
+    definition["period"] = json!({ "kind": "ROLLING_FROM_FIRST", "length": "P30D", "key": "1" });
+    let answer = site.json(Method::PUT, path, &whole).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(site.get(path).await.json, answer.json);
+}
