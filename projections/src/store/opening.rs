@@ -25,7 +25,7 @@ pub struct StoreMemory {
 }
 
 impl StoreMemory {
-    /// Of a store that is in use. The less is gathered, the more often batches wait while it is synced: decisions 0119 and 0133.
+    /// Of a store that is in use. The less is gathered, the more often batches wait while it is synced: decisions 0119 and 0136.
     pub const USUAL: Self = Self {
         cache_bytes: 32 * 1024 * 1024,
         gathered_bytes: 24 * 1024 * 1024,

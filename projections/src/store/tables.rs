@@ -11,7 +11,8 @@ use fjall::config::PinningPolicy;
 const TABLES_SORTED_IN_AT: u8 = 16;
 
 /// What a table that was sorted in takes of the disk, in bytes. The first level has so many of them as are sorted in
-/// together, about 770 MB: the most that is merged in one piece. While it is, nothing that was gathered is brought to its place.
+/// together, about 800 MB, and is merged with those in one piece. While that goes on, nothing that was gathered is brought
+/// to its place.
 const TABLE_BYTES_MAX: u64 = 48 * 1024 * 1024;
 
 /// The library keeps them with the files, and looks at no others later: with them
@@ -25,7 +26,7 @@ pub fn options() -> KeyspaceCreateOptions {
         .max_memtable_size(u64::MAX)
         .compaction_strategy(Arc::new(sorting_in))
         // Most orders that are looked for are new, and in no table. An eightieth of what the tables have on the disk stays
-        // in memory for it; from the third level on, behind some ten gigabytes, both are in parts, which are cached.
+        // in memory for it; from the third level on, behind some eight gigabytes, both are in parts, which are cached.
         .filter_block_pinning_policy(PinningPolicy::all(true))
         .index_block_pinning_policy(PinningPolicy::all(true))
 }
