@@ -1,4 +1,4 @@
-//! Bytes that a log of format 1 has on disk, as they stand in docs/log-format.md. When one of these tests fails, logs
+//! Bytes that a log has on disk, as they stand in docs/log-format.md. When one of these tests fails, logs
 //! out there can't be read any more: the format needs a new version, and the old one its reader.
 
 use chrono::{DateTime, TimeDelta};
@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::codec::{RecordReader, chain_digest, put_record};
-use super::index::{self, candidate_digest, subject_digest};
+use super::index::{Candidate, Entry, IndexCheckpoint, candidate_digest, subject_digest};
+use super::meta::Identity;
 use super::unpack::Unpacker;
-use super::{LogError, Record, StreamOrigin, keys, meta, samples};
+use super::{LogError, Record, StreamOrigin, meta, samples};
 use crate::event::About;
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -37,6 +38,8 @@ fn record() -> Record {
     }
 }
 
+const LOG_ID: Uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+
 const RECORD: &str = concat!(
     "0d ac02 02 80cab5ee01 01 00",
     "06 4f5244455253 07",
@@ -53,9 +56,15 @@ const PACK: &str = concat!(
     "4bbee2316d0eaf45",
 );
 
-const INDEX_KEY: &str = "69 b6f42d44a5b223ec 000000000000012c";
-const INDEX_ENTRY: &str = "00 e466cb47 d72bceb4";
-const META: &str = "01000000 00112233445566778899aabbccddeeff 8e0e1e4b9e7a74d8";
+const INDEX_KEY: &str = "b6f42d44a5b223ec";
+const INDEX_ENTRY: &str = "00 ac02 e466cb47 836f7c86";
+const INDEX_CHECKPOINT: &str = concat!(
+    "01000000 00112233445566778899aabbccddeeff 2c01000000000000 0700000000000000",
+    "bc47d71072676513",
+);
+const META: &str = "02000000 00112233445566778899aabbccddeeff e0d360c447f8b310";
+/// As a log of format 1 has it.
+const META_1: &str = "01000000 00112233445566778899aabbccddeeff 8e0e1e4b9e7a74d8";
 const CHECKPOINT: &str = "06 4f5244455253 14 00 ac02 28 00 5b6b9b2f0472e977";
 
 #[test]
@@ -80,11 +89,29 @@ fn a_pack_of_these_bytes_is_read() {
 
 #[test]
 fn an_index_entry_has_these_bytes() {
-    let mut entries = Vec::new();
-    index::index(&[record()], |subject, first, value| {
-        entries.push((keys::index(subject, first).to_vec(), value.to_vec()));
-    });
-    assert_eq!(entries, [(bytes(INDEX_KEY), bytes(INDEX_ENTRY))]);
+    let about = About::Order("o1".parse().unwrap());
+    let subject = subject_digest(&about, "pos", "e1");
+    assert_eq!(subject.to_be_bytes().to_vec(), bytes(INDEX_KEY));
+    let entry = Entry {
+        number: 0,
+        candidates: vec![Candidate {
+            position: 300,
+            digest: candidate_digest("pos", "e1"),
+        }],
+    };
+    assert_eq!(entry.to_bytes(subject), bytes(INDEX_ENTRY));
+}
+
+#[test]
+fn an_index_checkpoint_has_these_bytes() {
+    let checkpoint = IndexCheckpoint {
+        log_id: LOG_ID,
+        position: 300,
+        digest: 7,
+    };
+    assert_eq!(checkpoint.to_bytes(), bytes(INDEX_CHECKPOINT));
+    let read = IndexCheckpoint::read(&bytes(INDEX_CHECKPOINT));
+    assert_eq!(read.ok(), Some(checkpoint));
 }
 
 #[test]
@@ -108,9 +135,11 @@ fn things_have_these_digests() {
 
 #[test]
 fn what_the_log_keeps_about_itself_has_these_bytes() {
-    let id = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
-    assert_eq!(meta::identity_value(id), bytes(META));
-    assert_eq!(meta::read_identity(&bytes(META)).unwrap(), id);
+    assert_eq!(meta::identity_value(LOG_ID), bytes(META));
+    for (format, value) in [(1, META_1), (2, META)] {
+        let identity = Identity { format, id: LOG_ID };
+        assert_eq!(meta::read_identity(&bytes(value)).unwrap(), identity);
+    }
 
     let checkpoint = samples::checkpoint(300);
     assert_eq!(meta::checkpoint_value(&checkpoint), bytes(CHECKPOINT));

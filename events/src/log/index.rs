@@ -1,185 +1,199 @@
-//! The index by what events are about (docs/log-format.md, "Index").
+//! The index by what events are about (docs/log-format.md, "Index"), in a merge tree beside the records.
 //!
-//! One entry per batch and thing says which of the batch's records are about the thing, each with a short digest of
-//! its source and id. It is written in the batch of the records, so it never lags, and it serves two questions:
-//! which records are about an order, and whether an event is a repeat. Digests only narrow down: every candidate's
-//! record is read and compared, so that two things or two events with one digest do no harm.
+//! Under each subject stand its newest records, with a short digest of their source and id, and under the subject and a
+//! number those before them, in full entries. It serves two questions: which records are about an order, and whether an
+//! event is a repeat. Digests only narrow down: every candidate's record is read and compared, so that two things or two
+//! events with one digest do no harm.
+//!
+//! It holds nothing that is not in the records. So it is not synced with them: what a kill or a power cut takes of it is
+//! made again when it is opened ([`open`]), from its checkpoint on, and readers never see it behind the head.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry::{Occupied, Vacant};
+mod checkpoint;
+mod entry;
+mod files;
+mod lookups;
+mod opening;
+#[cfg(test)]
+pub(super) mod tampering;
+#[cfg(test)]
+mod tests;
+mod writer;
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use std::path::Path;
+use std::sync::Arc;
 
-use super::record::Record;
+use lsm_tree::{AbstractTree, AnyTree, Error, Guard, SeqNo};
+
+pub(super) use self::checkpoint::IndexCheckpoint;
+pub(super) use self::entry::{Candidate, Entry, candidate_digest, identity_digest, subject_digest};
+pub(super) use self::lookups::{Known, RecentLookups};
+pub(super) use self::opening::{Opened, open};
+pub(super) use self::writer::{Changes, IndexWriter};
 use super::{LogError, Position};
-use crate::bytes::{Malformed, Reader, put_varint};
-use crate::event::About;
+use crate::bytes::Malformed;
 
-const CHECK_BYTES: usize = 4;
-
-/// Candidates in one entry at most: far under the store's largest value. A thing with more in one batch gets more
-/// entries.
-const ENTRY_CANDIDATES_MAX: usize = 256;
-
-/// Stands in an index key for what an event is about.
-///
-/// Events about nothing are kept by their identity: there is nothing to list, and a repeat is found among few.
-pub(super) fn subject_digest(about: &About, source: &str, id: &str) -> u64 {
-    let tagged = |tag: u64, text: &str| xxh3_64_with_seed(text.as_bytes(), tag);
-    match about {
-        About::Order(order) => tagged(1, order.as_str()),
-        About::Customer(customer) => tagged(2, customer.as_str()),
-        About::Program(program) => xxh3_64_with_seed(&program.get().to_be_bytes(), 3),
-        About::Nothing => xxh3_64(&event_digest(source, id).to_be_bytes()),
-    }
+/// What the index of a log may take of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexMemory {
+    /// What is kept of blocks that were read, in bytes.
+    pub cache_bytes: u64,
+    /// New entries are gathered up to so many bytes, and while they are brought to the disk the next are gathered; three
+    /// times as much, and three batches, at most. What was gathered is made again when a process was killed.
+    pub gathered_bytes: u64,
 }
 
-/// Stands for the source and id of an event.
-fn event_digest(source: &str, id: &str) -> u64 {
-    xxh3_64_with_seed(id.as_bytes(), xxh3_64(source.as_bytes()))
-}
-
-/// Stands for the identity of an event: what it is about, source and id.
-pub(super) fn identity_digest(about: &About, source: &str, id: &str) -> u64 {
-    event_digest(source, id) ^ subject_digest(about, source, id).rotate_left(1)
-}
-
-/// The digest that an entry keeps. 32 bits are enough: one false candidate in four thousand million costs one read.
-pub(super) fn candidate_digest(source: &str, id: &str) -> u32 {
-    let [a, b, c, d, ..] = event_digest(source, id).to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
-/// A record that may be the one looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Candidate {
-    /// Where the record is.
-    pub(super) position: Position,
-    /// The digest of its source and id.
-    pub(super) digest: u32,
-}
-
-/// What the index has just said, for as long as the head stays.
-///
-/// Every event is looked for before it is appended, and an order's events come close together: without this each of
-/// them goes through the tree for the same answer.
-#[derive(Default)]
-pub(super) struct RecentLookups {
-    head: Position,
-    of_subjects: HashMap<u64, Vec<Candidate>>,
-}
-
-/// Subjects that [`RecentLookups`] holds at most: more than a commit has.
-const RECENT_SUBJECTS_MAX: usize = 8192;
-
-impl RecentLookups {
-    /// The candidates of a subject, from `look_up` where they are not known at this head.
-    pub(super) fn candidates(
-        &mut self,
-        head: Position,
-        subject: u64,
-        look_up: impl FnOnce() -> Result<Vec<Candidate>, LogError>,
-    ) -> Result<&[Candidate], LogError> {
-        if self.head != head || self.of_subjects.len() >= RECENT_SUBJECTS_MAX {
-            self.of_subjects.clear();
-            self.head = head;
-        }
-        match self.of_subjects.entry(subject) {
-            Occupied(known) => Ok(known.into_mut()),
-            Vacant(unknown) => Ok(unknown.insert(look_up()?)),
-        }
-    }
-}
-
-/// Makes the index entries of a batch. `put` takes the subject, the position of its first candidate, and the value.
-pub(super) fn index(records: &[Record], mut put: impl FnMut(u64, Position, &[u8])) {
-    let mut candidates: Vec<(u64, Candidate)> = records
-        .iter()
-        .map(|record| {
-            let candidate = Candidate {
-                position: record.position,
-                digest: candidate_digest(&record.source, &record.id),
-            };
-            let subject = subject_digest(&record.about, &record.source, &record.id);
-            (subject, candidate)
-        })
-        .collect();
-    candidates.sort_unstable();
-    let mut value = Vec::new();
-    for of_one_subject in candidates.chunk_by(|a, b| a.0 == b.0) {
-        for entry in of_one_subject.chunks(ENTRY_CANDIDATES_MAX) {
-            let (subject, first) = entry[0];
-            value.clear();
-            put_entry(
-                &mut value,
-                subject,
-                entry.iter().map(|(_, candidate)| candidate),
-            );
-            put(subject, first.position, &value);
-        }
-    }
-}
-
-/// Appends an entry's bytes; `candidates` are in log order.
-pub(super) fn put_entry<'a>(
-    value: &mut Vec<u8>,
-    subject: u64,
-    candidates: impl Iterator<Item = &'a Candidate>,
-) {
-    let mut first = None;
-    let mut last = 0;
-    for candidate in candidates {
-        if first.is_none() {
-            first = Some(candidate.position);
-            last = candidate.position;
-        }
-        put_varint(value, candidate.position - last);
-        value.extend_from_slice(&candidate.digest.to_le_bytes());
-        last = candidate.position;
-    }
-    let check = check(subject, first.unwrap_or_default(), value);
-    value.extend_from_slice(&check);
-}
-
-/// Reads an entry: its candidates in log order.
-pub(super) fn read_entry(
-    subject: u64,
-    first: Position,
-    value: &[u8],
-) -> Result<Vec<Candidate>, LogError> {
-    let corrupt = |problem: &str| LogError::Corrupt {
-        position: first,
-        problem: format!("the index entry is malformed, {problem}"),
+impl IndexMemory {
+    /// Of a log that is in use.
+    pub const USUAL: Self = Self {
+        cache_bytes: 16 * 1024 * 1024,
+        gathered_bytes: 8 * 1024 * 1024,
     };
-    let (list, stored_check) = value
-        .split_last_chunk::<CHECK_BYTES>()
-        .ok_or_else(|| corrupt("it ends too early"))?;
-    if *stored_check != check(subject, first, list) {
-        return Err(corrupt("its check does not match its bytes"));
-    }
-    let mut reader = Reader::new(list);
-    let mut candidates = Vec::new();
-    let mut position = first;
-    while !reader.is_empty() {
-        let candidate =
-            read_candidate(&mut reader, position).map_err(|Malformed(problem)| corrupt(problem))?;
-        position = candidate.position;
-        candidates.push(candidate);
-    }
-    Ok(candidates)
 }
 
-fn read_candidate(reader: &mut Reader<'_>, last: Position) -> Result<Candidate, Malformed> {
-    let distance = reader.varint()?;
-    Ok(Candidate {
-        position: last
-            .checked_add(distance)
-            .ok_or(Malformed("a position passes 64 bits"))?,
-        digest: u32::from_le_bytes(reader.array()?),
-    })
+/// Everything that was written so far.
+const LATEST: SeqNo = SeqNo::MAX;
+
+/// The key of the checkpoint: no subject's, for those are longer.
+const CHECKPOINT_KEY: &[u8] = b"c";
+
+const SUBJECT_KEY_BYTES: usize = 8;
+
+/// The key of a subject's newest entry. Numbers in keys are big-endian.
+fn newest_key(subject: u64) -> [u8; SUBJECT_KEY_BYTES] {
+    subject.to_be_bytes()
 }
 
-fn check(subject: u64, first: Position, list: &[u8]) -> [u8; CHECK_BYTES] {
-    let [a, b, c, d, ..] = xxh3_64_with_seed(list, subject.wrapping_add(first)).to_le_bytes();
-    [a, b, c, d]
+/// The key of a full entry of a subject.
+fn full_key(subject: u64, number: u32) -> [u8; SUBJECT_KEY_BYTES + 4] {
+    let mut key = [0; SUBJECT_KEY_BYTES + 4];
+    key[..SUBJECT_KEY_BYTES].copy_from_slice(&newest_key(subject));
+    key[SUBJECT_KEY_BYTES..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The index as it is read, by any thread.
+#[derive(Clone)]
+pub(super) struct Index {
+    tree: AnyTree,
+    directory: Arc<Path>,
+}
+
+impl Index {
+    /// The newest entry of a subject; an empty one where there is none.
+    pub(super) fn newest(&self, subject: u64) -> Result<Entry, LogError> {
+        let entry = self.entry(subject, &newest_key(subject))?;
+        Ok(entry.unwrap_or_default())
+    }
+
+    /// All that there is of a subject. What a batch that is just being indexed adds may be in it, so positions behind the
+    /// head are to be left out.
+    pub(super) fn known(&self, subject: u64) -> Result<Known, LogError> {
+        // The newest first: full entries never change, so what it says stands before it is there, and all of it.
+        let newest = self.newest(subject)?;
+        let mut earlier = Vec::new();
+        for number in 0..newest.number {
+            let entry = self
+                .entry(subject, &full_key(subject, number))?
+                .filter(|entry| entry.number == number && entry.is_full())
+                .ok_or_else(|| self.damaged("a full entry is missing"))?;
+            earlier.extend(entry.candidates);
+        }
+        Ok(Known { earlier, newest })
+    }
+
+    fn entry(&self, subject: u64, key: &[u8]) -> Result<Option<Entry>, LogError> {
+        self.tree
+            .get(key, LATEST)
+            .map_err(|error| self.failed("read its index in", error))?
+            .map(|value| self.read_entry(subject, &value))
+            .transpose()
+    }
+
+    fn read_entry(&self, subject: u64, value: &[u8]) -> Result<Entry, LogError> {
+        Entry::read(subject, value).map_err(|Malformed(problem)| {
+            self.damaged(&format!("an entry is malformed: {problem}"))
+        })
+    }
+
+    /// Goes through all entries, while others may be added: gives each candidate up to a position, with its subject.
+    pub(super) fn each_candidate(
+        &self,
+        last: Position,
+        mut each: impl FnMut(u64, Candidate),
+    ) -> Result<(), LogError> {
+        // The newest entry of a subject comes first. It says which full ones are to follow; what stands behind those was
+        // filled meanwhile, and what matters of it was seen in the newest.
+        let mut current: Option<u64> = None;
+        let mut full = 0..0;
+        for item in self.tree.iter(LATEST, None) {
+            let (key, value) = item
+                .into_inner()
+                .map_err(|error| self.failed("read its index in", error))?;
+            if *key == *CHECKPOINT_KEY {
+                continue;
+            }
+            let (subject, number) = parts(&key).ok_or_else(|| self.damaged("a key is none"))?;
+            let entry = self.read_entry(subject, &value)?;
+            match number {
+                None if full.is_empty() => (current, full) = (Some(subject), 0..entry.number),
+                Some(number)
+                    if current == Some(subject) && full.start == number && full.end > number =>
+                {
+                    full.start += 1;
+                }
+                Some(_)
+                    if full.is_empty() && (current == Some(subject) || entry.is_behind(last)) =>
+                {
+                    continue;
+                }
+                _ => {
+                    return Err(self.damaged("its full entries are not those that should be there"));
+                }
+            }
+            for candidate in entry.candidates {
+                if candidate.position <= last {
+                    each(subject, candidate);
+                }
+            }
+        }
+        if full.is_empty() {
+            Ok(())
+        } else {
+            Err(self.damaged("a full entry is missing"))
+        }
+    }
+
+    /// The error for an index that is not what was written. The next start makes it anew.
+    pub(super) fn damaged(&self, problem: &str) -> LogError {
+        files::mark_damaged(&self.directory);
+        LogError::IndexDamaged {
+            problem: problem.to_owned(),
+        }
+    }
+
+    fn failed(&self, action: &'static str, error: Error) -> LogError {
+        match error {
+            Error::Io(source) if !files::is_damage(&source) => {
+                super::directory::failed(action, &self.directory)(source)
+            }
+            error => self.damaged(&format!("its library says {error:?}")),
+        }
+    }
+}
+
+/// The subject in a key, and the number in that of a full entry.
+fn parts(key: &[u8]) -> Option<(u64, Option<u32>)> {
+    let (subject, number) = key.split_first_chunk()?;
+    let number = match number {
+        [] => None,
+        number => Some(u32::from_be_bytes(number.try_into().ok()?)),
+    };
+    Some((u64::from_be_bytes(*subject), number))
+}
+
+/// How far the records are: what the index is compared with when it is opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogEnd {
+    pub(super) log_id: uuid::Uuid,
+    pub(super) position: Position,
 }

@@ -7,7 +7,7 @@ use super::{LogError, StreamCheckpoint};
 use crate::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 
 /// The newest format that this version reads, and the one that it writes.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 const CHECK_BYTES: usize = 8;
 
@@ -18,12 +18,20 @@ pub(super) fn identity_value(id: Uuid) -> Vec<u8> {
     with_check(value)
 }
 
-/// Reads the log's id.
+/// What makes a directory a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// [`FORMAT_VERSION`], or an older one.
+    pub(super) format: u32,
+    pub(super) id: Uuid,
+}
+
+/// Reads the format and the log's id.
 ///
 /// # Errors
 /// [`LogError::NewerFormat`]; [`LogError::Corrupt`]. Every format begins with its number and ends with the check, so
 /// that damage is not taken for a newer format.
-pub(super) fn read_identity(value: &[u8]) -> Result<Uuid, LogError> {
+pub(super) fn read_identity(value: &[u8]) -> Result<Identity, LogError> {
     let mut reader = checked(value).map_err(damaged)?;
     let found = u32::from_le_bytes(reader.array().map_err(damaged)?);
     if found > FORMAT_VERSION {
@@ -32,7 +40,10 @@ pub(super) fn read_identity(value: &[u8]) -> Result<Uuid, LogError> {
             known: FORMAT_VERSION,
         });
     }
-    Ok(Uuid::from_bytes(reader.array().map_err(damaged)?))
+    Ok(Identity {
+        format: found,
+        id: Uuid::from_bytes(reader.array().map_err(damaged)?),
+    })
 }
 
 /// The value that keeps a checkpoint.
@@ -66,7 +77,8 @@ pub(super) fn with_check(mut value: Vec<u8>) -> Vec<u8> {
     value
 }
 
-fn checked(value: &[u8]) -> Result<Reader<'_>, Malformed> {
+/// What stands before a value's check, where that is right.
+pub(super) fn checked(value: &[u8]) -> Result<Reader<'_>, Malformed> {
     let (value, check) = value
         .split_last_chunk::<CHECK_BYTES>()
         .ok_or(Malformed("it ends too early"))?;

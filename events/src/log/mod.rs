@@ -4,8 +4,8 @@
 //! and trials; both pass one suite of tests. [`writer::LogWriter`] is the one thread that appends.
 //!
 //! The log on disk, from the bytes up (docs/log-format.md): `codec` a record, `pack` and `unpack` up to 16 of them,
-//! `index` what is about an order, `keys` and `meta` the rest of the store, `mark` how far it was durable,
-//! `directory` who may use it. The writer: `draft` decides what enters a batch, `committer` commits it.
+//! `keys` and `meta` the rest of the store, `mark` how far it was durable, `directory` who may use it; beside the store
+//! `index`, what is about an order. The writer: `draft` decides what enters a batch, `committer` commits it.
 //! [`export`] is the log as text, for a copy elsewhere.
 
 mod codec;
@@ -33,6 +33,7 @@ mod unpack;
 pub mod writer;
 
 use std::io;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -173,6 +174,24 @@ pub enum LogError {
         /// The newest that this version reads.
         known: u32,
     },
+    /// The index is not what was written to it. The next start makes it anew.
+    #[error(
+        "the event log's index is damaged, {problem}; its records are as they were, and the next start makes the index anew \
+         from them"
+    )]
+    IndexDamaged {
+        /// What is not right.
+        problem: String,
+    },
+    /// Nothing of the index got to the disk for so long.
+    #[error(
+        "the event log's index got nothing to the disk for {} seconds; see what holds the disk up, and restart",
+        .0.as_secs()
+    )]
+    IndexStandsStill(Duration),
+    /// The thread that brings the index to the disk is gone.
+    #[error("the thread of the event log's index panicked; its message stands above")]
+    IndexStopped,
     /// A record is larger than the log takes.
     #[error("an event of {bytes} bytes is larger than the log takes ({max} bytes)")]
     RecordTooLarge {

@@ -7,8 +7,11 @@
 //!   descriptor of this module. Only after that do readers see it.
 //! - Every value keeps a check over its bytes, and all records are chained by digests.
 //! - The directory is locked by this module before sled touches it.
+//!
+//! The index by what events are about is beside sled and follows it ([`super::index`]).
 
 mod flusher;
+mod indexing;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -24,15 +27,15 @@ use uuid::Uuid;
 
 pub use self::flusher::Flusher;
 pub use self::store::open_patiently;
-use self::store::{
-    Changes, abandon_after, make_durable, missing, open_store, read_index_key, store_failed, unpack,
-};
+use self::store::{Changes, abandon_after, make_durable, missing, open_store, packs, unpack};
 pub use self::verify::Verified;
 use super::directory::{Directory, failed};
-use super::index::{self, Candidate, RecentLookups};
+pub use super::index::IndexMemory;
+use super::index::{self, Index, IndexCheckpoint, IndexWriter, RecentLookups};
 use super::mark::Mark;
+use super::meta::Identity;
 use super::pack::Packer;
-use super::unpack::{Pack, Unpacker};
+use super::unpack::Unpacker;
 use super::{
     Batch, EventLog, Head, LogError, LogStats, Position, Record, StreamCheckpoint, keys, meta,
 };
@@ -51,6 +54,7 @@ pub struct SledLog {
     /// Apart from the writer, which is locked while the disk is busy.
     last_recorded_at: Mutex<Option<DateTime<Utc>>>,
     lookups: Mutex<RecentLookups>,
+    index: Index,
     head: watch::Sender<Head>,
     // Last, so that the lock outlives the store.
     directory: Directory,
@@ -63,6 +67,7 @@ struct Writer {
     /// A descriptor of the database file, to sync it.
     database: File,
     mark: Mark,
+    index: IndexWriter,
     /// Digest of the last record.
     digest: u64,
     /// A write or sync has failed: what is on disk is not known.
@@ -75,54 +80,56 @@ impl SledLog {
     /// The end of the log is read and verified; the rest when it is read ([`verify`](Self::verify) reads it all).
     /// What a killed process had written and not yet synced is synced here, so what is seen once stays.
     ///
+    /// What the index lacks is added to it, which after a kill takes a fraction of a second. Where there is none that can
+    /// be used it is made anew from all records: some seconds per million. A log of an older format becomes one of
+    /// the present then, which an older farelog refuses.
+    ///
     /// # Errors
     /// [`LogError::InUse`], [`LogError::NewerFormat`], [`LogError::Corrupt`], [`LogError::Io`], [`LogError::Store`].
     pub fn open(dir: &Path) -> Result<Self, LogError> {
-        let directory = Directory::lock(dir)?;
-        let db = open_store(directory.path())?;
-        Self::open_on(&db, directory).inspect_err(|error| abandon_after(error, &db))
+        Self::open_within(IndexMemory::USUAL, dir)
     }
 
-    fn open_on(db: &sled::Db, directory: Directory) -> Result<Self, LogError> {
+    /// As [`open`](Self::open), with so much memory for the index.
+    pub fn open_within(memory: IndexMemory, dir: &Path) -> Result<Self, LogError> {
+        let directory = Directory::lock(dir)?;
+        let db = open_store(directory.path())?;
+        Self::open_on(&db, directory, memory).inspect_err(|error| abandon_after(error, &db))
+    }
+
+    fn open_on(db: &sled::Db, directory: Directory, memory: IndexMemory) -> Result<Self, LogError> {
         let flusher = Flusher::start(db)?;
         let database_path = directory.database_path();
         let database = File::open(&database_path).map_err(failed("open", &database_path))?;
-        let id = match db.get(keys::META)? {
-            Some(value) => meta::read_identity(&value)?,
-            None if db.is_empty() => {
-                let id = Uuid::new_v4();
-                let mut first_batch = sled::Batch::default();
-                first_batch.insert(keys::META, meta::identity_value(id));
-                db.apply_batch(first_batch)?;
-                id
-            }
-            None => {
-                return Err(LogError::Corrupt {
-                    position: 0,
-                    problem: "the store has data and no log id".to_owned(),
-                });
-            }
-        };
+        let identity = identify(db)?;
+        let id = identity.id;
         make_durable(&flusher, &database, &directory)?;
 
         let checkpoint = db
             .get(keys::CHECKPOINT)?
             .map(|value| meta::read_checkpoint(&value))
             .transpose()?;
-        let mut position = 0;
-        let mut digest = 0;
+        let mut end = IndexCheckpoint::start(id);
         let mut last_recorded_at = None;
         if let Some((key, value)) = db.last()?
             && let Some(first) = keys::pack_position(&key)
         {
             let pack = unpack(db, &mut Unpacker::default(), first, &value, |_| true)?;
-            position = pack.next - 1;
-            digest = pack.after;
+            end.position = pack.next - 1;
+            end.digest = pack.after;
             last_recorded_at = pack.records.last().map(|last| last.recorded_at);
         }
         let mark = Mark::open(directory.path(), id)?;
-        mark.check(position)?;
-        mark.set(position)?;
+        mark.check(end.position)?;
+        mark.set(end.position)?;
+        let (index, index_writer) = indexing::open(db, &directory, end, memory)?;
+        if identity.format < meta::FORMAT_VERSION {
+            // Not before the index has all that an older farelog would look for in the store.
+            db.insert(keys::META, meta::identity_value(id))?;
+            make_durable(&flusher, &database, &directory)?;
+            let (from, to) = (identity.format, meta::FORMAT_VERSION);
+            tracing::info!(from, to, "the event log has the present format now");
+        }
         directory.sync()?;
         Ok(Self {
             id,
@@ -132,13 +139,15 @@ impl SledLog {
                 flusher,
                 database,
                 mark,
-                digest,
+                index: index_writer,
+                digest: end.digest,
                 poisoned: false,
             }),
             last_recorded_at: Mutex::new(last_recorded_at),
             lookups: Mutex::default(),
+            index,
             head: watch::Sender::new(Head {
-                position,
+                position: end.position,
                 checkpoint,
             }),
             directory,
@@ -165,50 +174,12 @@ impl SledLog {
         self.head.borrow().position
     }
 
-    /// The packs from the one that has `from`, in order, each verified and following on the one before, with the
-    /// records that are wanted.
-    fn packs<W: Fn(Position) -> bool>(
-        &self,
-        from: Position,
-        wanted: W,
-    ) -> Result<impl Iterator<Item = Result<Pack, LogError>> + use<'_, W>, LogError> {
-        let (start, _) = self
-            .db
-            .range(keys::pack(0)..=keys::pack(from))
-            .next_back()
-            .ok_or_else(|| missing(from))?
-            .map_err(|error| store_failed(from, error))?;
-        let mut unpacker = Unpacker::default();
-        // The next pack's first position and the digest before it, once a pack was read.
-        let mut expected: Option<(Position, u64)> = None;
-        Ok(self.db.range(start..).map(move |entry| {
-            let place = expected.map_or(from, |(next, _)| next);
-            let (key, value) = entry.map_err(|error| store_failed(place, error))?;
-            let first = keys::pack_position(&key).ok_or_else(|| missing(place))?;
-            if expected.is_some_and(|(next, _)| next != first) {
-                return Err(missing(place));
-            }
-            let pack = unpack(&self.db, &mut unpacker, first, &value, &wanted)?;
-            if pack.next <= place {
-                return Err(missing(place));
-            }
-            if expected.is_some_and(|(_, digest)| digest != pack.before) {
-                return Err(LogError::Corrupt {
-                    position: first,
-                    problem: "the chain of digests is broken".to_owned(),
-                });
-            }
-            expected = Some((pack.next, pack.after));
-            Ok(pack)
-        }))
-    }
-
     /// The records at `positions`, which ascend. A pack that has several is read once.
     fn records_at(&self, positions: &[Position]) -> Result<Vec<Record>, LogError> {
         let wanted = |position| positions.binary_search(&position).is_ok();
         let mut records: Vec<Record> = Vec::with_capacity(positions.len());
         while let Some(&position) = positions.get(records.len()) {
-            let pack = self.packs(position, wanted)?.next();
+            let pack = packs(&self.db, position, wanted)?.next();
             let found = pack.transpose()?.map_or_else(Vec::new, |pack| pack.records);
             if found.first().map(|record| record.position) != Some(position) {
                 return Err(missing(position));
@@ -216,20 +187,6 @@ impl SledLog {
             records.extend(found);
         }
         Ok(records)
-    }
-
-    /// What the index has under a subject, as far as it is durable, in log order.
-    fn candidates(&self, subject: u64) -> Result<Vec<Candidate>, LogError> {
-        let head = self.head_position();
-        let mut candidates = Vec::new();
-        for entry in self.db.scan_prefix(keys::index_prefix(subject)) {
-            let (key, value) = entry?;
-            let (subject, first) = read_index_key(&key)?;
-            if first <= head {
-                candidates.extend(index::read_entry(subject, first, &value)?);
-            }
-        }
-        Ok(candidates)
     }
 
     /// Appends records that already are what they are to be in the log: they go on behind its end, position by
@@ -263,6 +220,24 @@ impl SledLog {
         Ok(writer)
     }
 
+    /// What the records change in the index, which has room for it then. Nothing is changed yet.
+    fn index_changes(
+        &self,
+        writer: &mut Writer,
+        records: &[Record],
+        end: IndexCheckpoint,
+    ) -> Result<index::Changes, LogError> {
+        writer.index.make_room()?;
+        let head = self.head_position();
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        index::Changes::of(records, end, |subject| {
+            match lookups.take_newest(head, subject) {
+                Some(newest) => Ok(newest),
+                None => self.index.newest(subject),
+            }
+        })
+    }
+
     /// Writes records behind the head, makes them durable and moves the head.
     fn commit(
         &self,
@@ -271,24 +246,29 @@ impl SledLog {
         checkpoint: Option<StreamCheckpoint>,
     ) -> Result<(), LogError> {
         let head = self.head.borrow().clone();
+        let position = head.position + records.len() as Position;
         let mut changes = Changes::default();
-        let before = writer.digest;
-        let digest = writer.packer.pack(records, before, &mut changes)?;
-        index::index(records, |subject, first, value| {
-            changes.put(&keys::index(subject, first), value);
-        });
+        let digest = writer.packer.pack(records, writer.digest, &mut changes)?;
         if let Some(checkpoint) = &checkpoint {
             changes.put(keys::CHECKPOINT, &meta::checkpoint_value(checkpoint));
         }
-        let position = head.position + records.len() as Position;
+        let end = IndexCheckpoint {
+            log_id: self.id,
+            position,
+            digest,
+        };
         let written = self
-            .db
-            .apply_batch(changes.0)
-            .map_err(LogError::from)
-            .and_then(|()| make_durable(&writer.flusher, &writer.database, &self.directory))
-            .and_then(|()| writer.mark.set(position));
+            .index_changes(writer, records, end)
+            .and_then(|of_index| {
+                self.db.apply_batch(changes.0)?;
+                make_durable(&writer.flusher, &writer.database, &self.directory)?;
+                writer.mark.set(position)?;
+                writer.index.apply(of_index);
+                Ok(())
+            });
         if let Err(error) = written {
             writer.poisoned = true;
+            writer.index.abandon();
             abandon_after(&error, &self.db);
             return Err(error);
         }
@@ -302,6 +282,27 @@ impl SledLog {
             checkpoint: checkpoint.or(head.checkpoint),
         });
         Ok(())
+    }
+}
+
+/// Reads what makes the store a log, or writes it into a new one.
+fn identify(db: &sled::Db) -> Result<Identity, LogError> {
+    match db.get(keys::META)? {
+        Some(value) => meta::read_identity(&value),
+        None if db.is_empty() => {
+            let id = Uuid::new_v4();
+            let mut first_batch = sled::Batch::default();
+            first_batch.insert(keys::META, meta::identity_value(id));
+            db.apply_batch(first_batch)?;
+            Ok(Identity {
+                format: meta::FORMAT_VERSION,
+                id,
+            })
+        }
+        None => Err(LogError::Corrupt {
+            position: 0,
+            problem: "the store has data and no log id".to_owned(),
+        }),
     }
 }
 
@@ -334,7 +335,7 @@ impl EventLog for SledLog {
         let last = from + ((records_max as u64).min(head - from + 1) - 1);
         let mut records = Vec::new();
         let mut raw_bytes = 0;
-        for pack in self.packs(from, |position| (from..=last).contains(&position))? {
+        for pack in packs(&self.db, from, |position| (from..=last).contains(&position))? {
             let pack = pack?;
             raw_bytes += pack.raw_bytes;
             records.extend(pack.records);
@@ -349,10 +350,12 @@ impl EventLog for SledLog {
         if *about == About::Nothing {
             return Ok(Vec::new());
         }
-        let candidates = self.candidates(index::subject_digest(about, "", ""))?;
-        let positions: Vec<Position> = candidates
-            .iter()
+        let head = self.head_position();
+        let known = self.index.known(index::subject_digest(about, "", ""))?;
+        let positions: Vec<Position> = known
+            .candidates()
             .map(|candidate| candidate.position)
+            .filter(|&position| position <= head)
             .collect();
         let mut records = self.records_at(&positions)?;
         records.retain(|record| record.about == *about);
@@ -362,12 +365,13 @@ impl EventLog for SledLog {
     fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError> {
         let digest = index::candidate_digest(source, id);
         let subject = index::subject_digest(about, source, id);
+        let head = self.head_position();
         let positions: Vec<Position> = {
             let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
             lookups
-                .candidates(self.head_position(), subject, || self.candidates(subject))?
-                .iter()
-                .filter(|candidate| candidate.digest == digest)
+                .known(head, subject, || self.index.known(subject))?
+                .candidates()
+                .filter(|candidate| candidate.digest == digest && candidate.position <= head)
                 .map(|candidate| candidate.position)
                 .collect()
         };

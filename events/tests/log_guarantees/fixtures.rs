@@ -98,7 +98,7 @@ fn a_log_of_format_1_is_read_and_goes_on() {
     };
     assert_eq!(assert_kept(&log, last), as_written);
     assert_eq!(log.id().to_string(), LOG_ID);
-    assert_eq!(log.stats().unwrap().format_version, 1);
+    assert_eq!(log.stats().unwrap().format_version, 2);
     assert_eq!(log.verify(|_| ()).unwrap().digest, DIGEST);
     let record = log.read(7, 1).unwrap().remove(0);
     assert_eq!(record.recorded_at, DateTime::UNIX_EPOCH);
@@ -131,7 +131,7 @@ fn a_damaged_log_of_format_1_says_where() {
 #[test]
 fn a_newer_format_is_refused_and_left_as_it_is() {
     let directory = copy("format-1");
-    let mut identity = 2_u32.to_le_bytes().to_vec();
+    let mut identity = 3_u32.to_le_bytes().to_vec();
     identity.extend_from_slice(b"what a newer farelog keeps about itself");
     identity.extend_from_slice(&xxh3_64(&identity).to_le_bytes());
     let store = sled::Config::new().path(directory.path());
@@ -142,7 +142,7 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
         assert!(matches!(refused, LogError::NewerFormat { .. }));
         assert_eq!(
             refused.to_string(),
-            "the event log has format 2, this farelog knows up to 1; use the farelog that wrote it, or a newer one"
+            "the event log has format 3, this farelog knows up to 2; use the farelog that wrote it, or a newer one"
         );
     }
     let kept = open_store().get("mlog").unwrap();

@@ -104,12 +104,41 @@ pub(super) fn unpack(
     unpacker.unpack(first, value, chunk, wanted)
 }
 
-/// Subject and first candidate of an index entry.
-pub(super) fn read_index_key(key: &[u8]) -> Result<(u64, Position), LogError> {
-    keys::index_parts(key).ok_or_else(|| LogError::Corrupt {
-        position: 0,
-        problem: "the index has a key that is none".to_owned(),
-    })
+/// The packs from the one that has `from`, in order, each verified and following on the one before, with the
+/// records that are wanted.
+pub(super) fn packs<W: Fn(Position) -> bool>(
+    db: &sled::Db,
+    from: Position,
+    wanted: W,
+) -> Result<impl Iterator<Item = Result<Pack, LogError>> + use<'_, W>, LogError> {
+    let (start, _) = db
+        .range(keys::pack(0)..=keys::pack(from))
+        .next_back()
+        .ok_or_else(|| missing(from))?
+        .map_err(|error| store_failed(from, error))?;
+    let mut unpacker = Unpacker::default();
+    // The next pack's first position and the digest before it, once a pack was read.
+    let mut expected: Option<(Position, u64)> = None;
+    Ok(db.range(start..).map(move |entry| {
+        let place = expected.map_or(from, |(next, _)| next);
+        let (key, value) = entry.map_err(|error| store_failed(place, error))?;
+        let first = keys::pack_position(&key).ok_or_else(|| missing(place))?;
+        if expected.is_some_and(|(next, _)| next != first) {
+            return Err(missing(place));
+        }
+        let pack = unpack(db, &mut unpacker, first, &value, &wanted)?;
+        if pack.next <= place {
+            return Err(missing(place));
+        }
+        if expected.is_some_and(|(_, digest)| digest != pack.before) {
+            return Err(LogError::Corrupt {
+                position: first,
+                problem: "the chain of digests is broken".to_owned(),
+            });
+        }
+        expected = Some((pack.next, pack.after));
+        Ok(pack)
+    }))
 }
 
 pub(super) fn missing(position: Position) -> LogError {

@@ -1,9 +1,11 @@
 //! The whole log read and checked: every pack, the chain through all of them, and the index against the records.
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::SledLog;
-use super::store::{missing, read_index_key};
+use super::store::{missing, packs};
 use crate::log::index::{self, Candidate};
-use crate::log::{EventLog, LogError, Position, keys};
+use crate::log::{EventLog, LogError, Position, Record};
 
 /// Packs between two calls of the progress function.
 const PACKS_PER_PROGRESS: usize = 256;
@@ -25,32 +27,28 @@ impl SledLog {
     /// Takes some seconds per million records. Appends may go on meanwhile; what they add is not looked at.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] with the first position found wrong.
+    /// [`LogError::Corrupt`] with the first position found wrong; [`LogError::IndexDamaged`] where the records are as they
+    /// were and the index is not.
     pub fn verify(&self, mut progress: impl FnMut(Position)) -> Result<Verified, LogError> {
         let last_position = self.head().position;
         let mut digest = 0;
+        let mut indexed = Sum::default();
         if last_position > 0 {
             let mut next = 1;
-            for (count, pack) in self.packs(1, |_| true)?.enumerate() {
+            for (count, pack) in packs(&self.db, 1, |_| true)?.enumerate() {
                 if next > last_position {
                     break;
                 }
                 let pack = pack?;
                 if next == 1 && pack.before != 0 {
-                    return Err(damaged(1, "the chain of digests has another start"));
+                    return Err(LogError::Corrupt {
+                        position: 1,
+                        problem: "the chain of digests has another start".to_owned(),
+                    });
                 }
                 for record in &pack.records {
-                    let candidate = Candidate {
-                        position: record.position,
-                        digest: index::candidate_digest(&record.source, &record.id),
-                    };
-                    let subject = index::subject_digest(&record.about, &record.source, &record.id);
-                    if !self.candidates(subject)?.contains(&candidate) {
-                        return Err(damaged(
-                            record.position,
-                            "the index does not have the record",
-                        ));
-                    }
+                    let (subject, candidate) = expected(record);
+                    indexed.add(subject, candidate);
                 }
                 digest = pack.after;
                 next = pack.next;
@@ -61,8 +59,8 @@ impl SledLog {
             if next <= last_position {
                 return Err(missing(next));
             }
-            self.verify_index_size(last_position)?;
         }
+        self.verify_index(last_position, indexed)?;
         progress(last_position);
         Ok(Verified {
             last_position,
@@ -70,29 +68,65 @@ impl SledLog {
         })
     }
 
-    /// Every record is in the index, each once, as was seen: then as many candidates as records means no other.
-    fn verify_index_size(&self, last_position: Position) -> Result<(), LogError> {
-        let mut candidates = 0;
-        for entry in self.db.scan_prefix(keys::INDEX_PREFIX) {
-            let (key, value) = entry?;
-            let (subject, first) = read_index_key(&key)?;
-            if first <= last_position {
-                candidates += index::read_entry(subject, first, &value)?.len() as u64;
+    /// The index has as many candidates as there are records, and the same ones.
+    fn verify_index(&self, last_position: Position, expected: Sum) -> Result<(), LogError> {
+        let mut found = Sum::default();
+        self.index
+            .each_candidate(last_position, |subject, candidate| {
+                found.add(subject, candidate);
+            })?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(match self.first_not_indexed()? {
+            Some(position) => self.index.damaged(&format!(
+                "it does not have the record at position {position}"
+            )),
+            None => self.index.damaged("it has more than the records"),
+        })
+    }
+
+    fn first_not_indexed(&self) -> Result<Option<Position>, LogError> {
+        for pack in packs(&self.db, 1, |_| true)? {
+            for record in pack?.records {
+                let (subject, candidate) = expected(&record);
+                if !self
+                    .index
+                    .known(subject)?
+                    .candidates()
+                    .any(|known| *known == candidate)
+                {
+                    return Ok(Some(record.position));
+                }
             }
         }
-        if candidates != last_position {
-            return Err(damaged(
-                0,
-                "the index has another number of records than the log",
-            ));
-        }
-        Ok(())
+        Ok(None)
     }
 }
 
-fn damaged(position: Position, problem: &str) -> LogError {
-    LogError::Corrupt {
-        position,
-        problem: problem.to_owned(),
+/// What the index is to have of a record.
+fn expected(record: &Record) -> (u64, Candidate) {
+    let candidate = Candidate {
+        position: record.position,
+        digest: index::candidate_digest(&record.source, &record.id),
+    };
+    let subject = index::subject_digest(&record.about, &record.source, &record.id);
+    (subject, candidate)
+}
+
+/// Stands for a set of candidates, in whatever order they come. Two sets that differ by damage have the same once in 2^64
+/// times.
+#[derive(Default, PartialEq, Eq)]
+struct Sum {
+    count: u64,
+    digests: u64,
+}
+
+impl Sum {
+    fn add(&mut self, subject: u64, candidate: Candidate) {
+        let place = [candidate.position, u64::from(candidate.digest)].map(u64::to_le_bytes);
+        let digest = xxh3_64_with_seed(place.as_flattened(), subject);
+        self.count += 1;
+        self.digests = self.digests.wrapping_add(digest);
     }
 }

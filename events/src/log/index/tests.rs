@@ -1,0 +1,314 @@
+//! What holds for the index of a log on disk, whatever becomes of its files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use farelog_test_support::directory::{copy, files_in};
+use tempfile::TempDir;
+
+use super::tampering::with_tree;
+use super::{Candidate, Entry, IndexMemory, full_key, newest_key, subject_digest};
+use crate::event::About;
+use crate::log::samples::{batch, entry};
+use crate::log::sled_log::SledLog;
+use crate::log::{EventLog, LogError};
+
+/// So little that nearly each batch makes a table.
+const SMALL: IndexMemory = IndexMemory {
+    cache_bytes: 64 * 1024,
+    gathered_bytes: 2 * 1024,
+};
+
+const BATCHES: u64 = 60;
+const BATCH_RECORDS: u64 = 10;
+
+fn order(number: u64) -> About {
+    About::Order(format!("order-{number}").parse().unwrap())
+}
+
+/// The number of the order that a record is about: most are of few events, number 0 has half of all.
+fn order_of(position: u64) -> u64 {
+    if position.is_multiple_of(2) {
+        0
+    } else {
+        1 + position / 8
+    }
+}
+
+fn append(log: &SledLog, batches: u64) {
+    for _ in 0..batches {
+        let next = log.head().position + 1;
+        let entries = (next..next + BATCH_RECORDS).map(|position| {
+            entry(
+                &format!("order-{}", order_of(position)),
+                &position.to_string(),
+            )
+        });
+        log.append(batch(entries.collect())).unwrap();
+    }
+}
+
+fn index_of(log: &Path) -> PathBuf {
+    log.join("index")
+}
+
+/// The index and the records agree, both ways, and every look-up gives what it should.
+#[track_caller]
+fn assert_indexed(log: &SledLog) {
+    let last = log.head().position;
+    assert_eq!(log.verify(|_| ()).unwrap().last_position, last);
+    for position in 1..=last {
+        let found = log.find(&order(order_of(position)), "pos", &position.to_string());
+        assert_eq!(found.unwrap().map(|record| record.position), Some(position));
+    }
+    for number in 0..=order_of(last) + 2 {
+        let found = log.read_about(&order(number)).unwrap();
+        let expected = (1..=last).filter(|&position| order_of(position) == number);
+        assert!(found.iter().map(|record| record.position).eq(expected));
+        assert!(log.find(&order(number), "pos", "none").unwrap().is_none());
+    }
+}
+
+/// A closed log with many tables.
+fn closed_log() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+        append(&log, BATCHES / 2);
+    }
+    directory
+}
+
+/// Opens the log with its index as it was left, and goes on with it.
+#[track_caller]
+fn assert_opens_and_goes_on(directory: &Path) {
+    let log = SledLog::open_within(SMALL, directory).unwrap();
+    assert_indexed(&log);
+    append(&log, 3);
+    assert_indexed(&log);
+    drop(log);
+    assert_indexed(&SledLog::open_within(SMALL, directory).unwrap());
+}
+
+#[test]
+fn an_index_in_many_tables_has_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+    for _ in 0..6 {
+        append(&log, BATCHES / 3);
+        assert_indexed(&log);
+    }
+    drop(log);
+    assert!(files_in(&index_of(directory.path())).len() > 3);
+    assert_opens_and_goes_on(directory.path());
+}
+
+#[test]
+fn a_subject_with_more_than_an_entry_takes_is_found_in_many() {
+    let directory = tempfile::tempdir().unwrap();
+    for size in [1, 255, 1, 700, 256, 3] {
+        let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+        let next = log.head().position + 1;
+        let entries = (next..next + size).map(|position| entry("o", &position.to_string()));
+        log.append(batch(entries.collect())).unwrap();
+        let of_order = log.read_about(&About::Order("o".parse().unwrap())).unwrap();
+        let positions = of_order.iter().map(|record| record.position);
+        assert!(positions.eq(1..next + size));
+        log.verify(|_| ()).unwrap();
+    }
+}
+
+#[test]
+fn an_index_that_is_gone_is_made_anew() {
+    let directory = closed_log();
+    fs::remove_dir_all(index_of(directory.path())).unwrap();
+    assert_opens_and_goes_on(directory.path());
+}
+
+/// As after a kill, or a power cut, between the sync of a batch and the next table.
+#[test]
+fn an_older_index_is_gone_on_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let older = tempfile::tempdir().unwrap();
+    for batches in [0, 1, 7, 40] {
+        let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+        append(&log, batches);
+        drop(log);
+        copy(
+            &index_of(directory.path()),
+            &older.path().join(batches.to_string()),
+        );
+    }
+    for batches in [0, 1, 7, 40] {
+        let index = index_of(directory.path());
+        fs::remove_dir_all(&index).unwrap();
+        copy(&older.path().join(batches.to_string()), &index);
+        assert_opens_and_goes_on(directory.path());
+    }
+}
+
+#[test]
+fn an_index_of_another_log_is_made_anew() {
+    let (directory, other) = (closed_log(), closed_log());
+    let index = index_of(directory.path());
+    fs::remove_dir_all(&index).unwrap();
+    copy(&index_of(other.path()), &index);
+    assert_opens_and_goes_on(directory.path());
+}
+
+/// A log and a copy of it that went on apart have one id.
+#[test]
+fn an_index_of_another_history_is_made_anew() {
+    let directory = closed_log();
+    let apart = tempfile::tempdir().unwrap();
+    copy(directory.path(), apart.path());
+    let log = SledLog::open_within(SMALL, apart.path()).unwrap();
+    log.append(batch(
+        (0..5).map(|n| entry("other", &n.to_string())).collect(),
+    ))
+    .unwrap();
+    drop(log);
+    let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+    append(&log, 2);
+    drop(log);
+
+    let index = index_of(directory.path());
+    fs::remove_dir_all(&index).unwrap();
+    copy(&index_of(apart.path()), &index);
+    assert_opens_and_goes_on(directory.path());
+}
+
+#[test]
+fn an_index_ahead_of_its_log_is_made_anew() {
+    let directory = closed_log();
+    let earlier = tempfile::tempdir().unwrap();
+    copy(directory.path(), earlier.path());
+    let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+    append(&log, 5);
+    drop(log);
+    let index = index_of(earlier.path());
+    fs::remove_dir_all(&index).unwrap();
+    copy(&index_of(directory.path()), &index);
+    assert_opens_and_goes_on(earlier.path());
+}
+
+/// Calls `test` with copies of a log in which one file of the index is another.
+fn with_damaged_files(damage: impl Fn(&mut Vec<u8>, usize), step: usize) {
+    let original = closed_log();
+    let index = index_of(original.path());
+    let mut copies = 0;
+    for file in files_in(&index) {
+        let name = file.strip_prefix(&index).unwrap();
+        let bytes = fs::read(&file).unwrap();
+        // All of the files that say what is where; some places of the tables.
+        let step = if name.starts_with("tables") { step } else { 1 };
+        for place in (0..bytes.len()).step_by(step) {
+            let directory = tempfile::tempdir().unwrap();
+            copy(original.path(), directory.path());
+            let mut damaged = bytes.clone();
+            damage(&mut damaged, place);
+            fs::write(index_of(directory.path()).join(name), damaged).unwrap();
+            let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+            log.verify(|_| ())
+                .unwrap_or_else(|error| panic!("{} at {place}: {error}", name.display()));
+            copies += 1;
+        }
+    }
+    assert!(copies > 20, "{copies}");
+}
+
+#[test]
+fn a_changed_byte_anywhere_in_the_index_is_noticed_at_the_start() {
+    with_damaged_files(|bytes, place| bytes[place] ^= 0x40, 401);
+}
+
+#[test]
+fn an_index_with_a_file_cut_short_is_made_anew() {
+    with_damaged_files(Vec::truncate, 997);
+}
+
+#[test]
+fn an_index_with_a_file_missing_is_made_anew() {
+    let original = closed_log();
+    let index = index_of(original.path());
+    for file in files_in(&index) {
+        let directory = tempfile::tempdir().unwrap();
+        copy(original.path(), directory.path());
+        let name = file.strip_prefix(&index).unwrap();
+        fs::remove_file(index_of(directory.path()).join(name)).unwrap();
+        assert_opens_and_goes_on(directory.path());
+    }
+}
+
+/// Has the tree of a closed log changed in a way that no check of the library's notices; what is then found is an error,
+/// and the start behind it makes the index anew.
+fn assert_found_and_mended(change: impl Fn(&super::files::Tree), is_found_by_look_up: bool) {
+    let directory = closed_log();
+    with_tree(&index_of(directory.path()), |tree| change(tree));
+    let log = SledLog::open(directory.path()).unwrap();
+    if is_found_by_look_up {
+        for _ in 0..2 {
+            let found = log.find(&order(0), "pos", "4");
+            assert!(matches!(found, Err(LogError::IndexDamaged { .. })));
+            let read = log.read_about(&order(0));
+            assert!(matches!(read, Err(LogError::IndexDamaged { .. })));
+        }
+    }
+    let verified = log.verify(|_| ());
+    assert!(matches!(verified, Err(LogError::IndexDamaged { .. })));
+    drop(log);
+    assert_opens_and_goes_on(directory.path());
+}
+
+fn busy_subject() -> u64 {
+    subject_digest(&order(0), "", "")
+}
+
+#[test]
+fn a_damaged_entry_is_found_and_mended() {
+    for place in [0, 3, 30] {
+        let change = |tree: &super::files::Tree| {
+            let key = newest_key(busy_subject());
+            let mut value = tree.get(&key);
+            value[place] ^= 1;
+            tree.put(&key, &value);
+        };
+        assert_found_and_mended(change, true);
+    }
+}
+
+#[test]
+fn a_missing_entry_is_found_and_mended() {
+    let of_an_order = newest_key(subject_digest(&order(7), "", ""));
+    assert_found_and_mended(|tree| tree.remove(&of_an_order), false);
+}
+
+#[test]
+fn a_surplus_entry_is_found_and_mended() {
+    let surplus = Entry {
+        number: 0,
+        candidates: vec![Candidate {
+            position: 3,
+            digest: 7,
+        }],
+    };
+    assert_found_and_mended(
+        |tree| tree.put(&newest_key(42), &surplus.to_bytes(42)),
+        false,
+    );
+    assert_found_and_mended(
+        |tree| tree.put(&full_key(42, 0), &surplus.to_bytes(42)),
+        false,
+    );
+}
+
+#[test]
+fn a_full_entry_that_is_missing_is_found_and_mended() {
+    let change = |tree: &super::files::Tree| {
+        let subject = busy_subject();
+        let mut newest = Entry::read(subject, &tree.get(&newest_key(subject))).unwrap();
+        newest.number += 1;
+        tree.put(&newest_key(subject), &newest.to_bytes(subject));
+    };
+    assert_found_and_mended(change, true);
+}
