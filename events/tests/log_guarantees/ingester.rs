@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::sled_log::{IndexMemory, SledLog};
 use farelog_events::log::writer::{AdmitAll, LogWriter, WriterError, WriterLimits};
 use farelog_events::log::{Batch, EventLog, LogError};
 use futures::executor::block_on;
@@ -21,6 +21,13 @@ use crate::numbered::{arrivals, behind};
 const DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
 const WITNESS: &str = "FARELOG_TEST_WITNESS";
 const MESSAGES: &str = "FARELOG_TEST_MESSAGES";
+const SMALL_INDEX: &str = "FARELOG_TEST_SMALL_INDEX";
+
+/// So little that a table of the index is made every few batches, and some are sorted in.
+const SMALL: IndexMemory = IndexMemory {
+    cache_bytes: 64 * 1024,
+    gathered_bytes: 2 * 1024,
+};
 
 /// How long a child may take for what it is told to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,7 +47,11 @@ fn child_that_ingests() {
     let mut witness = OpenOptions::new().append(true).open(witness).unwrap();
     let mut say = move |text: String| witness.write_all(text.as_bytes()).unwrap();
 
-    let log = match open_soon(&directory) {
+    let memory = match env::var_os(SMALL_INDEX) {
+        Some(_) => SMALL,
+        None => IndexMemory::USUAL,
+    };
+    let log = match open_soon_within(memory, &directory) {
         Ok(log) => Arc::new(log),
         Err(error) => return say(format!("refused {error}\n")),
     };
@@ -93,9 +104,13 @@ fn child_that_ingests() {
 /// Opens a log that this process, or the one that started it, may have just closed: processes that are being started
 /// hold a copy of its lock until they have come to their own program.
 pub fn open_soon(directory: &Path) -> Result<SledLog, LogError> {
+    open_soon_within(IndexMemory::USUAL, directory)
+}
+
+fn open_soon_within(memory: IndexMemory, directory: &Path) -> Result<SledLog, LogError> {
     let started = Instant::now();
     loop {
-        match SledLog::open(directory) {
+        match SledLog::open_within(memory, directory) {
             Err(LogError::InUse(_)) if started.elapsed() < PATIENCE => {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -192,6 +207,11 @@ impl Place {
 /// Has a child stop by itself after so many messages.
 pub fn messages(command: &mut Command, count: u64) -> &mut Command {
     command.env(MESSAGES, count.to_string())
+}
+
+/// Has a child bring its index to the disk all the time, not each ten thousands of events.
+pub fn small_index(command: &mut Command) -> &mut Command {
+    command.env(SMALL_INDEX, "1")
 }
 
 /// What a child said.

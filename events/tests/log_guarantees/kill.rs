@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::chance::{Chance, rounds, seed};
-use crate::ingester::{Ingester, Place};
+use crate::ingester::{Ingester, Place, small_index};
 use crate::numbered::assert_kept;
 
 /// Rounds after which a log is given up for a new one, so that it does not take ever longer to read.
@@ -23,7 +23,7 @@ fn what_was_acknowledged_survives_kills() {
             place = Place::new();
             acknowledged = 0;
         }
-        let mut child = Ingester::start(&mut place.command());
+        let mut child = Ingester::start(small_index(&mut place.command()));
         if chance.once_in(10) {
             let microseconds = u64::try_from(opening.as_micros()).unwrap();
             thread::sleep(Duration::from_micros(chance.up_to(microseconds)));

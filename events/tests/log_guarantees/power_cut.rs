@@ -8,7 +8,7 @@ use farelog_events::log::sled_log::SledLog;
 
 use crate::chance::{Chance, rounds, seed};
 use crate::disk::{Disk, Left, Tree, read_tree, write_tree};
-use crate::ingester::{Ingester, Place, Said, messages};
+use crate::ingester::{Ingester, Place, Said, messages, small_index};
 use crate::journal::{self, Entry};
 use crate::numbered::assert_kept;
 
@@ -102,7 +102,7 @@ fn what_was_acknowledged_survives_power_cuts() {
             (before, acknowledged) = (Tree::new(), 0);
         }
         write_tree(&before, &place.root());
-        let mut child = Ingester::start(&mut place.recorded_command());
+        let mut child = Ingester::start(small_index(&mut place.recorded_command()));
         child.until(&place, |said| {
             said.failure.is_some() || said.acknowledged > acknowledged + 250
         });
@@ -140,7 +140,8 @@ fn what_was_acknowledged_survives_power_cuts() {
 #[test]
 fn there_is_no_moment_at_which_a_cut_loses_what_was_acknowledged() {
     let place = Place::new();
-    let child = Ingester::start(messages(&mut place.recorded_command(), 100));
+    let mut command = place.recorded_command();
+    let child = Ingester::start(messages(small_index(&mut command), 100));
     assert!(child.end(&place).success());
     let run = Run::of(&place, Tree::new(), 0);
     assert!(run.journal.len() > 30, "{:?}", run.journal.len());
