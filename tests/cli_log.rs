@@ -407,12 +407,9 @@ fn damage_to_any_file_is_found_or_changes_nothing() {
     let expected = records(&expected);
 
     let mut found = Vec::new();
-    for entry in fs::read_dir(sound.join("log")).unwrap() {
-        let entry = entry.unwrap();
-        if !entry.metadata().unwrap().is_file() {
-            continue;
-        }
-        let bytes = fs::read(entry.path()).unwrap();
+    for file in directory::files_in(&sound.join("log")) {
+        let name = file.strip_prefix(sound.join("log")).unwrap();
+        let bytes = fs::read(&file).unwrap();
         for (damage, number) in [Damage::Flip, Damage::Cut]
             .into_iter()
             .flat_map(|damage| (0..10).map(move |number| (damage, number)))
@@ -430,9 +427,9 @@ fn damage_to_any_file_is_found_or_changes_nothing() {
                 Damage::Flip => damaged[place] = byte ^ 0x20,
                 Damage::Cut => damaged.truncate(place),
             }
-            fs::write(data_dir.join("log").join(entry.file_name()), damaged).unwrap();
+            fs::write(data_dir.join("log").join(name), damaged).unwrap();
 
-            let place = format!("{damage:?} {:?} at {place}", entry.file_name());
+            let place = format!("{damage:?} {} at {place}", name.display());
             let verify = farelog(&[
                 "log",
                 "verify",

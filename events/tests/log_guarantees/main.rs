@@ -10,6 +10,7 @@ mod chance;
 mod disk;
 mod faults;
 mod fixtures;
+mod index;
 mod ingester;
 mod journal;
 mod kill;

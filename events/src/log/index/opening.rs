@@ -90,9 +90,11 @@ fn open_there(
         .get(CHECKPOINT_KEY, LATEST)
         .map_err(from_library)?;
     let Some(value) = value else {
-        return match tree.tree.is_empty(LATEST, None).map_err(from_library)? {
-            true => Ok((tree, IndexCheckpoint::start(end.log_id))),
-            false => Err(damaged("it has no checkpoint")),
+        let is_empty = tree.tree.is_empty(LATEST, None).map_err(from_library)?;
+        return if is_empty {
+            Ok((tree, IndexCheckpoint::start(end.log_id)))
+        } else {
+            Err(damaged("it has no checkpoint"))
         };
     };
     let checkpoint = IndexCheckpoint::read(&value).map_err(|Malformed(problem)| {

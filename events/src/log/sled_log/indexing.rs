@@ -31,9 +31,12 @@ pub(super) fn open(
         log_id: end.log_id,
         position: end.position,
     };
-    let digest_at = |position| match position == end.position {
-        true => Ok(Some(end.digest)),
-        false => digest_at(db, position),
+    let digest_at = |position| {
+        if position == end.position {
+            Ok(Some(end.digest))
+        } else {
+            digest_at(db, position)
+        }
     };
     let path = directory.path().join(INDEX_DIRECTORY);
     let Opened {

@@ -60,7 +60,7 @@ impl SledLog {
                 return Err(missing(next));
             }
         }
-        self.verify_index(last_position, indexed)?;
+        self.verify_index(last_position, &indexed)?;
         progress(last_position);
         Ok(Verified {
             last_position,
@@ -69,13 +69,13 @@ impl SledLog {
     }
 
     /// The index has as many candidates as there are records, and the same ones.
-    fn verify_index(&self, last_position: Position, expected: Sum) -> Result<(), LogError> {
+    fn verify_index(&self, last_position: Position, expected: &Sum) -> Result<(), LogError> {
         let mut found = Sum::default();
         self.index
             .each_candidate(last_position, |subject, candidate| {
                 found.add(subject, candidate);
             })?;
-        if found == expected {
+        if found == *expected {
             return Ok(());
         }
         Err(match self.first_not_indexed()? {

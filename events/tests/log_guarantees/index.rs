@@ -1,0 +1,98 @@
+//! Disks that fail under the index, while it is brought to the disk all the time: at each call in its directory, in each
+//! way. What is in it can be made again, so the log may only stop, with a sentence, and never lose or double anything.
+
+use crate::ingester::{Ingester, Place, Said, messages, small_index};
+use crate::journal::{self, Entry};
+use crate::numbered::assert_kept;
+
+/// Messages of a run: many commits, and several tables.
+const MESSAGES: u64 = 700;
+
+/// More calls than a run makes, to notice a run that never ends.
+const CALLS_MAX: u64 = 2_000;
+
+/// Calls between those that are made to fail: a run makes some hundred, and each is a run of its own.
+const STEP: usize = 5;
+
+/// A run in which one call on the files of the index fails. Gives what was said; `None` where there was no such call, or
+/// nothing of it to fail.
+fn run(call: &str, number: u64, kind: &str) -> Option<Said> {
+    let fault = format!("{call}:{number}:{kind}");
+    let place = Place::new();
+    let mut command = place.recorded_command();
+    command
+        .env("POWER_CUT_FAULT", &fault)
+        .env("POWER_CUT_FAULT_ON", "data/log/index");
+    let status = Ingester::start(messages(small_index(&mut command), MESSAGES)).end(&place);
+    let said = place.said();
+    assert!(status.success(), "{fault}: {status}, {said:?}");
+    assert_says_so(&fault, &said);
+    assert_kept(&place.open(), said.acknowledged);
+    goes_on(&fault, &place, said.acknowledged);
+    let has_failed = journal::read(&place.journal()).contains(&Entry::Failed);
+    assert!(has_failed || said.done, "{fault}: {said:?}");
+    has_failed.then_some(said)
+}
+
+/// Has one call after the other fail until there is none left to fail. The log stops; but not where the last one failed,
+/// behind which there is nobody to be told.
+fn stops_at_each(call: &str, kind: &str) {
+    let runs = (1..CALLS_MAX).step_by(STEP);
+    let said: Vec<Said> = runs.map_while(|number| run(call, number, kind)).collect();
+    let stopped = said.iter().filter(|said| said.failure.is_some()).count();
+    println!(
+        "{} calls of {call}, each {kind}; {stopped} stopped the log",
+        said.len()
+    );
+    assert!(said.len() > 5);
+    assert!(stopped > said.len() / 2);
+}
+
+#[track_caller]
+fn assert_says_so(fault: &str, said: &Said) {
+    match &said.failure {
+        Some(failure) => assert!(
+            failure.starts_with("the event log could not ") && failure.contains("index"),
+            "{fault}: {failure}"
+        ),
+        None => assert!(said.done, "{fault}: {said:?}"),
+    }
+}
+
+/// The cause is gone: the log opens with what was acknowledged, and takes in what was not.
+fn goes_on(fault: &str, place: &Place, acknowledged: u64) {
+    let mut command = place.command();
+    let status = Ingester::start(messages(small_index(&mut command), 60)).end(place);
+    let said = place.said();
+    assert!(status.success() && said.done, "after {fault}: {said:?}");
+    assert!(assert_kept(&place.open(), said.acknowledged).sequence > acknowledged);
+}
+
+#[test]
+fn a_write_of_the_index_that_fails_once_stops_the_log() {
+    stops_at_each("write", "once");
+}
+
+#[test]
+fn a_disk_that_is_full_under_the_index_stops_the_log() {
+    stops_at_each("write", "full");
+}
+
+#[test]
+fn a_write_of_half_the_indexs_bytes_is_gone_on_with() {
+    let failed: Vec<Said> = (1..50)
+        .filter_map(|number| run("write", number, "short"))
+        .collect();
+    assert!(failed.len() > 5, "{}", failed.len());
+    assert!(failed.iter().all(|said| said.done), "{failed:?}");
+}
+
+#[test]
+fn a_sync_of_the_index_that_fails_once_stops_the_log() {
+    stops_at_each("sync", "once");
+}
+
+#[test]
+fn a_disk_that_does_not_sync_the_index_any_more_stops_the_log() {
+    stops_at_each("sync", "broken");
+}
