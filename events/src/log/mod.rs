@@ -205,8 +205,8 @@ pub enum LogError {
 /// The contract of an event log.
 ///
 /// - **Durable**: when [`append`](Self::append) has returned, the batch survives `kill -9` and a power cut.
-/// - **Atomic**: events, the per-order index, what the duplicate check needs and the checkpoint are there
-///   together or not at all.
+/// - **Atomic**: events and the checkpoint are there together or not at all, and whoever sees them finds them in the
+///   per-order index, as the duplicate check does.
 /// - **Gapless**: positions go up by one from 1; `recordedAt` never goes back.
 /// - **Fail-stop**: after a failed append every later one fails with [`LogError::Poisoned`]. Reads may fail from then
 ///   on too; they never give what was not durable.
@@ -245,7 +245,7 @@ pub trait EventLog: Send + Sync + 'static {
     /// All records about one thing, in log order. For [`About::Nothing`]: none, there is no such index.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] with a bad position.
+    /// [`LogError::Corrupt`] with a bad position; [`LogError::IndexDamaged`].
     fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError>;
 
     /// The record with this identity, if the log has one; the first, should there be several.
@@ -253,7 +253,7 @@ pub trait EventLog: Send + Sync + 'static {
     /// Meant to be asked for every event before it is appended: some microseconds for one that the log does not have.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] with a bad position.
+    /// [`LogError::Corrupt`] with a bad position; [`LogError::IndexDamaged`].
     fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError>;
 
     /// Figures about the log. Walks directories, not records.
