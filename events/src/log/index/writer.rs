@@ -24,7 +24,7 @@ const RUNS_TOGETHER: u8 = 4;
 const TABLE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Records since the last part after which another is begun, by their bytes as they are read again after a kill.
-const REPLAY_BYTES_MAX: u64 = 128 * 1024 * 1024;
+const REPLAY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What a record counts beside its data.
 const REPLAY_BYTES_PER_RECORD: u64 = 200;
