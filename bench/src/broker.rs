@@ -14,6 +14,7 @@ use async_nats::jetstream::{self, Context, stream};
 use async_nats::{Client, HeaderMap};
 use futures::StreamExt as _;
 
+use crate::machine;
 use crate::progress::Progress;
 use crate::sample_day::Message;
 
@@ -70,6 +71,14 @@ impl Broker {
     /// Its address.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The time of processors that it has taken.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        machine::processor_time(self.process.id())
     }
 
     /// JetStream on it.

@@ -9,13 +9,15 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
-/// What a figure is counted in. Times are milliseconds, sizes bytes or MiB, as the unit says.
+/// What a figure is counted in. Times are micro- or milliseconds, sizes bytes or MiB, as the unit says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Events a second.
     EventsPerSecond,
     /// Requests a second.
     RequestsPerSecond,
+    /// Microseconds.
+    Microseconds,
     /// Milliseconds.
     Milliseconds,
     /// 1024 x 1024 bytes.
@@ -29,6 +31,7 @@ impl Unit {
         match self {
             Self::EventsPerSecond => "events/s",
             Self::RequestsPerSecond => "requests/s",
+            Self::Microseconds => "us",
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
             Self::Bytes => "bytes",
@@ -37,6 +40,7 @@ impl Unit {
 
     fn shown(self, value: f64) -> String {
         match self {
+            Self::Microseconds if value < 100.0 => format!("{value:.1} us"),
             Self::Milliseconds if value < 100.0 => format!("{value:.2} ms"),
             unit => format!("{} {}", grouped(value), unit.name()),
         }

@@ -15,14 +15,16 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, STREAM, header_map};
-use crate::figure::{Aim, Figure, Report, Unit, median, milliseconds, percentile};
+use crate::deployment::Deployment;
+use crate::figure::{Aim, Figure, Report, Unit, float, median, milliseconds, percentile};
 use crate::http::Connection;
 use crate::plan::Plan;
 use crate::sample_day::Message;
 use crate::server::Server;
 
-/// Events that are offered a second, with what the 99th percentile should stay below, in milliseconds.
-const RATES: [(u64, Option<f64>); 2] = [(1_000, None), (10_000, Some(10.0))];
+/// The rate at which there is an aim, and what the 99th percentile should stay below then.
+const RATE_WITH_AIM: u64 = 10_000;
+const P99_BELOW_MS: f64 = 10.0;
 /// How long each rate is offered.
 const SECONDS: u64 = 6;
 /// The first of them are not counted: connections are made, caches filled.
@@ -78,23 +80,24 @@ impl Load {
     }
 }
 
-/// Measures both rates on a running server that has nothing else to do. `published` messages of the sample are in its
-/// stream already; gives how many there are then.
+/// Measures each rate on a running server that has nothing else to do.
 ///
 /// # Errors
 /// The broker or the server fails, or somebody else publishes.
 pub async fn measure(
     plan: &Plan,
-    broker: &Broker,
+    deployment: &Deployment,
     server: &Server,
-    mut published: u64,
     report: &mut Report,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<()> {
+    let broker = &deployment.broker;
+    let mut published = deployment.messages;
     broker
         .make_stream(OTHER_STREAM, vec![OTHER_SUBJECT.to_owned()])
         .await?;
-    for (rate, below_ms) in RATES {
+    for &rate in &plan.rates {
         let (mut visible, mut acknowledged) = (Vec::new(), Vec::new());
+        let (mut processor_us, mut processor_us_broker) = (Vec::new(), Vec::new());
         for run in 1..=plan.runs {
             eprintln!(
                 "one event at a time, {rate} a second, run {run} of {}",
@@ -110,8 +113,14 @@ pub async fn measure(
                 ..message.clone()
             });
             acknowledged.push(until_acknowledged(broker, rate, elsewhere.collect()).await?);
-            visible.push(until_visible(broker, server, rate, messages).await?);
+            let processor = [server.processor_time()?, broker.processor_time()?];
+            let times = until_visible(broker, server, rate, messages).await?;
             server.idle().await?;
+            let us_an_event = |time: Duration| time.as_secs_f64() * 1e6 / float(load.events());
+            processor_us.push(us_an_event(server.processor_time()? - processor[0]));
+            processor_us_broker.push(us_an_event(broker.processor_time()? - processor[1]));
+            say(&times, processor_us.last(), processor_us_broker.last());
+            visible.push(times);
         }
         for percent in [50, 99] {
             let middle = |runs: &[Vec<Duration>]| {
@@ -122,17 +131,43 @@ pub async fn measure(
             let value = middle(&visible).context("nothing was observed")?;
             let figure = Figure::new(name, Unit::Milliseconds, value)
                 .beside("acknowledged publish", middle(&acknowledged));
-            report.add(match below_ms {
-                Some(limit) if percent == 99 => figure.aim(Aim::Below(limit)),
-                _ => figure,
+            report.add(if (rate, percent) == (RATE_WITH_AIM, 99) {
+                figure.aim(Aim::Below(P99_BELOW_MS))
+            } else {
+                figure
             });
         }
+        report.add(
+            Figure::new(
+                format!("processor time of the server at {rate} events/s, an event"),
+                Unit::Microseconds,
+                median(&processor_us).unwrap_or_default(),
+            )
+            .beside("nats-server", median(&processor_us_broker)),
+        );
     }
     report.note(format!(
         "publish to visible: open load of {SECONDS} s, the first not counted; times run from when an event was due; visible \
          to a query that waits for its stream sequence, asked of {OBSERVED_PER_SECOND} events a second"
     ));
-    Ok(published)
+    Ok(())
+}
+
+/// Says how a run went: single runs differ, so each is worth a look.
+fn say(times: &[Duration], processor_us: Option<&f64>, processor_us_broker: Option<&f64>) {
+    let slow = times
+        .iter()
+        .filter(|time| milliseconds(**time) > P99_BELOW_MS)
+        .count();
+    let percent = |percent| percentile(times, percent).map_or(0.0, milliseconds);
+    eprintln!(
+        "  p50 {:.2} ms, p99 {:.2} ms, {:.2} % above {P99_BELOW_MS} ms; processor {:.1} us an event, nats-server's {:.1}",
+        percent(50),
+        percent(99),
+        100.0 * float(slow as u64) / float(times.len() as u64),
+        processor_us.unwrap_or(&0.0),
+        processor_us_broker.unwrap_or(&0.0),
+    );
 }
 
 /// Publishes to farelog's stream; times until queries show what is observed.

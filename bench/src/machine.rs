@@ -1,10 +1,12 @@
 //! What the figures were measured on.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use crate::broker;
 use crate::figure::Report;
@@ -52,6 +54,23 @@ pub fn describe(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         eprintln!("{note}");
     }
     Ok(())
+}
+
+/// The time of processors that a process has taken, to the hundredth of a second.
+///
+/// # Errors
+/// It has ended.
+pub fn processor_time(process: u32) -> anyhow::Result<Duration> {
+    const TICK: Duration = Duration::from_millis(10);
+    let told = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Behind the name, which may hold anything: state, ten more, then the time in the program and in the system.
+    let behind_name = told
+        .rsplit_once(')')
+        .context("the system does not tell times")?
+        .1;
+    let ticks = behind_name.split_whitespace().skip(11).take(2);
+    let ticks = ticks.map(str::parse::<u32>).sum::<Result<u32, _>>()?;
+    Ok(TICK * ticks)
 }
 
 /// What `df` tells of the file system that a directory is on, sizes in KiB.

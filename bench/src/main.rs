@@ -31,10 +31,12 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 use deployment::Deployment;
 use figure::Report;
-use plan::{Arguments, Plan};
+use plan::{Arguments, Plan, Section};
+use progress::Progress;
 use server::Server;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use whole_way::Ingested;
 
 /// As the product has it.
 #[global_allocator]
@@ -96,10 +98,24 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
 async fn measure(plan: &Plan) -> anyhow::Result<()> {
     let mut report = Report::default();
     machine::describe(plan, &mut report)?;
-    append::measure(plan, &mut report).await?;
-    let ingested = whole_way::measure(plan, &mut report).await?;
-    on_a_running_server(plan, ingested.deployment, &mut report).await?;
-    disintegrate_peer::measure(plan, ingested.whole_way, &mut report).await;
+    if plan.has(Section::Append) {
+        append::measure(plan, &mut report).await?;
+    }
+    let (deployment, whole_way) = if plan.has(Section::WholeWay) {
+        let Ingested {
+            deployment,
+            whole_way,
+        } = whole_way::measure(plan, &mut report).await?;
+        (Some(deployment), Some(whole_way))
+    } else {
+        (None, None)
+    };
+    on_a_running_server(plan, deployment, &mut report).await?;
+    if let Some(whole_way) = whole_way
+        && plan.has(Section::Disintegrate)
+    {
+        disintegrate_peer::measure(plan, whole_way, &mut report).await;
+    }
     report.print();
     report.write(&plan.report)
 }
@@ -107,21 +123,34 @@ async fn measure(plan: &Plan) -> anyhow::Result<()> {
 /// What is measured on a server that has ingested all events and has nothing to do.
 async fn on_a_running_server(
     plan: &Plan,
-    deployment: Deployment,
+    deployment: Option<Deployment>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
+    if ![Section::Queries, Section::Registration, Section::Latency]
+        .iter()
+        .any(|section| plan.has(*section))
+    {
+        return Ok(());
+    }
+    let deployment = match deployment {
+        Some(deployment) => deployment,
+        None => Deployment::with_backlog(plan, plan.events).await?,
+    };
     let server = Server::start(&deployment.place).await?;
+    let progress = Progress::new("ingested", deployment.messages);
+    server
+        .visible(deployment.published.last_sequence, progress)
+        .await?;
     server.ready().await?;
     server.idle().await?;
-    query_load::measure(plan, &server, deployment.messages, report).await?;
-    registration::measure(plan, &server, deployment.messages, report).await?;
-    latency::measure(
-        plan,
-        &deployment.broker,
-        &server,
-        deployment.messages,
-        report,
-    )
-    .await?;
+    if plan.has(Section::Queries) {
+        query_load::measure(plan, &server, deployment.messages, report).await?;
+    }
+    if plan.has(Section::Registration) {
+        registration::measure(plan, &server, deployment.messages, report).await?;
+    }
+    if plan.has(Section::Latency) {
+        latency::measure(plan, &deployment, &server, report).await?;
+    }
     server.stop()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::sample_day::SampleDay;
 
@@ -11,6 +11,23 @@ use crate::sample_day::SampleDay;
 const LARGE_EVENTS: u64 = 10_000_000;
 /// Events at which deferred registration is measured beside the run's own.
 pub const SMALL_EVENTS: u64 = 100_000;
+
+/// A section of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// Durable appends, beside a plain file and other stores
+    Append,
+    /// The whole way of a backlog, memory, disk, start and rebuild
+    WholeWay,
+    /// Queries, beside a handler that answers a constant
+    Queries,
+    /// Deferred registration
+    Registration,
+    /// One event at a time, until it is visible
+    Latency,
+    /// disintegrate on PostgreSQL, where the whole way is measured too
+    Disintegrate,
+}
 
 /// Measures farelog, beside its peers, on this machine.
 #[derive(Debug, Parser)]
@@ -21,6 +38,13 @@ pub struct Arguments {
     /// How often each figure is measured; the table shows the median
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     runs: u64,
+    /// Only these sections of the table; all without it
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+    /// Rates at which one event at a time is offered, a second
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000],
+        value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+    rates: Vec<u64>,
     /// Events at most for what is only compared with: other batches, other stores
     #[arg(long, default_value_t = 2_000_000)]
     peer_events_max: u64,
@@ -47,6 +71,9 @@ pub struct Plan {
     pub events: u64,
     /// How often each figure is measured.
     pub runs: u64,
+    only: Vec<Section>,
+    /// Events that are offered a second, one at a time.
+    pub rates: Vec<u64>,
     /// Messages for what is only compared with.
     pub peer_events: u64,
     /// Messages for disintegrate.
@@ -76,6 +103,8 @@ impl Plan {
         Ok(Self {
             events: arguments.events,
             runs: arguments.runs,
+            only: arguments.only,
+            rates: arguments.rates,
             peer_events: arguments.events.min(arguments.peer_events_max),
             postgres_events: arguments.events.min(arguments.postgres_events),
             farelog: arguments.farelog.canonicalize()?,
@@ -83,6 +112,11 @@ impl Plan {
             report: arguments.report,
             day: SampleDay::load(&arguments.samples)?,
         })
+    }
+
+    /// Whether a section is to be measured.
+    pub fn has(&self, section: Section) -> bool {
+        self.only.is_empty() || self.only.contains(&section)
     }
 
     /// Whether the aims for a large log are to be judged.

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::http::Connection;
+use crate::machine;
 use crate::progress::Progress;
 
 /// Where the server writes its address, in its data directory.
@@ -190,6 +191,14 @@ impl Server {
             .zip(bytes("VmHWM:"))
             .map(|(now, most)| Resident { now, most })
             .context("the system does not tell resident memory")
+    }
+
+    /// The time of processors that it has taken.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        machine::processor_time(self.process.id())
     }
 
     /// Kills it without warning.
