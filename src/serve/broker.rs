@@ -1,6 +1,10 @@
 //! The broker that events come from: one that runs elsewhere, or farelog's own.
 
+use std::fmt::Display;
+
 use async_nats::{Client, ConnectOptions, ServerAddr};
+
+use tokio::runtime::Handle;
 
 use crate::cli::exit::Failure;
 use crate::config::{Config, NatsChoice};
@@ -12,6 +16,7 @@ const CONNECTION_NAME: &str = "farelog";
 
 /// A broker, reached or being reached.
 pub struct Broker {
+    servers: Vec<ServerAddr>,
     client: Client,
     embedded: Option<EmbeddedServer>,
 }
@@ -26,6 +31,7 @@ impl Broker {
         match &config.nats {
             NatsChoice::Servers(servers) => Ok(Self {
                 client: connect(servers, config).await?,
+                servers: servers.clone(),
                 embedded: None,
             }),
             NatsChoice::Embedded => {
@@ -39,8 +45,10 @@ impl Broker {
                 let address: ServerAddr = server.url().parse().map_err(|error| {
                     Failure::Failed(format!("the embedded NATS server has no address: {error}"))
                 })?;
+                let servers = vec![address];
                 Ok(Self {
-                    client: connect(&[address], config).await?,
+                    client: connect(&servers, config).await?,
+                    servers,
                     embedded: Some(server),
                 })
             }
@@ -50,6 +58,23 @@ impl Broker {
     /// A client of it.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Another client, with a connection of its own that is looked after in this runtime.
+    ///
+    /// # Errors
+    /// Credentials can't be read.
+    pub async fn another_client(
+        &self,
+        config: &Config,
+        runtime: &Handle,
+    ) -> Result<Client, Failure> {
+        let (options, servers) = (options(config).await?, self.servers.clone());
+        let connecting = runtime.spawn(async move { options.connect(servers).await });
+        connecting
+            .await
+            .map_err(not_prepared)?
+            .map_err(not_prepared)
     }
 
     /// Where it is known from when it syncs to disk.
@@ -75,6 +100,11 @@ impl Broker {
 }
 
 async fn connect(servers: &[ServerAddr], config: &Config) -> Result<Client, Failure> {
+    let options = options(config).await?;
+    options.connect(servers).await.map_err(not_prepared)
+}
+
+async fn options(config: &Config) -> Result<ConnectOptions, Failure> {
     let mut options = ConnectOptions::new()
         .name(CONNECTION_NAME)
         .retry_on_initial_connect();
@@ -86,7 +116,9 @@ async fn connect(servers: &[ServerAddr], config: &Config) -> Result<Client, Fail
             ))
         })?;
     }
-    options.connect(servers).await.map_err(|error| {
-        Failure::Failed(format!("no connection to NATS could be prepared: {error}"))
-    })
+    Ok(options)
+}
+
+fn not_prepared(error: impl Display) -> Failure {
+    Failure::Failed(format!("no connection to NATS could be prepared: {error}"))
 }

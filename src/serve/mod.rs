@@ -8,6 +8,7 @@
 mod address;
 mod broker;
 mod listener;
+mod own_thread;
 mod refusal;
 mod signals;
 mod stall;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use farelog_events::ingest::{IngestOptions, Ingestion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,7 @@ use crate::outbox::Outbox;
 use crate::telemetry;
 use address::AddressFile;
 use broker::Broker;
+use own_thread::OwnThread;
 use signals::ToldToEnd;
 
 /// How long work that can't be interrupted may take once everything has ended.
@@ -95,22 +97,18 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
 
     let engine = assembly.engine().clone();
-    let outbox = match open_outbox(config, &broker, &engine) {
-        Ok(outbox) => outbox,
+    let opened = open_ways(config, &broker, &assembly).await;
+    let Ways {
+        outbox,
+        ingestion,
+        reading,
+    } = match opened {
+        Ok(ways) => ways,
         Err(failure) => {
             close(assembly).await?;
             return Err(failure);
         }
     };
-    let ingestion = Ingestion::new(
-        broker.client(),
-        engine.log().clone(),
-        assembly.writer(),
-        IngestOptions {
-            stream: config.stream.clone(),
-            adopt_stream: config.adopt_stream,
-        },
-    );
     let guarantees = GuaranteeCheck::new(
         &config.stream,
         broker.client(),
@@ -139,7 +137,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         stopped,
     ));
     // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
-    let ingestion = part("ingestion").run(async move {
+    let ingestion = part("ingestion").run_on(reading.runtime(), async move {
         engine.caught_up().await?;
         Ok::<Infallible, EngineError>(ingestion.run().await?)
     });
@@ -163,6 +161,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let closed = close(assembly).await.and(ended).and(http_ended);
     drop(stop_outbox);
     let closed = closed.and(outbox.await.map_err(failed));
+    reading.end().await;
     broker.stop().await;
     drop(address);
     if closed.is_ok() {
@@ -190,7 +189,15 @@ impl Part {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        tokio::spawn(async move {
+        self.run_on(&Handle::current(), work)
+    }
+
+    /// The same on another runtime.
+    fn run_on<F>(self, runtime: &Handle, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        runtime.spawn(async move {
             let _part = self;
             work.await
         })
@@ -211,10 +218,38 @@ fn stopped_by_itself(part: &str) -> Failure {
     ))
 }
 
-fn open_outbox(config: &Config, broker: &Broker, engine: &Engine) -> Result<Outbox, Failure> {
-    let (log, projections) = (engine.log().clone(), engine.projections().clone());
-    let options = config.outbox.clone();
-    Outbox::open(&config.data_dir, broker.client(), log, projections, options).map_err(failed)
+/// What comes in, and what goes out.
+struct Ways {
+    outbox: Outbox,
+    ingestion: Ingestion,
+    /// Where ingestion runs, with a connection of its own: what comes in waits for no request and no fact.
+    reading: OwnThread,
+}
+
+async fn open_ways(config: &Config, broker: &Broker, assembly: &Assembly) -> Result<Ways, Failure> {
+    let engine = assembly.engine();
+    let log = engine.log();
+    let outbox = Outbox::open(
+        &config.data_dir,
+        broker.client(),
+        log.clone(),
+        engine.projections().clone(),
+        config.outbox.clone(),
+    )
+    .map_err(failed)?;
+    let reading = OwnThread::start("ingestion").map_err(|error| {
+        Failure::Failed(format!("ingestion's thread can't be started: {error}"))
+    })?;
+    let client = broker.another_client(config, reading.runtime()).await?;
+    let options = IngestOptions {
+        stream: config.stream.clone(),
+        adopt_stream: config.adopt_stream,
+    };
+    Ok(Ways {
+        outbox,
+        ingestion: Ingestion::new(client, log.clone(), assembly.writer(), options),
+        reading,
+    })
 }
 
 async fn close(assembly: Assembly) -> Result<(), Failure> {

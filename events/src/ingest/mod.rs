@@ -23,6 +23,7 @@
 mod broker;
 mod consumer;
 pub mod continuity;
+mod pace;
 mod queue;
 mod reader;
 mod status;
@@ -33,6 +34,7 @@ mod undelivered;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
@@ -137,6 +139,10 @@ impl Ingestion {
     ///
     /// It is ended by dropping the future: what was not acknowledged then comes again and is dropped.
     ///
+    /// While messages come fast it holds its thread up for a millisecond behind each commit, so that it is best run in a
+    /// runtime of its own, with the client's connection and nothing else
+    /// (docs/decisions/0138-ingestion-has-a-thread-of-its-own.md).
+    ///
     /// # Errors
     /// The writer's, with which the process is to end.
     pub async fn run(mut self) -> Result<Infallible, WriterError> {
@@ -228,7 +234,12 @@ impl Ingestion {
         {
             let sequence = checkpoint.sequence;
             let count = arrivals.len();
-            self.writer.ingest(arrivals, checkpoint).await?;
+            let durable = self.writer.submit(arrivals, checkpoint).await?;
+            if let Some(rest) = pace::rest_behind(count) {
+                // The thread, and with it the reader and the connection: none of them is woken for each message then.
+                thread::sleep(rest);
+            }
+            durable.await?;
             if let Err(error) = last.ack().await {
                 // Then it is sent again, and dropped.
                 tracing::debug!(%error, sequence, "an acknowledgement was not sent");

@@ -3,17 +3,10 @@
 //!
 //! The queue is limited by what is in it and not by the number of batches: after a pause messages come one by one, and a
 //! few batches of one message each would hold up all behind them for a commit each.
-//!
-//! A commit costs nearly the same for a few messages as for one: it wakes the store's threads, the projections and whoever
-//! waits for them. Where some messages came during the last one, more are on their way, and the next waits a moment for
-//! them: see docs/decisions/0119-some-messages-wait-for-more.md. A lone message waits for nothing.
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::sleep;
 
 use crate::log::StreamCheckpoint;
 use crate::log::writer::Arrival;
@@ -22,10 +15,6 @@ use crate::log::writer::Arrival;
 const QUEUE_WEIGHT_MAX: u32 = 8192;
 /// Weight from which on a batch takes no other in.
 const BATCH_WEIGHT_MAX: usize = 4096;
-/// Messages of a batch that waits for more. Fewer may be all that come; more are worth a commit.
-const SOME_MESSAGES: Range<usize> = 3..64;
-/// How long it waits, to the next whole millisecond of the runtime's clock.
-const MORE_WAIT: Duration = Duration::from_micros(500);
 /// A message weighs one, and one more for each of these bytes that it takes in memory.
 const WEIGHT_BYTES: usize = 2048;
 
@@ -102,21 +91,13 @@ impl<A> Receiver<A> {
         let (mut batch, place) = self.batches.recv().await?;
         let mut weight = place.num_permits();
         drop(place);
-        self.take_what_waits(&mut batch, &mut weight);
-        if SOME_MESSAGES.contains(&batch.arrivals.len()) {
-            sleep(MORE_WAIT).await;
-            self.take_what_waits(&mut batch, &mut weight);
-        }
-        Some(batch)
-    }
-
-    fn take_what_waits(&mut self, batch: &mut Decoded<A>, weight: &mut usize) {
-        while *weight < BATCH_WEIGHT_MAX
+        while weight < BATCH_WEIGHT_MAX
             && let Ok((more, place)) = self.batches.try_recv()
         {
-            *weight += place.num_permits();
+            weight += place.num_permits();
             batch.append(more);
         }
+        Some(batch)
     }
 }
 
@@ -190,27 +171,6 @@ mod tests {
         assert!(receiver.next().now_or_never().is_none());
         drop(sender);
         assert!(receiver.next().await.is_none());
-    }
-
-    /// At 10,000 events a second each commit was of a few messages, and woke a dozen threads: the processors were busy with
-    /// it, and whatever stood still for a moment was caught up with slowly.
-    #[tokio::test]
-    async fn some_messages_wait_for_more_and_a_lone_one_does_not() {
-        let (sender, mut receiver) = queue();
-        assert!(sender.send(batch(1..=1, 10)).await);
-        assert!(sender.send(batch(2..=2, 10)).await);
-        let two = receiver.next().now_or_never().flatten();
-        assert_eq!(sequences(&two.unwrap()), [1, 2]);
-        assert!(sender.send(batch(3..=5, 10)).await);
-        {
-            let mut waiting = std::pin::pin!(receiver.next());
-            assert!(waiting.as_mut().now_or_never().is_none());
-            assert!(sender.send(batch(6..=6, 10)).await);
-            assert_eq!(sequences(&waiting.await.unwrap()), [3, 4, 5, 6]);
-        }
-        assert!(sender.send(batch(7..=70, 10)).await);
-        let many = receiver.next().now_or_never().flatten();
-        assert_eq!(sequences(&many.unwrap()).len(), 64);
     }
 
     #[tokio::test]

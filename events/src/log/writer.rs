@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::committer::{Committer, IngestRequest, Request};
+use super::committer::{Committer, IngestRequest, Reply, Request};
 use super::{EventLog, Head, LogError, Position, Record, StreamCheckpoint};
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
 use crate::event::NewEvent;
@@ -217,7 +217,20 @@ impl LogWriter {
         arrivals: Vec<Arrival>,
         checkpoint: StreamCheckpoint,
     ) -> Result<Receipt, WriterError> {
-        self.ask(|reply| {
+        self.submit(arrivals, checkpoint).await?.await
+    }
+
+    /// The same in two steps, for who has something to do meanwhile: the messages are in the writer's queue when this
+    /// returns, and durable when what it returns has.
+    ///
+    /// # Errors
+    /// [`WriterError::Ended`] here, and both behind the second step.
+    pub async fn submit(
+        &self,
+        arrivals: Vec<Arrival>,
+        checkpoint: StreamCheckpoint,
+    ) -> Result<impl Future<Output = Result<Receipt, WriterError>> + use<>, WriterError> {
+        self.put(|reply| {
             Request::Ingest(IngestRequest {
                 arrivals,
                 checkpoint,
@@ -277,15 +290,20 @@ impl LogWriter {
         self.requests.closed().await;
     }
 
-    async fn ask<T>(
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, WriterError> {
+        self.put(request).await?.await
+    }
+
+    /// Puts a request into the queue; gives what waits for its answer.
+    async fn put<T, R: FnOnce(Reply<T>) -> Request>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, WriterError>>) -> Request,
-    ) -> Result<T, WriterError> {
+        request: R,
+    ) -> Result<impl Future<Output = Result<T, WriterError>> + use<T, R>, WriterError> {
         let (reply, answer) = oneshot::channel();
         self.requests
             .send(request(reply))
             .await
             .map_err(|_| WriterError::Ended)?;
-        answer.await.map_err(|_| WriterError::Ended)?
+        Ok(async { answer.await.map_err(|_| WriterError::Ended)? })
     }
 }
