@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use crate::assembly::Assembly;
 use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
-use crate::engine::{Engine, EngineError};
+use crate::engine::EngineError;
 use crate::guarantee::GuaranteeCheck;
 use crate::http::{self, Health, Server, Source, Unreadable};
 use crate::outbox::Outbox;
@@ -63,7 +63,7 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 /// One more than the machine has cores: a look-up that each core is busy with leaves one for other connections (see
-/// [`Engine::look_up`]).
+/// [`crate::engine::Engine::look_up`]).
 fn connection_threads() -> usize {
     available_parallelism().map_or(1, NonZero::get) + 1
 }
@@ -97,12 +97,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
 
     let engine = assembly.engine().clone();
-    let opened = open_ways(config, &broker, &assembly).await;
     let Ways {
         outbox,
         ingestion,
         reading,
-    } = match opened {
+    } = match open_ways(config, &broker, &assembly).await {
         Ok(ways) => ways,
         Err(failure) => {
             close(assembly).await?;
