@@ -14,6 +14,7 @@ use super::orders::unknown_order;
 use super::path::PathParameters;
 use super::position::{AtLeast, answered};
 use super::problem::Problem;
+use super::programs::unknown_program;
 use super::query::QueryParameters;
 use super::state::Server;
 use crate::engine::EngineError;
@@ -80,7 +81,7 @@ pub async fn of_transaction(
     responses(
         (status = 200, description = "The explanation", body = OrderExplanationView),
         (status = 400, description = "`validation-failed`"),
-        (status = 404, description = "`order-unknown`"),
+        (status = 404, description = "`order-unknown`, `program-unknown`"),
         (status = 504, description = "`position-not-reached`"),
     )
 )]
@@ -90,10 +91,12 @@ pub async fn of_order(
     mut query: QueryParameters,
 ) -> Result<Response, Problem> {
     let order_id: OrderId = path.get("orderId")?;
+    let order_line_id = query.optional("orderLineId");
+    let program_id = query.optional("programId");
     let question = OrderQuestion {
         order_id: order_id.clone(),
-        order_line_id: query.optional("orderLineId"),
-        program_id: query.optional("programId"),
+        order_line_id,
+        program_id,
     };
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
@@ -105,6 +108,11 @@ pub async fn of_order(
         })
         .await?;
     let value = value.ok_or_else(|| unknown_order(&order_id, position))?;
+    if let Some(program) = program_id
+        && server.projections().programs().current(program).is_none()
+    {
+        return Err(unknown_program(program, position));
+    }
     Ok(answered(Answer { position, value }))
 }
 

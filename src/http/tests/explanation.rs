@@ -112,7 +112,7 @@ async fn a_registration_is_explained_with_what_it_did_not_get() {
 
 #[tokio::test]
 async fn what_is_not_known_has_no_explanation() {
-    let site = Site::open();
+    let mut site = Site::open();
     let answer = site
         .get("/personalisation/v1/transactions/4096/explanation")
         .await;
@@ -126,6 +126,10 @@ async fn what_is_not_known_has_no_explanation() {
     );
     let answer = site.get("/v1/operate/orders/O1/explanation").await;
     assert_eq!((answer.status, answer.code()), (404, "order-unknown"));
+    site.arrive(&sale("O1", None, "399.00")).await;
+    let of_program = "/v1/operate/orders/O1/explanation?programId=12";
+    let answer = site.get(of_program).await;
+    assert_eq!((answer.status, answer.code()), (404, "program-unknown"));
     let answer = site.get("/v1/operate/orders/O1/explanation?line=1").await;
     assert_eq!(
         (answer.status, answer.wrong()),
