@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta};
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::export::Export;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::sled_log::SledLog;
@@ -20,7 +21,6 @@ use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::answer::Page;
 use farelog_projections::{Projections, TransactionFilter, stored_order};
 use farelog_test_support::directory;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use common::{PATIENCE, Server};
@@ -87,7 +87,7 @@ fn fill(log: &dyn EventLog, orders: u32) {
             time: DateTime::UNIX_EPOCH,
             correlation_id: None,
             about: decode(EventKind::OrderConfirmed, &data).unwrap().about(),
-            data: RawValue::from_string(data).unwrap(),
+            data: JsonText::new(&data).unwrap(),
         }
     };
     for first in (0..orders).step_by(20) {

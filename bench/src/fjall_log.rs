@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use farelog_events::json::JsonText;
 use farelog_events::event::About;
 use farelog_events::log::{Batch, EventLog, Head, LogError, LogStats, Position, Record};
 use fjall::config::CompressionPolicy;
@@ -332,7 +333,6 @@ fn read_index_value(value: &[u8]) -> Vec<Candidate> {
 mod tests {
     use farelog_events::event::NewEvent;
     use farelog_events::log::{Entry, StreamCheckpoint};
-    use serde_json::value::RawValue;
 
     use super::*;
 
@@ -345,7 +345,7 @@ mod tests {
                 time: DateTime::UNIX_EPOCH,
                 correlation_id: None,
                 about: About::Order(order.parse().unwrap()),
-                data: RawValue::from_string(format!(r#"{{"orderId":"{order}"}}"#)).unwrap(),
+                data: JsonText::new(&format!(r#"{{"orderId":"{order}"}}"#)).unwrap(),
             },
             origin: None,
         });

@@ -3,10 +3,10 @@
 use std::io;
 
 use chrono::{DateTime, Utc};
+use farelog_events::json::JsonText;
 use farelog_events::event::About;
 use farelog_events::id::ProgramId;
 use farelog_events::log::{Entry, Position, Record, StreamOrigin};
-use serde_json::value::RawValue;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use zstd::bulk::Compressor;
 
@@ -137,7 +137,7 @@ fn take_record(rest: &mut &[u8]) -> Option<Record> {
         time,
         correlation_id: (!correlation_id.is_empty()).then(|| correlation_id.into()),
         about,
-        data: RawValue::from_string(text()?.to_owned()).ok()?,
+        data: JsonText::new(text()?).ok()?,
     })
 }
 

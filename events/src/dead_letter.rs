@@ -7,6 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 use crate::id::OrderId;
 
@@ -152,7 +153,7 @@ pub struct DeadLetterSettled {
 impl DeadLetterSettled {
     /// The id of the event that says so, the same whatever became of the dead letter: the first such event in the log
     /// is the only one, so a dead letter can't be taken in and discarded both.
-    pub fn event_id(&self) -> Box<str> {
+    pub fn event_id(&self) -> SmolStr {
         format!("dead-letter-settled:{}", self.number).into()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use thiserror::Error;
 
 use crate::dead_letter::{DeadLetter, DeadLetterSettled};
@@ -13,7 +13,7 @@ use crate::distribution::{
     TicketDistributionRequested,
 };
 use crate::id::{CustomerId, OrderId, ProgramId};
-use crate::json::{self, JsonError};
+use crate::json::{self, JsonError, JsonText};
 use crate::member::{CustomersMerged, Membership};
 use crate::order::{
     OrderCreated, OrderLine, OrderLineCancelled, OrderLineRefunded, OrderLinesReplaced,
@@ -175,19 +175,19 @@ impl About {
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     /// Who made it (CloudEvents `source`).
-    pub source: Box<str>,
+    pub source: SmolStr,
     /// Its id at the source (CloudEvents `id`).
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// Its type as it came, with its prefix if it had one.
-    pub event_type: Box<str>,
+    pub event_type: SmolStr,
     /// When it happened.
     pub time: DateTime<Utc>,
     /// What connects it with its cause.
-    pub correlation_id: Option<Box<str>>,
+    pub correlation_id: Option<SmolStr>,
     /// What it is about.
     pub about: About,
     /// Its data, the JSON text as it came.
-    pub data: Box<RawValue>,
+    pub data: JsonText,
 }
 
 impl NewEvent {
@@ -205,8 +205,8 @@ pub const OWN_SOURCE: &str = "farelog";
 #[allow(missing_docs, reason = "each variant is the kind of the same name")]
 pub enum EventData {
     OrderCreated(OrderCreated),
-    OrderLineAdded(OrderLine),
-    OrderLineChanged(OrderLine),
+    OrderLineAdded(Box<OrderLine>),
+    OrderLineChanged(Box<OrderLine>),
     OrderConfirmed(OrderRound),
     OrderPartiallyConfirmed(OrderPartiallyConfirmed),
     OrderReset(OrderRound),

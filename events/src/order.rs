@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use crate::id::{
     CustomerId, OrderId, OrderLineId, OrderLineVersion, OrderVersion, OrganisationId,
@@ -24,8 +25,8 @@ pub struct OrderCreated {
     /// The organisation that sells; in the domain-event envelope it stands in `meta`.
     organisation_id: Option<OrganisationId>,
     /// The channel that sold it, "DCI".
-    pub distribution_channel_id: Option<String>,
-    pos: Option<String>,
+    pub distribution_channel_id: Option<SmolStr>,
+    pos: Option<SmolStr>,
     /// The owner: who buys.
     pub customer_id: Option<CustomerId>,
     /// The currency of the order.
@@ -37,7 +38,7 @@ pub struct OrderCreated {
 #[serde(rename_all = "camelCase")]
 struct Meta {
     organisation_id: Option<OrganisationId>,
-    pos: Option<String>,
+    pos: Option<SmolStr>,
 }
 
 impl OrderCreated {
@@ -72,7 +73,7 @@ pub struct OrderLine {
     /// What it costs.
     pub price: Money,
     /// The kind of traveller, for example `ADULT`.
-    pub user_type: Option<String>,
+    pub user_type: Option<SmolStr>,
     /// Who the line is for; the order's owner when absent.
     pub customer_id: Option<CustomerId>,
     /// Who travels, in the publisher's own form.
@@ -90,12 +91,12 @@ pub struct OrderLine {
 #[serde(rename_all = "camelCase")]
 pub struct FareProduct {
     /// The product's id in the sales system, for example `ENT:PreassignedFareProduct:AdultSingle`.
-    pub id: String,
+    pub id: SmolStr,
     /// The kind of product, for example `SINGLE`.
     #[serde(rename = "type")]
-    pub product_type: String,
+    pub product_type: SmolStr,
     /// The name that is shown.
-    pub name: Option<String>,
+    pub name: Option<SmolStr>,
     /// Whether it is a main product (which gets a ticket) or a supplement; a main one when the data does not say.
     #[serde(default = "yes", deserialize_with = "yes_when_null")]
     pub main: bool,
@@ -123,9 +124,9 @@ pub struct Validity {
 #[serde(rename_all = "camelCase")]
 pub struct Travel {
     /// The stop place where it begins.
-    pub from_stop_place: Option<String>,
+    pub from_stop_place: Option<SmolStr>,
     /// The stop place where it ends.
-    pub to_stop_place: Option<String>,
+    pub to_stop_place: Option<SmolStr>,
     /// Planned departure.
     pub departure_time: Option<DateTime<Utc>>,
 }
@@ -138,7 +139,7 @@ pub struct DistributionDetails {
     #[serde(default, deserialize_with = "default_when_null")]
     pub fulfillment_method: FulfillmentMethod,
     /// The customer's account there.
-    pub customer_account_ref: Option<String>,
+    pub customer_account_ref: Option<SmolStr>,
     /// Who holds the ticket, if not who the line is for.
     pub distribution_holder_customer_id: Option<CustomerId>,
 }

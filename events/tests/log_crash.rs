@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farelog_events::event::{About, NewEvent};
+use farelog_events::json::JsonText;
 use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::{Batch, Entry, EventLog, LogError, Position, StreamCheckpoint};
-use serde_json::value::RawValue;
 
 /// Tells the test that runs as a child where its log is.
 const CHILD_DIRECTORY: &str = "FARELOG_LOG_CRASH_DIRECTORY";
@@ -40,7 +40,7 @@ fn entry(position: Position) -> Entry {
             time: DateTime::UNIX_EPOCH,
             correlation_id: None,
             about: About::Order(order.parse().unwrap()),
-            data: RawValue::from_string(data).unwrap(),
+            data: JsonText::new(&data).unwrap(),
         },
         origin: None,
     }

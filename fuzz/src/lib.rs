@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use chrono::DateTime;
+use farelog_events::json::JsonText;
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::OrderId;
 use farelog_events::log::memory::MemoryLog;
@@ -12,7 +13,6 @@ use farelog_projections::order::{OrderEvent, OrderState, TriggerKind};
 use farelog_projections::program::{CompiledProgram, LineScope, TriggerScope};
 use farelog_projections::search::GroupFilters;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 const SALE: [(EventKind, &str); 3] = [
     (
@@ -45,7 +45,7 @@ fn events() -> &'static [OrderEvent] {
                 time: DateTime::UNIX_EPOCH,
                 correlation_id: None,
                 about: decode(*kind, data).expect("the sale is right").about(),
-                data: RawValue::from_string((*data).to_owned()).expect("the sale is JSON"),
+                data: JsonText::new(data).expect("the sale is JSON"),
             },
             origin: None,
         });

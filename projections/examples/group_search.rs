@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::id_from_position;
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::search::{FoundGroups, GroupFilters, GroupSearch, Start};
 use farelog_projections::{ProjectionError, Projections};
 use farelog_test_support::directory::bytes_in;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -387,7 +387,7 @@ fn entry(kind: EventKind, data: &Value, position: u64, at: DateTime<Utc>) -> Res
         time: at,
         correlation_id: None,
         about: decode(kind, &json)?.about(),
-        data: RawValue::from_string(json)?,
+        data: JsonText::new(&json)?,
     };
     Ok(Entry {
         event,

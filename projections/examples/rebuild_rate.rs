@@ -20,6 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::dead_letter::RawMessage;
 use farelog_events::envelope;
 use farelog_events::event::{About, NewEvent};
+use farelog_events::json::JsonText;
 use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::writer::{AdmitAll, LogWriter, WriterLimits};
 use farelog_events::log::{Batch, Entry, EventLog, StreamCheckpoint};
@@ -170,7 +171,7 @@ fn programs() -> Result<Batch> {
             time: DateTime::UNIX_EPOCH,
             correlation_id: None,
             about: About::Program(program.id),
-            data: RawValue::from_string(serde_json::to_string(&program)?)?,
+            data: JsonText::new(&serde_json::to_string(&program)?)?,
         };
         entries.push(Entry {
             event,

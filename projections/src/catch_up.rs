@@ -156,9 +156,9 @@ pub mod tests {
 
     use chrono::{DateTime, Utc};
     use farelog_events::event::{EventKind, NewEvent, decode as decode_data};
+    use farelog_events::json::JsonText;
     use farelog_events::log::memory::MemoryLog;
     use farelog_events::log::{Batch, Entry};
-    use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
     use super::*;
@@ -174,7 +174,7 @@ pub mod tests {
             time,
             correlation_id: None,
             about: decode_data(kind, &data.to_string()).unwrap().about(),
-            data: RawValue::from_string(data.to_string()).unwrap(),
+            data: JsonText::new(&data.to_string()).unwrap(),
         };
         let entries = vec![Entry {
             event,

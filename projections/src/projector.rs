@@ -8,6 +8,7 @@ use std::sync::Arc;
 use farelog_events::dead_letter::DeadLetterSettled;
 use farelog_events::event::{EventData, EventKind};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::{Position, Record};
 use farelog_events::member::Membership;
 use farelog_events::program;
@@ -429,7 +430,7 @@ pub struct StoredVersion {
     /// When it was recorded.
     pub recorded_at: chrono::DateTime<chrono::Utc>,
     /// The program, as it came.
-    pub document: Box<serde_json::value::RawValue>,
+    pub document: JsonText,
 }
 
 fn put<T: serde::Serialize>(

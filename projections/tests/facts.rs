@@ -8,11 +8,11 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::OrderId;
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Position};
 use farelog_projections::outbox::{Fact, FactPlace};
 use farelog_projections::{ProjectionError, Projections};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -73,7 +73,7 @@ impl Story {
                 time: recorded_at(number),
                 correlation_id: Some(format!("c{number}").into()),
                 about: decode(kind, &json).unwrap().about(),
-                data: RawValue::from_string(json).unwrap(),
+                data: JsonText::new(&json).unwrap(),
             };
             let entry = Entry {
                 event,

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::distribution::TravelCard;
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::OrderId;
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::Projections;
@@ -20,7 +21,6 @@ use farelog_projections::search::{FoundGroups, GroupFilters, GroupSearch, Limits
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -144,7 +144,7 @@ impl Market {
             time: recorded_at(number),
             correlation_id: None,
             about: decode(kind, &json).unwrap().about(),
-            data: RawValue::from_string(json).unwrap(),
+            data: JsonText::new(&json).unwrap(),
         };
         self.log
             .append(Batch {

@@ -8,13 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::EventKind::{self, *};
 use farelog_events::event::{NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::answer::Page;
 use farelog_projections::points::Transaction;
 use farelog_projections::{Projections, TransactionFilter};
 use proptest::prelude::*;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 const ORDERS: [&str; 3] = ["o1", "o2", "o3"];
@@ -63,7 +63,7 @@ fn append(log: &MemoryLog, kind: EventKind, day: i64, data: &Value) {
         time: start() + TimeDelta::days(day),
         correlation_id: None,
         about: decode(kind, &json).unwrap().about(),
-        data: RawValue::from_string(json).unwrap(),
+        data: JsonText::new(&json).unwrap(),
     };
     log.append(Batch {
         entries: vec![Entry {

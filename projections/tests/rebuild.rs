@@ -12,6 +12,7 @@ use std::thread;
 
 use farelog_events::event::{About, EventKind, NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Head, LogError, LogStats, Position, Record};
 use farelog_projections::answer::Page;
@@ -20,7 +21,6 @@ use farelog_test_support::directory::copy;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -106,7 +106,7 @@ fn append(log: &MemoryLog, number: usize, (kind, data): &(EventKind, Value)) -> 
         time,
         correlation_id: None,
         about,
-        data: RawValue::from_string(json).unwrap(),
+        data: JsonText::new(&json).unwrap(),
     };
     log.append(Batch {
         entries: vec![Entry {

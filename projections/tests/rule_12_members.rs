@@ -8,12 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::EventKind::{self, *};
 use farelog_events::event::{NewEvent, decode};
 use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Position};
 use farelog_projections::Projections;
 use farelog_projections::member::CUSTOMERS_OF_ONE_MAX;
 use proptest::prelude::*;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -59,7 +59,7 @@ impl Story {
             time,
             correlation_id: None,
             about: decode(kind, &json).unwrap().about(),
-            data: RawValue::from_string(json).unwrap(),
+            data: JsonText::new(&json).unwrap(),
         };
         let entries = vec![Entry {
             event,

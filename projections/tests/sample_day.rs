@@ -14,6 +14,7 @@ use farelog_events::dead_letter::RawMessage;
 use farelog_events::envelope;
 use farelog_events::event::{About, NewEvent};
 use farelog_events::id::ProgramId;
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::writer::{AdmitAll, LogWriter, WriterLimits};
 use farelog_events::log::{Batch, Entry, EventLog, StreamCheckpoint};
@@ -23,7 +24,6 @@ use farelog_projections::program::CompiledProgram;
 use farelog_projections::{Projections, TransactionFilter};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 const PROGRAMS: [&str; 4] = [
@@ -56,7 +56,7 @@ fn publish(log: &MemoryLog, program: &CompiledProgram) {
         time: morning(),
         correlation_id: None,
         about: About::Program(program.program.id),
-        data: RawValue::from_string(program.program.to_json()).unwrap(),
+        data: JsonText::new(&program.program.to_json()).unwrap(),
     };
     log.append(Batch {
         entries: vec![Entry {

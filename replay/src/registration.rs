@@ -5,6 +5,7 @@ use farelog_events::event::{About, EventData, EventKind, NewEvent, OWN_SOURCE};
 use farelog_events::id::{
     CustomerId, MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId, id_from_position,
 };
+use farelog_events::json::JsonText;
 use farelog_events::log::Position;
 use farelog_events::registration::DeferredRegistration;
 use farelog_projections::document::OrderDocument;
@@ -16,7 +17,7 @@ use farelog_projections::points::{RegistrationKind, Transaction};
 use farelog_projections::{ProjectionError, Projections};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use thiserror::Error;
 
 /// A wish to give a line's points to a customer.
@@ -51,7 +52,7 @@ pub struct DecisionContext {
     /// The time of the request.
     pub now: DateTime<Utc>,
     /// What connects the event with the request.
-    pub correlation_id: Option<Box<str>>,
+    pub correlation_id: Option<SmolStr>,
 }
 
 /// What a definition gave for a registration.
@@ -222,7 +223,7 @@ fn accept(
             time: event.time,
             kind: EventKind::DeferredRegistrationAccepted,
             data: EventData::DeferredRegistrationAccepted(data),
-            json: event.data.get().into(),
+            json: event.data.clone(),
         }),
         world,
     );
@@ -416,7 +417,6 @@ fn own_event(
     data: &DeferredRegistration,
     context: &DecisionContext,
 ) -> Result<NewEvent, RegistrationRefused> {
-    let json = serde_json::to_string(data).and_then(RawValue::from_string);
     Ok(NewEvent {
         source: OWN_SOURCE.into(),
         id: format!("{kind}:{}", context.head + 1).into(),
@@ -424,6 +424,6 @@ fn own_event(
         time: context.now,
         correlation_id: context.correlation_id.clone(),
         about: About::Order(data.order_id.clone()),
-        data: json.map_err(ProjectionError::unwritable)?,
+        data: JsonText::of(data).map_err(ProjectionError::unwritable)?,
     })
 }

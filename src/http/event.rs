@@ -1,9 +1,9 @@
 //! Events that an interface has recorded.
 
 use farelog_events::event::{About, EventKind, NewEvent, OWN_SOURCE};
+use farelog_events::json::JsonText;
 use farelog_events::log::writer::Moment;
 use serde::Serialize;
-use serde_json::value::to_raw_value;
 
 use super::correlation::CorrelationId;
 use super::problem::Problem;
@@ -24,6 +24,6 @@ pub fn own_event<T: Serialize>(
         time: moment.now,
         correlation_id: Some(correlation_id.as_str().into()),
         about,
-        data: to_raw_value(data).map_err(|error| Problem::internal(&error))?,
+        data: JsonText::of(data).map_err(|error| Problem::internal(&error))?,
     })
 }

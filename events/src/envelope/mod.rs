@@ -30,6 +30,7 @@ pub use line::{LineError, Outgoing, from_line};
 
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
 use crate::event::{EventKind, FieldError, NewEvent, OWN_SOURCE, decode};
+use crate::json::JsonText;
 use crate::log::writer::Arrival;
 use body::Body;
 use header::Mode;
@@ -150,7 +151,7 @@ impl Envelope<'_> {
             time: self.time.unwrap_or(message.published_at),
             correlation_id: self.correlation_id.map(Into::into),
             about,
-            data: self.data.into_owned(),
+            data: JsonText::from(&*self.data),
         })
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+
+use super::JsonText;
 
 /// How deep a value may be nested to be compared; none that is deeper gets into a log, because no parser would follow
 /// it.
@@ -17,7 +18,7 @@ const DEPTH_MAX: usize = 128;
 ///
 /// What can't be compared (nested too deep, a power of ten that no machine integer holds) is the same only where it is
 /// written the same.
-pub fn is_same_value(one: &RawValue, other: &RawValue) -> bool {
+pub fn is_same_value(one: &JsonText, other: &JsonText) -> bool {
     one.get() == other.get()
         || match (Content::of(one), Content::of(other)) {
             (Some(one), Some(other)) => one == other,
@@ -38,7 +39,7 @@ enum Content<'a> {
 
 impl<'a> Content<'a> {
     /// `None`: it is nested too deep.
-    fn of(json: &'a RawValue) -> Option<Self> {
+    fn of(json: &'a JsonText) -> Option<Self> {
         Reader { rest: json.get() }.value(DEPTH_MAX)
     }
 }
@@ -177,8 +178,7 @@ mod tests {
     use super::*;
 
     fn same(one: &str, other: &str) -> bool {
-        let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
-        let (one, other) = (raw(one), raw(other));
+        let (one, other) = (JsonText::new(one).unwrap(), JsonText::new(other).unwrap());
         let is_same = is_same_value(&one, &other);
         assert_eq!(is_same, is_same_value(&other, &one), "{one} {other}");
         is_same

@@ -8,12 +8,14 @@
 
 mod equality;
 mod objects;
+mod text;
 pub mod wording;
 
 use serde::Deserialize;
 use thiserror::Error;
 
 pub use equality::is_same_value;
+pub use text::JsonText;
 
 use objects::Objects;
 

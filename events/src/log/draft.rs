@@ -7,14 +7,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::value::{RawValue, to_raw_value};
+use smol_str::SmolStr;
 
 use super::index::identity_digest;
 use super::writer::{Admission, Arrival, Refused};
 use super::{Entry, EventLog, LogError, Position, StreamOrigin};
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
 use crate::event::{About, EventKind, NewEvent, OWN_SOURCE, short_type};
-use crate::json::is_same_value;
+use crate::json::{JsonText, is_same_value};
 
 /// A batch that is being put together. Dropped, it leaves nothing but admissions; see [`Draft::withdraw`].
 pub(super) struct Draft<'a> {
@@ -143,7 +143,7 @@ impl<'a> Draft<'a> {
     fn bury(
         &mut self,
         dead_letter: &DeadLetter,
-        correlation_id: Option<Box<str>>,
+        correlation_id: Option<SmolStr>,
     ) -> Result<Outcome, LogError> {
         let event = dead_letter_event(dead_letter, correlation_id);
         match self.standing(&event, None)? {
@@ -184,7 +184,7 @@ impl<'a> Draft<'a> {
     ) -> Result<Standing, LogError> {
         // An event that came without a time has its message's, which differs each time it is sent: it says nothing.
         let has_time = message.is_none_or(|message| message.published_at != event.time);
-        let is_same = |event_type: &str, time: DateTime<Utc>, data: &RawValue| {
+        let is_same = |event_type: &str, time: DateTime<Utc>, data: &JsonText| {
             (!has_time || event.time == time) && same_content(event, event_type, data)
         };
         let mut digest = identity_digest(&event.about, &event.source, &event.id);
@@ -212,7 +212,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Type and data as JSON values, which with the time are the content (contract, section 2).
-fn same_content(event: &NewEvent, event_type: &str, data: &RawValue) -> bool {
+fn same_content(event: &NewEvent, event_type: &str, data: &JsonText) -> bool {
     short_type(&event.event_type) == short_type(event_type) && is_same_value(&event.data, data)
 }
 
@@ -239,7 +239,7 @@ fn origin(message: &RawMessage) -> StreamOrigin {
 ///
 /// Its id tells the message from any other: after a stream has lost its tail another message comes under the same
 /// sequence, at another time.
-fn dead_letter_event(dead_letter: &DeadLetter, correlation_id: Option<Box<str>>) -> NewEvent {
+fn dead_letter_event(dead_letter: &DeadLetter, correlation_id: Option<SmolStr>) -> NewEvent {
     let message = &dead_letter.message;
     let id = format!(
         "dead-letter:{}:{}:{}",
@@ -257,7 +257,7 @@ fn dead_letter_event(dead_letter: &DeadLetter, correlation_id: Option<Box<str>>)
             .order_id
             .clone()
             .map_or(About::Nothing, About::Order),
-        data: to_raw_value(dead_letter)
+        data: JsonText::of(dead_letter)
             .expect("a dead letter is texts and numbers, which JSON can hold"),
     }
 }

@@ -2,7 +2,6 @@
 //! out there can't be read any more: the format needs a new version, and the old one its reader.
 
 use chrono::{DateTime, TimeDelta};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::codec::{RecordReader, chain_digest, put_record};
@@ -11,6 +10,7 @@ use super::meta::Identity;
 use super::unpack::Unpacker;
 use super::{LogError, Record, StreamOrigin, meta, samples};
 use crate::event::About;
+use crate::json::JsonText;
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -34,7 +34,7 @@ fn record() -> Record {
         time: DateTime::UNIX_EPOCH - TimeDelta::seconds(1),
         correlation_id: Some("c".into()),
         about: About::Order("o1".parse().unwrap()),
-        data: RawValue::from_string(r#"{"a":1}"#.to_owned()).unwrap(),
+        data: JsonText::new(r#"{"a":1}"#).unwrap(),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::{Entry, Position};
 use crate::event::{About, EventData, EventKind, FieldError, decode};
+use crate::json::JsonText;
 
 /// Largest record that the log takes, encoded and uncompressed: the largest message as a dead letter (base64 in
 /// JSON) fits.
@@ -31,19 +32,19 @@ pub struct Record {
     /// The message that brought it; `None` for what farelog recorded itself or an interface brought.
     pub origin: Option<StreamOrigin>,
     /// Who made the event.
-    pub source: Box<str>,
+    pub source: SmolStr,
     /// Its id at the source.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// Its type as it came.
-    pub event_type: Box<str>,
+    pub event_type: SmolStr,
     /// When it happened.
     pub time: DateTime<Utc>,
     /// What connects it with its cause.
-    pub correlation_id: Option<Box<str>>,
+    pub correlation_id: Option<SmolStr>,
     /// What it is about.
     pub about: About,
     /// Its data, byte for byte as it came.
-    pub data: Box<RawValue>,
+    pub data: JsonText,
 }
 
 impl Record {

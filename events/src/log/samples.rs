@@ -6,10 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
-use serde_json::value::RawValue;
 
 use super::{Batch, Entry, EventLog, Record, StreamCheckpoint, StreamOrigin};
 use crate::event::{About, NewEvent};
+use crate::json::JsonText;
 
 /// So many seconds after 1970.
 pub fn at(second: i64) -> DateTime<Utc> {
@@ -17,8 +17,8 @@ pub fn at(second: i64) -> DateTime<Utc> {
 }
 
 /// JSON text as data.
-pub fn raw(json: impl Into<String>) -> Box<RawValue> {
-    RawValue::from_string(json.into()).unwrap()
+pub fn raw(json: impl Into<String>) -> JsonText {
+    JsonText::new(&json.into()).unwrap()
 }
 
 /// An event about an order.
@@ -109,7 +109,7 @@ fn any_about() -> BoxedStrategy<About> {
     .boxed()
 }
 
-fn any_data() -> BoxedStrategy<Box<RawValue>> {
+fn any_data() -> BoxedStrategy<JsonText> {
     prop_oneof![
         ".{0,200}".prop_map(|text| raw(serde_json::to_string(&text).unwrap())),
         any::<i64>().prop_map(|number| raw(number.to_string())),

@@ -9,10 +9,10 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, TimeDelta};
 use farelog_events::dead_letter::RawMessage;
 use farelog_events::event::{About, NewEvent};
+use farelog_events::json::JsonText;
 use farelog_events::log::sled_log::SledLog;
 use farelog_events::log::writer::Arrival;
 use farelog_events::log::{EventLog, Position, StreamCheckpoint};
-use serde_json::value::RawValue;
 
 use crate::chance::Chance;
 
@@ -44,7 +44,7 @@ pub fn event(number: u64) -> NewEvent {
         time: DateTime::UNIX_EPOCH,
         correlation_id: None,
         about,
-        data: RawValue::from_string(data).unwrap(),
+        data: JsonText::new(&data).unwrap(),
     }
 }
 

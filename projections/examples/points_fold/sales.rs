@@ -6,6 +6,7 @@ use std::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, decode};
 use farelog_events::id::OrderId;
+use farelog_events::json::JsonText;
 use farelog_events::log::Position;
 use farelog_projections::order::{DecodedRecord, OrderEvent};
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ fn event(
         time,
         kind,
         data: decode(kind, &json)?,
-        json: json.into(),
+        json: JsonText::new(&json)?,
     }))
 }
 

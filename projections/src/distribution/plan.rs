@@ -154,7 +154,7 @@ fn slots(line: &OrderLine) -> Vec<Slot> {
         .iter()
         .filter(|product| product.main)
         .map(|product| Slot {
-            fare_product_id: product.id.clone(),
+            fare_product_id: product.id.to_string(),
             validity: line.validity,
             fulfillment_method: fulfillment_method(line),
         })

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Duration, Utc};
 use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{OrderId, TicketDistributionId};
+use farelog_events::json::JsonText;
 use farelog_events::log::Position;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ impl History {
             time,
             kind,
             data: decode(kind, &json).unwrap_or_else(|error| panic!("{kind}: {error}")),
-            json: json.into(),
+            json: JsonText::new(&json).unwrap(),
         });
         self.events.push(event.clone());
         let state = OrderState::fold(&self.events);

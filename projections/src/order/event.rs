@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use farelog_events::bytes::{Malformed, Reader, put_text, put_time, put_varint};
 use farelog_events::event::{EventData, EventKind, FieldError, decode};
 use farelog_events::id::{OrderLineVersion, OrderVersion};
+use farelog_events::json::JsonText;
 use farelog_events::log::{Position, Record};
+use smol_str::SmolStr;
 
 /// An event of an order: its record, with the data decoded. A clone shares it.
 ///
@@ -25,9 +27,9 @@ pub struct DecodedRecord {
     /// When it was recorded.
     pub recorded_at: DateTime<Utc>,
     /// Who made it.
-    pub source: Box<str>,
+    pub source: SmolStr,
     /// Its id at the source.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// The envelope's time; see [`OrderEvent::effective_time`] for when it acts.
     pub time: DateTime<Utc>,
     /// Its kind.
@@ -35,7 +37,7 @@ pub struct DecodedRecord {
     /// Its data, typed.
     pub data: EventData,
     /// Its data as it came, for what farelog has no type for.
-    pub json: Arc<str>,
+    pub json: JsonText,
 }
 
 impl Deref for OrderEvent {
@@ -68,7 +70,7 @@ impl OrderEvent {
                 time: record.time,
                 kind,
                 data,
-                json: record.data.get().into(),
+                json: record.data.clone(),
             })
         }))
     }
@@ -81,7 +83,7 @@ impl OrderEvent {
         put_text(out, self.kind.name());
         put_text(out, &self.source);
         put_text(out, &self.id);
-        put_text(out, &self.json);
+        put_text(out, self.json.get());
     }
 
     /// Reads a stored form.
@@ -104,7 +106,7 @@ impl OrderEvent {
             time,
             kind,
             data,
-            json: json.into(),
+            json: JsonText::kept(json),
         }))
     }
 

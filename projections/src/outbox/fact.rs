@@ -7,6 +7,7 @@ use farelog_events::id::OrderId;
 use farelog_events::log::{Position, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+use smol_str::SmolStr;
 
 use super::points::PointsChanged;
 use crate::answer::DeadLetterSummary;
@@ -64,7 +65,7 @@ pub struct Fact {
     pub time: DateTime<Utc>,
     /// What connects it with its cause.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<Box<str>>,
+    pub correlation_id: Option<SmolStr>,
     /// What there is to tell.
     pub data: Box<RawValue>,
 }

@@ -6,6 +6,7 @@ use farelog_events::bytes::{Malformed, Reader, put_varint};
 use farelog_events::id::{EFFECTS_PER_RECORD_MAX, OrderId, TransactionId, id_from_position};
 use farelog_events::log::Position;
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 use super::account::{AccountChanges, AccountsInStep, TallyOf};
 use super::chain::{Chain, Wish};
@@ -27,7 +28,7 @@ pub struct Wanted {
     /// The definition's reference.
     pub point_definition_reference: String,
     /// The id of the event that triggered it.
-    pub trigger_event_id: Box<str>,
+    pub trigger_event_id: SmolStr,
     /// The version of the program.
     pub program_version: u32,
     /// How it came about.

@@ -9,6 +9,7 @@ use farelog_events::id::{
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::entitlement::Slot;
 use crate::order::TriggerKind;
@@ -35,7 +36,7 @@ pub struct TransactionMetadata {
     /// What triggered it.
     pub trigger: TriggerKind,
     /// The id, at its source, of the event that did.
-    pub trigger_event_id: Box<str>,
+    pub trigger_event_id: SmolStr,
     /// The version of the program that it was given by.
     pub program_version: u32,
     /// How it came about.

@@ -11,6 +11,7 @@ use cel::common::types::Type;
 use cel::common::value::{CowVal, StaticVal, Val};
 use chrono::{DateTime, Utc};
 use farelog_events::id::CustomerId;
+use farelog_events::json::JsonText;
 use farelog_events::order::{OrderCreated, OrderLine};
 
 use super::names::{Names, ProgramScope};
@@ -60,7 +61,10 @@ impl Sample {
             metadata: serde_json::Map::new(),
         };
         Self {
-            line: LineScope::sample((&order, ORDER), (&line, LINE)),
+            line: LineScope::sample(
+                (&order, &JsonText::kept(ORDER)),
+                (&line, &JsonText::kept(LINE)),
+            ),
             customer_id: constant("\"1001\""),
             membership,
         }

@@ -4,12 +4,13 @@
 //! values of an order and its line are made once per line and serve every definition of every program.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use cel::common::types::{CelBool, CelList};
 use chrono::{DateTime, Utc};
 use farelog_events::event::EventData;
 use farelog_events::id::{CustomerId, OrderId};
+use farelog_events::json::JsonText;
 use farelog_events::money::Money;
 use farelog_events::order::{DistributionDetails, FareProduct, OrderCreated, OrderLine, Travel};
 
@@ -70,17 +71,12 @@ impl LineScope {
     }
 
     /// A line of which everything is known but what publishers write in forms of their own.
-    pub(super) fn sample(order: (&OrderCreated, &str), line: (&OrderLine, &str)) -> Self {
+    pub(super) fn sample(order: (&OrderCreated, &JsonText), line: (&OrderLine, &JsonText)) -> Self {
         let customer = line.0.customer_id.as_ref();
-        let json = Arc::from(line.1);
-        let fields = line_fields(line.0, customer, Box::new(Anything), &json, true);
+        let fields = line_fields(line.0, customer, Box::new(Anything), line.1, true);
         Self {
             source: None,
-            order: OnceLock::from(order_fields(
-                Some((order.0, &Arc::from(order.1))),
-                &order.0.order_id,
-                true,
-            )),
+            order: OnceLock::from(order_fields(Some(order), &order.0.order_id, true)),
             line: OnceLock::from(fields),
             customer: customer.cloned(),
             is_sample: true,
@@ -125,14 +121,14 @@ impl LineScope {
 }
 
 fn order_fields(
-    created: Option<(&OrderCreated, &Arc<str>)>,
+    created: Option<(&OrderCreated, &JsonText)>,
     order_id: &OrderId,
     is_sample: bool,
 ) -> Fields {
     let extra = match created {
         Some((_, json)) => Fields::rest(
             "order.extra",
-            Arc::clone(json),
+            json.clone(),
             Vec::new(),
             &schema::ORDER,
             is_sample,
@@ -182,7 +178,7 @@ fn line_fields(
     line: &OrderLine,
     customer: Option<&CustomerId>,
     travellers: Owned,
-    json: &Arc<str>,
+    json: &JsonText,
     is_sample: bool,
 ) -> Fields {
     let products: Vec<Owned> = line
@@ -193,7 +189,7 @@ fn line_fields(
         .collect();
     let extra = Fields::rest(
         "line.extra",
-        Arc::clone(json),
+        json.clone(),
         Vec::new(),
         &schema::LINE,
         is_sample,
@@ -253,9 +249,9 @@ fn price_fields(price: &Money) -> Fields {
     )
 }
 
-fn product_fields(product: &FareProduct, index: usize, json: &Arc<str>, is_sample: bool) -> Fields {
+fn product_fields(product: &FareProduct, index: usize, json: &JsonText, is_sample: bool) -> Fields {
     let path = vec![Step::Field("fareProducts"), Step::Index(index)];
-    let extra = Fields::rest("extra", Arc::clone(json), path, &schema::PRODUCT, is_sample);
+    let extra = Fields::rest("extra", json.clone(), path, &schema::PRODUCT, is_sample);
     Fields::object(
         "",
         vec![
@@ -268,11 +264,11 @@ fn product_fields(product: &FareProduct, index: usize, json: &Arc<str>, is_sampl
     )
 }
 
-fn travel_fields(travel: &Travel, json: &Arc<str>, is_sample: bool) -> Fields {
+fn travel_fields(travel: &Travel, json: &JsonText, is_sample: bool) -> Fields {
     let path = vec![Step::Field("travel")];
     let extra = Fields::rest(
         "line.travel.extra",
-        Arc::clone(json),
+        json.clone(),
         path,
         &schema::TRAVEL,
         is_sample,
@@ -294,11 +290,11 @@ fn travel_fields(travel: &Travel, json: &Arc<str>, is_sample: bool) -> Fields {
     )
 }
 
-fn distribution_fields(details: &DistributionDetails, json: &Arc<str>, is_sample: bool) -> Fields {
+fn distribution_fields(details: &DistributionDetails, json: &JsonText, is_sample: bool) -> Fields {
     let path = vec![Step::Field("distributionDetails")];
     let extra = Fields::rest(
         "line.distributionDetails.extra",
-        Arc::clone(json),
+        json.clone(),
         path,
         &schema::DISTRIBUTION,
         is_sample,

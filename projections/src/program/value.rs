@@ -16,6 +16,7 @@ use cel::common::types::{
 };
 use cel::common::value::{CowVal, StaticVal, Val};
 use chrono::{DateTime, Datelike, Utc};
+use farelog_events::json::JsonText;
 use serde_json::Value as Json;
 
 use super::schema::Object;
@@ -80,7 +81,7 @@ enum Content {
     Map(BTreeMap<Key, Owned>),
     /// The fields of a JSON object that the schema of `of` does not name; read when it is first asked for one.
     Rest {
-        json: Arc<str>,
+        json: JsonText,
         path: Vec<Step>,
         of: &'static Object,
         read: OnceLock<BTreeMap<Key, Owned>>,
@@ -116,7 +117,7 @@ impl Fields {
     /// What a JSON object has beside the fields of `of`, [`open`](Self::open). The object stands at `path` in `json`.
     pub(super) fn rest(
         name: &'static str,
-        json: Arc<str>,
+        json: JsonText,
         path: Vec<Step>,
         of: &'static Object,
         is_sample: bool,
@@ -147,7 +148,7 @@ impl Fields {
                 path,
                 of,
                 read,
-            } => Some(read.get_or_init(|| read_rest(json, path, of))),
+            } => Some(read.get_or_init(|| read_rest(json.get(), path, of))),
             Content::Object(_) => None,
         }
     }

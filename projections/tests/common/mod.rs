@@ -17,6 +17,7 @@ use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{
     CustomerId, MemberId, OrderId, PointDefinitionId, ProgramId, TransactionId, id_from_position,
 };
+use farelog_events::json::JsonText;
 use farelog_events::log::Position;
 use farelog_events::member::Membership;
 use farelog_projections::document::OrderDocument;
@@ -241,7 +242,7 @@ impl Story {
             time: told.time,
             kind: told.kind,
             data: decode(told.kind, &json).expect("readable data"),
-            json: json.into(),
+            json: JsonText::new(&json).unwrap(),
         });
         let world = World {
             programs: &self.catalog,

@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta};
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, LogError, Position};
 use farelog_projections::answer::Page;
 use farelog_projections::outbox::FactPlace;
 use farelog_projections::{Projections, StoreMemory, TransactionFilter, stored_order};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// So little that a short history is brought to its place on the disk several times.
@@ -98,7 +98,7 @@ pub fn entry(position: Position) -> Entry {
             time: DateTime::UNIX_EPOCH + seconds,
             correlation_id: None,
             about: decode(kind, &data).expect("readable").about(),
-            data: RawValue::from_string(data).unwrap(),
+            data: JsonText::new(&data).unwrap(),
         },
         origin: None,
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use farelog_events::event::{About, EventKind, NewEvent, decode};
 use farelog_events::id::{OrderId, ProgramId};
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::Projections;
@@ -18,7 +19,6 @@ use farelog_replay::registration::{
     DecisionContext, GrantedDefinition, Registered, RegistrationCommand, RegistrationRefused,
     RevocationCommand, granted_now, register, revoke,
 };
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub struct Desk {
@@ -73,7 +73,7 @@ impl Desk {
             time: time(at),
             correlation_id: None,
             about,
-            data: RawValue::from_string(json).expect("JSON"),
+            data: JsonText::new(&json).expect("JSON"),
         });
     }
 

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use farelog_events::event::{About, EventKind, NewEvent, decode, short_type};
+use farelog_events::json::JsonText;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_replay::explanation::{OrderQuestion, explain_order, explain_transaction};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::common::{self, Desk, order_id};
 
@@ -110,7 +110,7 @@ fn sells_the_day(desk: &mut Desk, day: &str) -> BTreeSet<String> {
                 time: common::time(text("time")),
                 correlation_id: None,
                 about,
-                data: RawValue::from_string(data).unwrap(),
+                data: JsonText::new(&data).unwrap(),
             },
             origin: None,
         });

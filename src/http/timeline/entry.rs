@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use farelog_events::event::EventKind;
+use farelog_events::json::JsonText;
 use farelog_events::log::{Position, Record};
 use farelog_projections::distribution::{Ignored, TicketDistributionGroup};
 use farelog_projections::outbox::fact::FactContent;
@@ -46,7 +47,7 @@ pub struct TimelineEntry {
     /// value, and null where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = serde_json::Value, required = false)]
-    data: Option<Box<RawValue>>,
+    data: Option<JsonText>,
     /// Of a transaction: it, as it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TransactionView>)]

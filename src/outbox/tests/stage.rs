@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::{Config, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::event::{EventKind, NewEvent, OWN_SOURCE, decode};
 use farelog_events::ingest::stored::StoredMessages;
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Position};
 use farelog_projections::Projections;
@@ -17,7 +18,6 @@ use farelog_test_support::bare::BareMessage;
 use farelog_test_support::broker::Broker;
 use farelog_test_support::directory;
 use farelog_test_support::way::Way;
-use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -100,7 +100,7 @@ impl Stage {
                 time: time_of(number),
                 correlation_id: None,
                 about: decode(kind, &data).unwrap().about(),
-                data: RawValue::from_string(data).unwrap(),
+                data: JsonText::new(&data).unwrap(),
             };
             let batch = Batch {
                 entries: vec![Entry {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{EXPORT_FORMAT_VERSION, ExportEnd, ExportHeader};
 use crate::event::{About, OWN_SOURCE};
+use crate::json::JsonText;
 use crate::log::{Position, Record, StreamOrigin};
 
 const SPECVERSION: &str = "1.0";
@@ -90,6 +91,7 @@ pub(in crate::log) fn put_record(out: &mut Vec<u8>, record: &Record) {
     let data = record.data.get();
     // Between the values of JSON a line may end, within a line of NDJSON it may not.
     let breaks = data.contains(['\n', '\r']);
+    let value = serde_json::from_str(data).ok().filter(|_| !breaks);
     let about_text = |text| Some(Cow::Borrowed(text));
     let (aboutorder, aboutcustomer, aboutprogram) = match &record.about {
         About::Order(id) => (about_text(id.as_str()), None, None),
@@ -115,8 +117,8 @@ pub(in crate::log) fn put_record(out: &mut Vec<u8>, record: &Record) {
             stream: origin.map(|origin| Cow::Borrowed(&*origin.stream)),
             streamsequence: origin.map(|origin| origin.sequence.to_string().into()),
             datacontenttype: JSON.into(),
-            data: (!breaks).then_some(&*record.data),
-            data_base64: breaks.then(|| BASE64_STANDARD.encode(data).into()),
+            data: value,
+            data_base64: value.is_none().then(|| BASE64_STANDARD.encode(data).into()),
         },
     );
 }
@@ -129,7 +131,7 @@ pub(in crate::log) fn record(line: &str) -> Result<Record, LineProblem> {
         return Err(problem(format!("datacontenttype is not {JSON}")));
     }
     let data = match (line.data, line.data_base64) {
-        (Some(data), None) => data.to_owned(),
+        (Some(data), None) => JsonText::from(data),
         (None, Some(base64)) => from_base64(&base64)?,
         (Some(_), Some(_)) => return Err(problem("data and data_base64 stand beside each other")),
         (None, None) => return Err(problem("data is missing")),
@@ -193,12 +195,12 @@ fn number(field: &str, text: &str) -> Result<Position, LineProblem> {
         .map_err(|_| problem(format!("{field} is not a whole number: {text:?}")))
 }
 
-fn from_base64(base64: &str) -> Result<Box<RawValue>, LineProblem> {
+fn from_base64(base64: &str) -> Result<JsonText, LineProblem> {
     BASE64_STANDARD
         .decode(base64)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| RawValue::from_string(text).ok())
+        .and_then(|text| JsonText::new(&text).ok())
         .ok_or_else(|| problem("data_base64 does not hold JSON"))
 }
 

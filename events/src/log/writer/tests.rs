@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::value::RawValue;
 
 use super::{
     Admission, Arrival, Decision, LogWriter, Receipt, Refused, RunningWriter, TakenIn, WriterError,
@@ -17,6 +16,7 @@ use super::{
 };
 use crate::dead_letter::{DeadLetter, DeadLetterReason, DeadLetterSettled, RawMessage};
 use crate::event::{About, EventData, EventKind, NewEvent, OWN_SOURCE};
+use crate::json::JsonText;
 use crate::log::memory::MemoryLog;
 use crate::log::samples::{checkpoint, event};
 use crate::log::{EventLog, LogError, Record, StreamCheckpoint};
@@ -152,7 +152,7 @@ fn unreadable(sequence: u64) -> Arrival {
 
 fn with_data(order: &str, id: &str, data: &str) -> NewEvent {
     NewEvent {
-        data: RawValue::from_string(data.to_owned()).unwrap(),
+        data: JsonText::new(data).unwrap(),
         ..event(order, id)
     }
 }

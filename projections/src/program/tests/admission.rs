@@ -5,6 +5,7 @@ use std::sync::Arc;
 use farelog_events::dead_letter::DeadLetterReason;
 use farelog_events::event::{About, NewEvent};
 use farelog_events::id::ProgramId;
+use farelog_events::json::JsonText;
 use farelog_events::log::writer::{Admission, Refused};
 use farelog_events::member::Membership;
 use serde_json::json;
@@ -158,7 +159,7 @@ fn event(event_type: &str, data: &Value) -> NewEvent {
         time: at("2026-01-01T12:00:00Z"),
         correlation_id: None,
         about: About::Nothing,
-        data: serde_json::value::RawValue::from_string(data.to_string()).unwrap(),
+        data: JsonText::new(&data.to_string()).unwrap(),
     }
 }
 

@@ -12,6 +12,7 @@ mod visible;
 use chrono::{DateTime, Utc};
 use farelog_events::event::{EventKind, decode};
 use farelog_events::id::{CustomerId, OrderId};
+use farelog_events::json::JsonText;
 use serde_json::{Value, json};
 
 use super::*;
@@ -58,7 +59,7 @@ impl Purchase {
                 time: noon,
                 kind,
                 data: decode(kind, &json).expect("the test's event is right"),
-                json: json.into(),
+                json: JsonText::new(&json).unwrap(),
             })
         });
         Self {
