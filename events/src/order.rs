@@ -13,6 +13,7 @@ use crate::id::{
     PaymentTransactionId, TicketDistributionId,
 };
 use crate::money::{Currency, Money};
+use crate::time;
 
 /// `OrderCreated`: an order was opened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,8 +115,10 @@ fn yes_when_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validity {
     /// First moment.
+    #[serde(deserialize_with = "time::recorded")]
     pub start: DateTime<Utc>,
     /// The moment when it is valid no more.
+    #[serde(deserialize_with = "time::recorded")]
     pub end: DateTime<Utc>,
 }
 
@@ -128,6 +131,7 @@ pub struct Travel {
     /// The stop place where it ends.
     pub to_stop_place: Option<SmolStr>,
     /// Planned departure.
+    #[serde(default, deserialize_with = "time::recorded_if_any")]
     pub departure_time: Option<DateTime<Utc>>,
 }
 
@@ -216,6 +220,7 @@ pub struct OrderLineCancelled {
     /// The version of the line.
     pub order_line_version: OrderLineVersion,
     /// When what was given stops to count, instead of the event's time. Changes nothing else.
+    #[serde(default, deserialize_with = "time::recorded_if_any")]
     pub effective_cancellation_date: Option<DateTime<Utc>>,
 }
 
@@ -266,6 +271,7 @@ pub struct TicketActivated {
     /// The line.
     pub order_line_id: OrderLineId,
     /// When; counts as the event's time.
+    #[serde(deserialize_with = "time::recorded")]
     pub activated_at: DateTime<Utc>,
     /// The ticket, where who says it knows: a ticket system does, a gate may not.
     pub ticket_distribution_id: Option<TicketDistributionId>,

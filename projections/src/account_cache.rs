@@ -1,9 +1,9 @@
 //! Members' accounts over the store: those that a batch has changed, before what is stored.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 
 use farelog_events::id::{MemberId, PointDefinitionId};
+use foldhash::{HashMap, HashSet};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 
@@ -35,8 +35,8 @@ impl<'s> AccountCache<'s> {
             store,
             periods: RefCell::default(),
             tallies: RefCell::default(),
-            changed_periods: HashSet::new(),
-            changed_tallies: HashSet::new(),
+            changed_periods: HashSet::default(),
+            changed_tallies: HashSet::default(),
             failure: RefCell::default(),
         }
     }

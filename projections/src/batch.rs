@@ -1,10 +1,10 @@
 //! A batch of changes to the store, which can be read before it is applied.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use farelog_events::id::OrderId;
 use fjall::{Keyspace, OwnedWriteBatch, Slice};
+use foldhash::HashMap;
 
 use crate::document::OrderDocument;
 use crate::packed::pack_quickly;

@@ -15,6 +15,7 @@ mod catch_up;
 pub mod distribution;
 pub mod document;
 mod full_orders;
+mod json;
 pub mod member;
 pub mod order;
 pub mod outbox;

@@ -1,7 +1,7 @@
 //! The fold of log records into the store: what each record changes, gathered and written in one batch.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use farelog_events::json::JsonText;
 use farelog_events::log::{Position, Record};
 use farelog_events::member::Membership;
 use farelog_events::program;
+use foldhash::HashMap;
 
 use crate::account_cache::AccountCache;
 use crate::answer::{DeadLetterState, DeadLetterSummary};
@@ -46,12 +47,19 @@ pub struct Projector<'s> {
     catalog: Arc<ProgramCatalog>,
     members: MemberCache<'s>,
     accounts: AccountCache<'s>,
-    orders: HashMap<OrderId, Arc<OrderDocument>>,
-    orders_before: HashMap<OrderId, Arc<OrderDocument>>,
+    orders: HashMap<OrderId, KnownOrder>,
+    orders_before: HashMap<OrderId, KnownOrder>,
     /// Customers of members, as far as they were asked for or are new.
     customers: HashMap<(ProgramId, MemberId), CustomerId>,
     counters: Counters,
     facts: FactKeeper<'s>,
+}
+
+/// An order that is in memory.
+struct KnownOrder {
+    document: Arc<OrderDocument>,
+    /// Whether it is among what the batch changed.
+    is_changed: bool,
 }
 
 /// What a batch of records changed and is not written yet.
@@ -61,7 +69,7 @@ pub struct Changes {
     pub records: usize,
     /// Bytes of their data.
     pub bytes: usize,
-    orders: HashSet<OrderId>,
+    orders: Vec<OrderId>,
     members_added: BTreeMap<ProgramId, u64>,
     dead_letters: BTreeMap<Position, DeadLetterSummary>,
     values: WriteBatch,
@@ -82,9 +90,9 @@ impl<'s> Projector<'s> {
             catalog,
             members: MemberCache::new(store),
             accounts: AccountCache::new(store),
-            orders: HashMap::new(),
-            orders_before: HashMap::new(),
-            customers: HashMap::new(),
+            orders: HashMap::default(),
+            orders_before: HashMap::default(),
+            customers: HashMap::default(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
             facts: FactKeeper::new(store)?,
         })
@@ -207,25 +215,24 @@ impl<'s> Projector<'s> {
         let Some(order_id) = record.about.order() else {
             return Ok(());
         };
-        let document = match self.orders.entry(order_id.clone()) {
+        let order = match self.orders.entry(order_id.clone()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let before = self.orders_before.remove(order_id);
-                unknown.insert(load_order(
-                    self.store,
-                    before,
-                    order_id,
-                    &mut self.counters,
-                )?)
-            }
+            Entry::Vacant(unknown) => unknown.insert(match self.orders_before.remove(order_id) {
+                Some(before) => before,
+                None => load_order(self.store, order_id, &mut self.counters)?,
+            }),
         };
+        if !order.is_changed {
+            order.is_changed = true;
+            changes.orders.push(order_id.clone());
+        }
         let world = World {
             programs: &self.catalog,
             members: &self.members,
             accounts: &self.accounts,
         };
         // A copy only where the batch before, which has the order too, is still being written.
-        let document = Arc::make_mut(document);
+        let document = Arc::make_mut(&mut order.document);
         let groups_before = document.groups.to_view();
         let effects = document.apply(event, world);
         index::follow(
@@ -234,7 +241,6 @@ impl<'s> Projector<'s> {
             &document.groups.to_view(),
         )?;
         self.accounts.take_in(&effects.settled.accounts);
-        changes.orders.insert(order_id.clone());
         let customer_of = |program, member| match self.customers.entry((program, member)) {
             Entry::Occupied(known) => Ok(Some(known.get().clone())),
             Entry::Vacant(unknown) => {
@@ -349,8 +355,9 @@ impl<'s> Projector<'s> {
         self.members.check()?;
         self.accounts.check()?;
         for order_id in changes.orders {
-            if let Some(document) = self.orders.get(&order_id) {
-                let document = Arc::clone(document);
+            if let Some(order) = self.orders.get_mut(&order_id) {
+                order.is_changed = false;
+                let document = Arc::clone(&order.document);
                 changes.values.insert_order(order_id, document);
             }
         }
@@ -397,21 +404,21 @@ impl<'s> Projector<'s> {
     }
 }
 
-/// An order as it was left: in memory before, or else in the store; one that is nowhere is new.
+/// An order as it was left in the store; one that is not there is new.
 fn load_order(
     store: &Store,
-    before: Option<Arc<OrderDocument>>,
     order_id: &OrderId,
     counters: &mut Counters,
-) -> Result<Arc<OrderDocument>, ProjectionError> {
-    if let Some(document) = before {
-        return Ok(document);
-    }
+) -> Result<KnownOrder, ProjectionError> {
     let stored = store.read_order(order_id)?;
-    Ok(Arc::new(stored.unwrap_or_else(|| {
+    let document = stored.unwrap_or_else(|| {
         counters.orders += 1;
         OrderDocument::new(order_id.clone())
-    })))
+    });
+    Ok(KnownOrder {
+        document: Arc::new(document),
+        is_changed: false,
+    })
 }
 
 /// The event in a record; `None` where there is nothing to fold.

@@ -115,7 +115,7 @@ impl<'s> Telling<'s> {
                 let content = FactContent::of_ticket(&fact)?;
                 self.tell_fact(record, content, |is_sent| {
                     sentence::of_ticket_fact(&fact, is_sent)
-                });
+                })?;
             }
         }
         Ok(())
@@ -173,7 +173,7 @@ impl<'s> Telling<'s> {
                 let content = FactContent::of_points(fact)?;
                 self.tell_fact(cause, content, |is_sent| {
                     sentence::of_points_fact(fact, is_sent)
-                });
+                })?;
             }
             Ok(())
         })
@@ -184,11 +184,12 @@ impl<'s> Telling<'s> {
         cause: &Record,
         content: FactContent,
         summary: impl FnOnce(bool) -> String,
-    ) {
+    ) -> Result<(), ProjectionError> {
         let is_sent = cause.position <= self.sources.sent_to;
-        let fact = FactView::new(content, is_sent);
+        let fact = FactView::new(content, is_sent)?;
         self.entries
             .push(TimelineEntry::of_fact(fact, cause, summary(is_sent)));
+        Ok(())
     }
 }
 

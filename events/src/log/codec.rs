@@ -1,8 +1,8 @@
 //! The bytes of a record, apart from how records are packed and stored (docs/log-format.md, "Record").
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use smol_str::SmolStr;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

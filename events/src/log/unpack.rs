@@ -70,7 +70,8 @@ impl Unpacker {
         }
         decompress(&checked[frame.body_at..], frame.raw_len, |raw| {
             let mut reader = Reader::new(raw);
-            let mut records = Vec::new();
+            let positions = (first..).take(frame.record_count.into());
+            let mut records = Vec::with_capacity(positions.filter(|&it| wanted(it)).count());
             let mut digest = frame.before;
             let mut next = first;
             for _ in 0..frame.record_count {

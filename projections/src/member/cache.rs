@@ -1,12 +1,12 @@
 //! Members and merged customers over the store, and the fold of what happens to them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use farelog_events::id::{CustomerId, MemberId, ProgramId, id_from_position};
 use farelog_events::log::{Position, Record};
 use farelog_events::member::{CustomersMerged, Membership};
+use foldhash::{HashMap, HashSet};
 
 use super::identity::{Identity, Merge};
 use super::membership::{Member, MemberChangeKind};
@@ -42,8 +42,8 @@ impl<'s> MemberCache<'s> {
             members: RefCell::default(),
             identities: RefCell::default(),
             has_merges: Cell::new(false),
-            changed_members: HashSet::new(),
-            changed_identities: HashSet::new(),
+            changed_members: HashSet::default(),
+            changed_identities: HashSet::default(),
             failure: RefCell::default(),
         };
         match store.scan::<Identity>(store::IDENTITIES).next().transpose() {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use farelog_events::log::Record;
 
-use super::fact::{Fact, FactContent, FactPlace};
+use super::fact::{FactContent, FactPlace};
 use crate::batch::WriteBatch;
 use crate::store::{self, ProjectionError, Store};
 
@@ -38,14 +38,23 @@ struct Page {
 }
 
 impl Page {
-    fn push(&mut self, fact: &Fact) -> Result<(), ProjectionError> {
+    fn push(
+        &mut self,
+        record: &Record,
+        number: u32,
+        content: &FactContent,
+    ) -> Result<(), ProjectionError> {
         if self.json.is_empty() {
-            self.place = fact.place;
+            self.place = FactPlace {
+                position: record.position,
+                number,
+            };
             self.json.push(b'[');
         } else {
             self.json.push(b',');
         }
-        serde_json::to_writer(&mut self.json, &(fact.place, fact))
+        content
+            .put_json(record, number, &mut self.json)
             .map_err(ProjectionError::unwritable)
     }
 
@@ -95,7 +104,7 @@ impl<'s> FactKeeper<'s> {
             return Ok(());
         }
         for (number, content) in (0..).zip(contents) {
-            self.page.push(&Fact::of_record(record, number, content?))?;
+            self.page.push(record, number, &content?)?;
             if self.page.json.len() >= PAGE_BYTES {
                 self.page.close(values);
             }

@@ -6,7 +6,9 @@ use farelog_events::id::{CustomerId, MemberId, OrderId, ProgramId};
 use farelog_events::log::Position;
 use rust_decimal::Decimal;
 use serde::Serialize;
+use serde_json::{Error, Serializer};
 
+use crate::json::{put_number, put_text};
 use crate::points::Transaction;
 use crate::points::chain::Chain;
 use crate::points::ledger::{Ledger, Settled};
@@ -36,6 +38,44 @@ pub struct PointsChanged<'a> {
     /// pending, counting or expired.
     #[serde(serialize_with = "decimal_as_number")]
     pub order_points: Decimal,
+}
+
+impl PointsChanged<'_> {
+    /// Appends the JSON that serde writes for it, byte for byte.
+    ///
+    /// # Errors
+    /// A value that has no JSON, which none of these has.
+    pub(crate) fn put_json(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.extend(b"{\"orderId\":");
+        put_text(out, self.order_id.as_str())?;
+        put_number(out, b",\"programId\":", self.program_id.get())?;
+        put_number(out, b",\"memberId\":", self.member_id.get())?;
+        out.extend(b",\"customerId\":");
+        match &self.customer_id {
+            Some(customer) => put_text(out, customer.as_str())?,
+            None => out.extend(b"null"),
+        }
+        out.extend(b",\"cancelled\":");
+        put_transactions(out, &self.cancelled)?;
+        out.extend(b",\"given\":");
+        put_transactions(out, &self.given)?;
+        out.extend(b",\"orderPoints\":");
+        decimal_as_number(&self.order_points, &mut Serializer::new(&mut *out))?;
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+fn put_transactions(out: &mut Vec<u8>, transactions: &[&Transaction]) -> Result<(), Error> {
+    out.push(b'[');
+    for (index, transaction) in transactions.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        transaction.put_json(out)?;
+    }
+    out.push(b']');
+    Ok(())
 }
 
 /// What a step of an order's ledger means for each member that it concerns, by program and member. `ledger` is the
@@ -142,4 +182,37 @@ fn by_member<'a, E>(
         }
     }
     Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::points::transaction::json::tests::transactions;
+
+    proptest! {
+        #[test]
+        fn a_fact_is_written_as_serde_writes_it(
+            cancelled in prop::collection::vec(transactions(), 0..3),
+            given in prop::collection::vec(transactions(), 0..3),
+            customer in prop::option::of("[A-Za-z0-9_:-]{1,64}"),
+            (program, member) in (1..1_000_i64, 1..1_000_i64),
+            (mantissa, scale) in (any::<i64>(), 0_u32..10),
+        ) {
+            let fact = PointsChanged {
+                order_id: &"ENT:Order:1".parse().unwrap(),
+                program_id: ProgramId::new(program).unwrap(),
+                member_id: MemberId::new(member).unwrap(),
+                customer_id: customer.map(|customer| customer.parse().unwrap()),
+                cancelled: cancelled.iter().collect(),
+                given: given.iter().collect(),
+                order_points: Decimal::new(mantissa, scale),
+            };
+            let mut written = Vec::new();
+            fact.put_json(&mut written).unwrap();
+            let expected = serde_json::to_string(&fact).unwrap();
+            prop_assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
+    }
 }

@@ -3,8 +3,6 @@
 //! Most events of an order change nothing of what expressions see, so they need not be evaluated again. Kept in memory
 //! only, and never needed: an order that was read from the store begins without it.
 
-use std::collections::HashMap;
-
 use farelog_events::id::{OrderLineId, PointDefinitionId, ProgramId};
 use farelog_events::log::Position;
 
@@ -35,9 +33,9 @@ impl Basis {
     }
 }
 
-/// The merits of an order's lines.
+/// The merits of an order's lines, sorted by line and trigger.
 #[derive(Debug, Clone, Default)]
-pub struct Merits(HashMap<(OrderLineId, TriggerKind), LineMerits>);
+pub struct Merits(Vec<(OrderLineId, TriggerKind, LineMerits)>);
 
 /// The merits of one line and trigger, by definition.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +53,15 @@ impl Merits {
         trigger: TriggerKind,
         basis: Basis,
     ) -> &mut LineMerits {
-        let merits = self.0.entry((line.clone(), trigger)).or_default();
+        let found = self
+            .0
+            .binary_search_by(|(of, kind, _)| (of, *kind).cmp(&(line, trigger)));
+        let index = found.unwrap_or_else(|index| {
+            let new = (line.clone(), trigger, LineMerits::default());
+            self.0.insert(index, new);
+            index
+        });
+        let merits = &mut self.0[index].2;
         if merits.basis != Some(basis) {
             merits.basis = Some(basis);
             merits.of_definitions.clear();

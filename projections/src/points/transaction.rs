@@ -1,6 +1,6 @@
 //! A points transaction, as the interfaces show it.
 
-mod json;
+pub(crate) mod json;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::{

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use farelog_events::event::EventKind;
 use farelog_events::json::JsonText;
 use farelog_events::log::{Position, Record};
+use farelog_projections::ProjectionError;
 use farelog_projections::distribution::{Ignored, TicketDistributionGroup};
 use farelog_projections::outbox::fact::FactContent;
 use farelog_projections::points::Transaction;
@@ -101,13 +102,16 @@ pub struct FactView {
 
 impl FactView {
     /// A fact that is sent, or is still to go out.
-    pub fn new(fact: FactContent, sent: bool) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The fact is not JSON, which every fact is.
+    pub fn new(fact: FactContent, sent: bool) -> Result<Self, ProjectionError> {
+        Ok(Self {
             fact_type: fact.fact_type,
-            subject: fact.subject,
             sent,
-            data: fact.data,
-        }
+            data: fact.data()?,
+            subject: fact.subject,
+        })
     }
 }
 

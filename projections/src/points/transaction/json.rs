@@ -4,6 +4,7 @@
 use serde_json::{Error, to_writer};
 
 use super::{Transaction, TransactionMetadata, decimal_as_number};
+use crate::json::{put_number, put_text};
 use crate::timestamp;
 
 impl Transaction {
@@ -70,7 +71,7 @@ impl TransactionMetadata {
         put_text(out, self.trigger.name())?;
         out.extend(b",\"triggerEventId\":");
         put_text(out, &self.trigger_event_id)?;
-        put_number(out, b",\"programVersion\":", self.program_version.into())?;
+        put_number(out, b",\"programVersion\":", self.program_version)?;
         out.extend(b",\"registration\":");
         to_writer(&mut *out, &self.registration)?;
         if let Some(replaces) = self.replaces {
@@ -81,25 +82,8 @@ impl TransactionMetadata {
     }
 }
 
-fn put_number(out: &mut Vec<u8>, name: &[u8], number: i64) -> Result<(), Error> {
-    out.extend(name);
-    to_writer(out, &number)
-}
-
-/// A text, which nearly never has anything to be escaped.
-fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), Error> {
-    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if !text.bytes().all(is_plain) {
-        return to_writer(out, text);
-    }
-    out.push(b'"');
-    out.extend(text.as_bytes());
-    out.push(b'"');
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use chrono::{DateTime, Utc};
     use farelog_events::id::{
         MemberId, OrderId, OrderLineId, PointDefinitionId, ProgramId, TransactionId,
@@ -122,7 +106,7 @@ mod tests {
     }
 
     prop_compose! {
-        fn transactions()(
+        pub fn transactions()(
             (id, program, member, definition, period) in
                 (prop::option::of(numbers()), numbers(), numbers(), numbers(), prop::option::of(any::<i64>())),
             (reference, event) in (prop::option::of(any::<String>()), any::<String>()),
