@@ -54,7 +54,11 @@ impl FullOrders {
 }
 
 fn is_full(document: &OrderDocument) -> bool {
-    let events: usize = document.events.iter().map(|event| event.json.len()).sum();
+    let events: usize = document
+        .events
+        .iter()
+        .map(|event| event.json.get().len())
+        .sum();
     let chains = document.ledger.chains().iter();
     let transactions: usize = chains.map(|chain| chain.transactions().len()).sum();
     events + transactions * TRANSACTION_BYTES_USUAL > ORDER_BYTES_MAX
