@@ -152,7 +152,8 @@ fn sync_way(path: &Path, existing: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-fn sync_directory(path: &Path) -> Result<(), LogError> {
+/// Makes the entries of a directory durable.
+pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(failed("sync", path))

@@ -189,8 +189,11 @@ pub enum LogError {
         .0.as_secs()
     )]
     IndexStandsStill(Duration),
-    /// The thread that brings the index to the disk is gone.
-    #[error("the thread of the event log's index panicked; its message stands above")]
+    /// The thread that brings the index to the disk is gone. The next start makes the index anew.
+    #[error(
+        "the thread of the event log's index panicked, its message stands above; restart, and the index is made anew from the \
+         records"
+    )]
     IndexStopped,
     /// A record is larger than the log takes.
     #[error("an event of {bytes} bytes is larger than the log takes ({max} bytes)")]

@@ -4,7 +4,7 @@
 //! contents; on damage there it panics, or asks for more memory than there is. It also writes down a check over each
 //! whole file. So all files are read and compared before it opens them.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::IndexMemory;
 use crate::bytes::{Malformed, Reader};
 use crate::log::LogError;
-use crate::log::directory::failed;
+use crate::log::directory::{failed, sync_directory};
 
 /// Says which list of tables counts: its number and the check over it. The library replaces the file as a whole.
 const CURRENT: &str = "current";
@@ -74,8 +74,15 @@ pub(super) fn has_index(directory: &Path) -> bool {
 
 /// Leaves word that the index is damaged, for the next start.
 pub(super) fn mark_damaged(directory: &Path) {
-    // Where that fails there is nothing left to do: the next one who finds the damage tries again.
-    let _ = File::create(directory.join(DAMAGED));
+    let path = directory.join(DAMAGED);
+    let marked = File::create(&path)
+        .and_then(|mark| mark.sync_all())
+        .map_err(failed("mark as damaged", &path))
+        .and_then(|()| sync_directory(directory));
+    // There is nothing left to do then: the next one who finds the damage tries again.
+    if let Err(error) = marked {
+        tracing::warn!(%error, "the event log's index is damaged, and the next start may not know");
+    }
 }
 
 /// Compares every file of the index with the check over it.
@@ -89,8 +96,20 @@ pub(super) fn check(directory: &Path) -> Result<(), Unusable> {
         .and_then(|bytes| read_current(&bytes).map_err(malformed(&current)))?;
     let list = directory.join(format!("v{list}"));
     compare(&list, check)?;
+    let tables = directory.join(TABLES);
+    only_files(&tables).map_err(refused_or_damaged(&tables))?;
     for (number, check) in read_tables(&list)? {
-        compare(&directory.join(TABLES).join(number.to_string()), check)?;
+        compare(&tables.join(number.to_string()), check)?;
+    }
+    Ok(())
+}
+
+/// The library takes it for granted that there is no directory among its tables, and panics at one.
+fn only_files(tables: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(tables)? {
+        if entry?.file_type()?.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
     }
     Ok(())
 }
@@ -104,8 +123,10 @@ fn read_current(bytes: &[u8]) -> Result<(u64, u128), Malformed> {
 
 /// The numbers of the tables and the checks over them, from a list that was found sound.
 fn read_tables(list: &Path) -> Result<Vec<(u64, u128)>, Unusable> {
-    let not_read = |_| Unusable::Damaged(format!("{} can't be read", list.display()));
-    let contents = sfa::Reader::new(list).map_err(not_read)?;
+    let contents = sfa::Reader::new(list).map_err(|error| match error {
+        sfa::Error::Io(error) => refused_or_damaged(list)(error),
+        _ => malformed(list)(Malformed("its table of contents can't be read")),
+    })?;
     let section = contents
         .toc()
         .section(b"tables")
@@ -163,10 +184,10 @@ fn malformed(path: &Path) -> impl FnOnce(Malformed) -> Unusable {
     }
 }
 
-/// Whether a file is missing or not what it should be, or the system refused.
+/// What a failed read of a file means: that it is damaged, or that the system refuses.
 fn refused_or_damaged(path: &Path) -> impl FnOnce(io::Error) -> Unusable {
     move |error| {
-        if is_damage(&error) {
+        if is_damage(&error) || can_not_be_read(&error) {
             Unusable::Damaged(format!("{}: {error}", path.display()))
         } else {
             Unusable::Refused(failed("read", path)(error))
@@ -182,39 +203,94 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
         K::NotFound
             | K::AlreadyExists
             | K::IsADirectory
+            | K::NotADirectory
             | K::UnexpectedEof
             | K::InvalidData
             | K::InvalidInput
     )
 }
 
-/// Removes all files of the index, and those of the directory itself first: without them no other is taken for one of an
-/// index, whatever of this a power cut leaves.
+/// Whether a read failed because the bytes are not to be had: so a disk says that it lost them, and a file system with
+/// checks of its own that they are others. Trying again would give the same, at each start.
+pub(super) fn can_not_be_read(error: &io::Error) -> bool {
+    /// "Input/output error".
+    const EIO: i32 = 5;
+    /// "Structure needs cleaning", on Linux.
+    const EUCLEAN: i32 = 117;
+    matches!(error.raw_os_error(), Some(EIO | EUCLEAN))
+}
+
+/// Removes all files of the index.
+///
+/// First the one without which no other is taken for one of an index, and durably so; last the word that it is damaged. So
+/// whatever of this a kill or a power cut leaves is not taken for sound.
 pub(super) fn remove(directory: &Path) -> Result<(), LogError> {
-    let mut directories = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed("list", directory))? {
-        let entry = entry.map_err(failed("list", directory))?;
-        let path = entry.path();
-        if path.is_dir() {
-            directories.push(path);
-        } else {
-            fs::remove_file(&path).map_err(failed("remove", &path))?;
+    remove_entry(&directory.join(CURRENT))?;
+    sync_directory(directory)?;
+    for entry in entries(directory)? {
+        if entry.file_name() != DAMAGED {
+            remove_entry(&entry.path())?;
         }
     }
-    directories.iter().try_for_each(|inner| remove(inner))
+    remove_entry(&directory.join(DAMAGED))
+}
+
+/// Removes a file, or a directory with all that is in it, if there is one.
+fn remove_entry(path: &Path) -> Result<(), LogError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            for entry in entries(path)? {
+                remove_entry(&entry.path())?;
+            }
+            fs::remove_dir(path)
+        }
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.map_err(failed("remove", path))
+}
+
+fn entries(directory: &Path) -> Result<Vec<DirEntry>, LogError> {
+    fs::read_dir(directory)
+        .and_then(Iterator::collect)
+        .map_err(failed("list", directory))
 }
 
 /// A kill while the library replaces a file leaves the new one under another name.
 pub(super) fn remove_unfinished(directory: &Path) -> Result<(), LogError> {
-    for entry in fs::read_dir(directory).map_err(failed("list", directory))? {
-        let entry = entry.map_err(failed("list", directory))?;
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(UNFINISHED_PREFIX)
-        {
-            fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+    for entry in entries(directory)? {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(UNFINISHED_PREFIX) {
+            remove_entry(&entry.path())?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading_fails_with(error: i32) -> Unusable {
+        refused_or_damaged(Path::new("tables/7"))(io::Error::from_raw_os_error(error))
+    }
+
+    #[test]
+    fn bytes_that_are_not_to_be_had_are_damage() {
+        // EIO, ENOENT, ENOTDIR, EISDIR, EUCLEAN
+        for error in [5, 2, 20, 21, 117] {
+            let unusable = reading_fails_with(error);
+            assert!(matches!(unusable, Unusable::Damaged(_)), "{unusable:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_refuses_says_nothing_about_the_files() {
+        // EACCES, ENOMEM, ENFILE, EMFILE, ENOSPC
+        for error in [13, 12, 23, 24, 28] {
+            let unusable = reading_fails_with(error);
+            assert!(matches!(unusable, Unusable::Refused(_)), "{unusable:?}");
+        }
+    }
 }

@@ -79,7 +79,7 @@ fn open_there(
     files::remove_unfinished(directory).map_err(Unusable::Refused)?;
     files::check(directory)?;
     let from_library = |error| match error {
-        Error::Io(source) if !files::is_damage(&source) => {
+        Error::Io(source) if !files::is_damage(&source) && !files::can_not_be_read(&source) => {
             Unusable::Refused(failed("open its index in", directory)(source))
         }
         error => Unusable::Damaged(format!("its library says {error:?}")),

@@ -244,6 +244,37 @@ fn an_index_with_a_file_missing_is_made_anew() {
     }
 }
 
+/// A directory among the tables had the library panic, at each start.
+#[test]
+fn an_index_with_directories_for_files_or_files_for_directories_is_made_anew() {
+    let original = closed_log();
+    for (path, is_directory) in [
+        ("tables/7", true),
+        ("tables/other/inner", true),
+        ("tables", false),
+        ("current", true),
+        ("damaged", true),
+        (".tmp", true),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        copy(original.path(), directory.path());
+        let path = index_of(directory.path()).join(path);
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        // What was not there can't be removed.
+        let _ = removed;
+        if is_directory {
+            fs::create_dir_all(&path).unwrap();
+        } else {
+            fs::write(&path, "no directory").unwrap();
+        }
+        assert_opens_and_goes_on(directory.path());
+    }
+}
+
 /// Has the tree of a closed log changed in a way that no check of the library's notices; what is then found is an error,
 /// and the start behind it makes the index anew.
 fn assert_found_and_mended(change: impl Fn(&super::files::Tree), is_found_by_look_up: bool) {

@@ -1,5 +1,8 @@
 //! Adding to the index, and bringing it to the disk.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -8,7 +11,9 @@ use lsm_tree::compaction::{CompactionStrategy, Leveled};
 use lsm_tree::{AbstractTree, AnyTree, Error, SequenceNumberCounter};
 
 use super::entry::{Candidate, Entry, candidate_digest, subject_digest};
-use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, LATEST, full_key, newest_key};
+use super::{
+    CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, LATEST, files, full_key, newest_key,
+};
 use crate::log::{LogError, Record};
 
 /// Parts of what was gathered that may wait to be brought to the disk.
@@ -132,12 +137,24 @@ impl IndexWriter {
         sequence: SequenceNumberCounter,
         memory: IndexMemory,
     ) -> Result<Self, LogError> {
+        Self::start_with(index, sequence, memory, bring_to_the_disk)
+    }
+
+    fn start_with(
+        index: Index,
+        sequence: SequenceNumberCounter,
+        memory: IndexMemory,
+        work: impl FnOnce(&AnyTree, &Background) + Send + 'static,
+    ) -> Result<Self, LogError> {
         let background = Arc::<Background>::default();
         let started = {
-            let (tree, background) = (index.tree.clone(), Arc::clone(&background));
+            let (index, background) = (index.clone(), Arc::clone(&background));
             thread::Builder::new()
                 .name("log-index".to_owned())
-                .spawn(move || bring_to_the_disk(&tree, &background))
+                .spawn(move || {
+                    let _marks = MarksPanic(&index);
+                    work(&index.tree, &background);
+                })
         };
         let thread = started.map_err(|source| LogError::Io {
             action: "start a thread",
@@ -221,11 +238,6 @@ impl IndexWriter {
 
 impl Drop for IndexWriter {
     fn drop(&mut self) {
-        // Only for the next start to be quicker. It does not matter whether it succeeds.
-        let is_abandoned = self.background.state().is_abandoned;
-        if !is_abandoned {
-            self.index.tree.rotate_memtable();
-        }
         self.background.change(|state| state.is_ending = true);
         if let Some(thread) = self.thread.take() {
             // Where it panicked there is nothing left to do.
@@ -234,7 +246,19 @@ impl Drop for IndexWriter {
     }
 }
 
-/// Writes each part that was handed on as a table, and sorts tables in, until the writer is gone.
+/// In the thread of the index: what makes the library panic may be in its files, and would do so after each start.
+struct MarksPanic<'a>(&'a Index);
+
+impl Drop for MarksPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            files::mark_damaged(&self.0.directory);
+        }
+    }
+}
+
+/// Writes each part that was handed on as a table, and sorts tables in, until the writer is gone; then what was gathered
+/// since, only for the next start to be quicker.
 fn bring_to_the_disk(tree: &AnyTree, background: &Background) {
     let strategy: Arc<dyn CompactionStrategy> = Arc::new(
         Leveled::default()
@@ -247,8 +271,14 @@ fn bring_to_the_disk(tree: &AnyTree, background: &Background) {
         let mut state = background.state();
         // Under the lock, so that nothing is handed on between looking and waiting.
         let is_waiting = tree.sealed_memtable_count() > 0;
-        if state.is_abandoned || (state.is_ending && !is_waiting) {
+        if state.is_abandoned {
             return;
+        }
+        if state.is_ending && !is_waiting {
+            if tree.rotate_memtable().is_none() {
+                return;
+            }
+            continue;
         }
         if !is_waiting && !is_unsorted {
             state = background
