@@ -11,8 +11,8 @@ use crate::log::pack::PackSink;
 use crate::log::unpack::{Pack, Unpacker};
 use crate::log::{LogError, Position, keys};
 
-/// What sled keeps of the tree in memory, by its size on the disk: no bound, the index takes three times as much in
-/// memory. With half of this a full leaf of packs drives out what the index needs all the time (decision 0123).
+/// What sled keeps of the tree in memory, by its size on the disk: no bound. It was chosen when the index was in there too
+/// (decision 0123), and a smaller one was not measured since.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How long an open waits for sled's threads of a log that this process has just closed.
