@@ -214,8 +214,9 @@ pub enum LogError {
 /// - **Fail-stop**: after a failed append every later one fails with [`LogError::Poisoned`]. Reads may fail from then
 ///   on too; they never give what was not durable.
 ///
-/// Readers see only what is durable, and never wait for the disk of a writer. Appends are one after the other; in
-/// farelog one thread does them ([`writer::LogWriter`]).
+/// Readers see only what is durable. Reading by position never waits for the disk of a writer; [`read_about`](Self::read_about)
+/// and [`find`](Self::find) may wait for a sync of the index, which is now and then, and on a disk that hangs as long as
+/// it does. Appends are one after the other; in farelog one thread does them ([`writer::LogWriter`]).
 pub trait EventLog: Send + Sync + 'static {
     /// The id that the log got when it was created.
     fn id(&self) -> Uuid;

@@ -19,7 +19,7 @@ mod verify;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -57,7 +57,7 @@ pub struct SledLog {
     index: Index,
     head: watch::Sender<Head>,
     // Last, so that the lock outlives the store.
-    directory: Directory,
+    directory: Arc<Directory>,
 }
 
 /// What an append needs and changes.
@@ -92,12 +92,16 @@ impl SledLog {
 
     /// As [`open`](Self::open), with so much memory for the index.
     pub fn open_within(memory: IndexMemory, dir: &Path) -> Result<Self, LogError> {
-        let directory = Directory::lock(dir)?;
+        let directory = Arc::new(Directory::lock(dir)?);
         let db = open_store(directory.path())?;
         Self::open_on(&db, directory, memory).inspect_err(|error| abandon_after(error, &db))
     }
 
-    fn open_on(db: &sled::Db, directory: Directory, memory: IndexMemory) -> Result<Self, LogError> {
+    fn open_on(
+        db: &sled::Db,
+        directory: Arc<Directory>,
+        memory: IndexMemory,
+    ) -> Result<Self, LogError> {
         let flusher = Flusher::start(db)?;
         let database_path = directory.database_path();
         let database = File::open(&database_path).map_err(failed("open", &database_path))?;
@@ -230,7 +234,7 @@ impl SledLog {
         writer.index.make_room()?;
         let head = self.head_position();
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        index::Changes::of(records, end, |subject| {
+        index::Changes::of(&self.index, records, end, |subject| {
             match lookups.take_newest(head, subject) {
                 Some(newest) => Ok(newest),
                 None => self.index.newest(subject),

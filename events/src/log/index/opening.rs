@@ -9,7 +9,7 @@ use lsm_tree::{AbstractTree, Error};
 use super::files::{self, Tree, Unusable};
 use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, IndexWriter, LATEST, LogEnd};
 use crate::bytes::Malformed;
-use crate::log::directory::failed;
+use crate::log::directory::{Directory, failed};
 use crate::log::{LogError, Position};
 
 /// An index that is open, and not yet as far as the log.
@@ -20,7 +20,7 @@ pub(crate) struct Opened {
     pub(crate) checkpoint: IndexCheckpoint,
 }
 
-/// Opens the index in a directory for a log that ends at `end`. One that is of another log or another form, is ahead of
+/// Opens the index in a directory of a log, `of`, that ends at `end`. One that is of another log or another form, is ahead of
 /// the log, tells another history, or is damaged is removed, and an empty one made in its place.
 ///
 /// `digest_at` gives the digest of the record at a position, where that is the last of a pack.
@@ -29,6 +29,7 @@ pub(crate) struct Opened {
 /// The system refuses, or what `digest_at` says.
 pub(crate) fn open(
     directory: &Path,
+    of: &Arc<Directory>,
     end: LogEnd,
     memory: IndexMemory,
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
@@ -58,7 +59,7 @@ pub(crate) fn open(
         tree: tree.tree,
         directory: Arc::from(directory),
     };
-    let writer = IndexWriter::start(index.clone(), tree.sequence, memory)?;
+    let writer = IndexWriter::start(index.clone(), tree.sequence, memory, Arc::clone(of))?;
     Ok(Opened {
         index,
         writer,

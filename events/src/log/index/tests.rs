@@ -347,3 +347,27 @@ fn a_full_entry_that_is_missing_is_found_and_mended() {
     };
     assert_found_and_mended(change, true);
 }
+
+/// The distance to a record before it was taken, and overflowed.
+#[test]
+fn an_entry_ahead_of_the_log_is_found_when_it_is_added_to() {
+    let directory = closed_log();
+    let order = order(7);
+    let subject = subject_digest(&order, "", "");
+    with_tree(&index_of(directory.path()), |tree| {
+        let mut newest = Entry::read(subject, &tree.get(&newest_key(subject))).unwrap();
+        newest.candidates.push(Candidate {
+            position: 1_000_000,
+            digest: 7,
+        });
+        tree.put(&newest_key(subject), &newest.to_bytes(subject));
+    });
+    let log = SledLog::open(directory.path()).unwrap();
+    let last = log.head().position;
+    let added = log.append(batch(vec![entry("order-7", "new")]));
+    assert!(matches!(added, Err(LogError::IndexDamaged { .. })));
+    drop(log);
+    let log = SledLog::open(directory.path()).unwrap();
+    assert_eq!(log.head().position, last);
+    assert_indexed(&log);
+}

@@ -14,6 +14,7 @@ use super::entry::{Candidate, Entry, candidate_digest, subject_digest};
 use super::{
     CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, LATEST, files, full_key, newest_key,
 };
+use crate::log::directory::Directory;
 use crate::log::{LogError, Record};
 
 /// Parts of what was gathered that may wait to be brought to the disk.
@@ -34,8 +35,21 @@ const REPLAY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What a record counts beside its data.
 const REPLAY_BYTES_PER_RECORD: u64 = 200;
 
-/// How long an append waits while nothing at all gets to the disk.
-const STANDSTILL_MAX: Duration = Duration::from_secs(600);
+/// How long is waited for the thread that brings the index to the disk.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// By an append, while nothing at all gets to the disk.
+    standstill_max: Duration,
+    /// At the end, where the log has failed: what it is at may never be done.
+    ending_max: Duration,
+}
+
+impl Patience {
+    const USUAL: Self = Self {
+        standstill_max: Duration::from_secs(600),
+        ending_max: Duration::from_secs(10),
+    };
+}
 
 /// What a batch changes in the index.
 pub(crate) struct Changes {
@@ -52,7 +66,11 @@ enum Key {
 
 impl Changes {
     /// The changes that `records` make, which end where the checkpoint says. `newest` gives the newest entry of a subject.
+    ///
+    /// # Errors
+    /// What `newest` says; [`LogError::IndexDamaged`] where the index has something of a record already.
     pub(crate) fn of(
+        index: &Index,
         records: &[Record],
         checkpoint: IndexCheckpoint,
         mut newest: impl FnMut(u64) -> Result<Entry, LogError>,
@@ -71,8 +89,15 @@ impl Changes {
         candidates.sort_unstable();
         let mut entries = Vec::new();
         for of_one_subject in candidates.chunk_by(|a, b| a.0 == b.0) {
-            let (subject, _) = of_one_subject[0];
+            let (subject, first) = of_one_subject[0];
             let mut entry = newest(subject)?;
+            if entry
+                .candidates
+                .last()
+                .is_some_and(|last| last.position >= first.position)
+            {
+                return Err(index.damaged("an entry has a record that is only now to be added"));
+            }
             for (_, candidate) in of_one_subject {
                 if entry.is_full() {
                     entries.push((Key::Full(subject, entry.number), entry.to_bytes(subject)));
@@ -95,8 +120,11 @@ pub(crate) struct IndexWriter {
     index: Index,
     sequence: SequenceNumberCounter,
     gathered_bytes: u64,
+    patience: Patience,
     /// Of the records since the last part was handed on.
     replay_bytes: u64,
+    /// A batch is being added; at the end: it was added in part, since the library panicked.
+    is_adding: bool,
     background: Arc<Background>,
     thread: Option<JoinHandle<()>>,
 }
@@ -117,6 +145,8 @@ struct State {
     is_ending: bool,
     /// What was gathered is not to be brought to the disk.
     is_abandoned: bool,
+    /// The thread does nothing any more.
+    has_ended: bool,
 }
 
 impl Background {
@@ -131,19 +161,23 @@ impl Background {
 }
 
 impl IndexWriter {
-    /// Starts the thread that brings the index to the disk.
+    /// Starts the thread that brings the index to the disk. It holds on to the log's directory, for as long as it may write.
     pub(super) fn start(
         index: Index,
         sequence: SequenceNumberCounter,
         memory: IndexMemory,
+        directory: Arc<Directory>,
     ) -> Result<Self, LogError> {
-        Self::start_with(index, sequence, memory, bring_to_the_disk)
+        let (patience, work) = (Patience::USUAL, bring_to_the_disk);
+        Self::start_with(index, sequence, memory, directory, patience, work)
     }
 
     fn start_with(
         index: Index,
         sequence: SequenceNumberCounter,
         memory: IndexMemory,
+        directory: Arc<Directory>,
+        patience: Patience,
         work: impl FnOnce(&AnyTree, &Background) + Send + 'static,
     ) -> Result<Self, LogError> {
         let background = Arc::<Background>::default();
@@ -152,7 +186,11 @@ impl IndexWriter {
             thread::Builder::new()
                 .name("log-index".to_owned())
                 .spawn(move || {
-                    let _marks = MarksPanic(&index);
+                    let _directory = directory;
+                    let _ending = Ending {
+                        index: &index,
+                        background: &background,
+                    };
                     work(&index.tree, &background);
                 })
         };
@@ -165,7 +203,9 @@ impl IndexWriter {
             index,
             sequence,
             gathered_bytes: memory.gathered_bytes,
+            patience,
             replay_bytes: 0,
+            is_adding: false,
             background,
             thread: Some(thread),
         })
@@ -179,12 +219,13 @@ impl IndexWriter {
     pub(crate) fn make_room(&mut self) -> Result<(), LogError> {
         let tree = &self.index.tree;
         let mut state = self.background.state();
+        let standstill_max = self.patience.standstill_max;
         let mut progress = (state.turns, Instant::now());
         loop {
             if let Some(error) = state.failure.take() {
                 return Err(self.index.failed("bring its index to", error));
             }
-            if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            if state.has_ended {
                 return Err(LogError::IndexStopped);
             }
             let is_enough = tree.active_memtable().size() >= self.gathered_bytes
@@ -197,14 +238,11 @@ impl IndexWriter {
             }
             if state.turns != progress.0 {
                 progress = (state.turns, Instant::now());
-            } else if progress.1.elapsed() > STANDSTILL_MAX {
-                return Err(LogError::IndexStandsStill(STANDSTILL_MAX));
             }
-            // Looked after now and then, for a thread that panics says nothing.
-            let waited = self
-                .background
-                .changed
-                .wait_timeout(state, Duration::from_secs(1));
+            let Some(left) = standstill_max.checked_sub(progress.1.elapsed()) else {
+                return Err(LogError::IndexStandsStill(standstill_max));
+            };
+            let waited = self.background.changed.wait_timeout(state, left);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         tree.rotate_memtable();
@@ -215,6 +253,7 @@ impl IndexWriter {
 
     /// Adds what a batch changes. To be called when the batch is durable, and before anybody is told of it.
     pub(crate) fn apply(&mut self, changes: Changes) {
+        self.is_adding = true;
         // Only this one begins new parts, so the batch is in one, and its checkpoint with it.
         let sequence = self.sequence.next();
         let tree = &self.index.tree;
@@ -228,6 +267,7 @@ impl IndexWriter {
         }
         tree.insert(CHECKPOINT_KEY, changes.checkpoint.to_bytes(), sequence);
         self.replay_bytes += changes.replay_bytes;
+        self.is_adding = false;
     }
 
     /// Leaves what was gathered in memory: the log has failed, and nothing more is to be written.
@@ -237,8 +277,26 @@ impl IndexWriter {
 }
 
 impl Drop for IndexWriter {
+    /// Waits for the thread; where the log has failed not for long, for it may be what hangs.
     fn drop(&mut self) {
-        self.background.change(|state| state.is_ending = true);
+        self.background.change(|state| {
+            state.is_ending = true;
+            state.is_abandoned |= self.is_adding;
+        });
+        let mut state = self.background.state();
+        if state.is_abandoned {
+            let ending = self.background.changed.wait_timeout_while(
+                state,
+                self.patience.ending_max,
+                |state| !state.has_ended,
+            );
+            (state, _) = ending.unwrap_or_else(PoisonError::into_inner);
+            if !state.has_ended {
+                tracing::error!("the event log's index is still being written and is left alone");
+                return;
+            }
+        }
+        drop(state);
         if let Some(thread) = self.thread.take() {
             // Where it panicked there is nothing left to do.
             let _ = thread.join();
@@ -246,14 +304,19 @@ impl Drop for IndexWriter {
     }
 }
 
-/// In the thread of the index: what makes the library panic may be in its files, and would do so after each start.
-struct MarksPanic<'a>(&'a Index);
+/// In the thread of the index: says that it has ended, however it does.
+struct Ending<'a> {
+    index: &'a Index,
+    background: &'a Background,
+}
 
-impl Drop for MarksPanic<'_> {
+impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            files::mark_damaged(&self.0.directory);
+            // What makes the library panic may be in the files, and would do so after each start.
+            files::mark_damaged(&self.index.directory);
         }
+        self.background.change(|state| state.has_ended = true);
     }
 }
 

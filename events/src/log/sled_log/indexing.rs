@@ -1,5 +1,6 @@
 //! Bringing the index to where the log is, when it is opened.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::store::{missing, packs};
@@ -23,7 +24,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(3);
 /// As [`index::open`]; [`LogError::Corrupt`] where a record that is to be added is damaged.
 pub(super) fn open(
     db: &sled::Db,
-    directory: &Directory,
+    directory: &Arc<Directory>,
     end: IndexCheckpoint,
     memory: IndexMemory,
 ) -> Result<(Index, IndexWriter), LogError> {
@@ -43,7 +44,7 @@ pub(super) fn open(
         index,
         mut writer,
         checkpoint,
-    } = index::open(&path, log_end, memory, digest_at)?;
+    } = index::open(&path, directory, log_end, memory, digest_at)?;
     let added = add(db, &index, &mut writer, checkpoint, end);
     if added.is_err() {
         writer.abandon();
@@ -86,7 +87,7 @@ fn add(
             digest: pack.after,
             ..end
         };
-        let changes = Changes::of(&records, checkpoint, |subject| index.newest(subject))?;
+        let changes = Changes::of(index, &records, checkpoint, |subject| index.newest(subject))?;
         writer.apply(changes);
         records.clear();
         raw_bytes = 0;
