@@ -292,6 +292,46 @@ async fn a_copy_of_a_running_server_is_the_log_as_it_was_and_gives_the_same_proj
     );
 }
 
+/// What stands beside sled's own files, with its bytes.
+fn beside_the_store(log: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = directory::files_in(log)
+        .into_iter()
+        .filter(|path| path.ends_with("farelog.mark") || path.starts_with(log.join("index")))
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// An export before an upgrade had upgraded the log, and whoever ran it as root left files of the index that the server could
+/// not read.
+#[test]
+fn what_only_looks_at_a_log_leaves_its_format_and_its_index_as_they_are() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("events/tests/fixtures");
+    for (fixture, format, has_index) in [("format-1", 1, false), ("format-2", 2, true)] {
+        let data_dir = tempfile::tempdir().unwrap();
+        let log = data_dir.path().join("log");
+        directory::copy(&fixtures.join(fixture), &log);
+        let before = beside_the_store(&log);
+        let place = ["--offline", "--data-dir", text(data_dir.path())];
+        let run = |command: &[&str]| done(&[&["log"], command, &place].concat());
+
+        let export = run(&["export"]);
+        assert_eq!(records(&export).len(), 98);
+        assert!(run(&["verify"]).starts_with("98 records verified, the log is sound;"));
+        let stats: Value = serde_json::from_str(&run(&["stats", "--output", "json"])).unwrap();
+        assert_eq!(stats["formatVersion"], format);
+        assert_eq!(stats["lastPosition"], 98);
+        assert!(run(&["stats"]).contains("98"));
+        let findings: Value = serde_json::from_str(&run(&["verify", "--output", "json"])).unwrap();
+        assert_eq!(findings["sound"], true);
+        assert_eq!(findings["indexProblem"].is_null(), has_index, "{findings}");
+
+        assert_eq!(beside_the_store(&log), before);
+        assert_eq!(log.join("index").exists(), has_index);
+    }
+}
+
 #[test]
 fn an_import_is_all_or_nothing() {
     let files = tempfile::tempdir().unwrap();

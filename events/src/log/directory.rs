@@ -10,9 +10,6 @@ use super::LogError;
 /// clean up under.
 const LOCK_FILE: &str = "farelog.lock";
 
-/// The file that sled keeps its data in.
-const DATABASE_FILE: &str = "db";
-
 /// The file that sled keeps the settings of its files in: text, and a CRC-32 of it. It writes the file once.
 const SETTINGS_FILE: &str = "conf";
 
@@ -24,6 +21,9 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// The file that sled keeps its data in.
+    pub(super) const DATABASE_FILE: &str = "db";
+
     /// Makes the directory if it is missing, locks it, and removes what an interrupted start left behind.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Directory {
     }
 
     pub(super) fn database_path(&self) -> PathBuf {
-        self.path.join(DATABASE_FILE)
+        self.path.join(Self::DATABASE_FILE)
     }
 
     /// A kill while sled opens can leave `snap.….generating`, which the next open takes for a snapshot and fails on

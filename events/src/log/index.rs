@@ -27,7 +27,7 @@ use lsm_tree::{AbstractTree, AnyTree, Error, Guard, SeqNo};
 pub(super) use self::checkpoint::IndexCheckpoint;
 pub(super) use self::entry::{Candidate, Entry, candidate_digest, identity_digest, subject_digest};
 pub(super) use self::lookups::{Known, RecentLookups};
-pub(super) use self::opening::{Opened, open};
+pub(super) use self::opening::{Opened, look_at, open};
 pub(super) use self::writer::{Changes, IndexWriter};
 use super::{LogError, Position};
 use crate::bytes::Malformed;
@@ -92,13 +92,36 @@ impl Index {
         let newest = self.newest(subject)?;
         let mut earlier = Vec::new();
         for number in 0..newest.number {
-            let entry = self
-                .entry(subject, &full_key(subject, number))?
-                .filter(|entry| entry.number == number && entry.is_full())
-                .ok_or_else(|| self.damaged("a full entry is missing"))?;
-            earlier.extend(entry.candidates);
+            earlier.extend(self.full(subject, number)?.candidates);
         }
         Ok(Known { earlier, newest })
+    }
+
+    /// Whether the index has this of a subject. Reads few entries, however many the subject has.
+    pub(super) fn has(&self, subject: u64, candidate: Candidate) -> Result<bool, LogError> {
+        let newest = self.newest(subject)?;
+        if !newest.is_behind(candidate.position) {
+            return Ok(newest.candidates.contains(&candidate));
+        }
+        let mut numbers = 0..newest.number;
+        while !numbers.is_empty() {
+            let middle = numbers.start.midpoint(numbers.end);
+            let entry = self.full(subject, middle)?;
+            if entry.is_behind(candidate.position) {
+                numbers.end = middle;
+            } else if entry.candidates.contains(&candidate) {
+                return Ok(true);
+            } else {
+                numbers.start = middle + 1;
+            }
+        }
+        Ok(false)
+    }
+
+    fn full(&self, subject: u64, number: u32) -> Result<Entry, LogError> {
+        self.entry(subject, &full_key(subject, number))?
+            .filter(|entry| entry.number == number && entry.is_full())
+            .ok_or_else(|| self.damaged("a full entry is missing"))
     }
 
     fn entry(&self, subject: u64, key: &[u8]) -> Result<Option<Entry>, LogError> {

@@ -43,8 +43,22 @@ impl Mark {
             .write(true)
             .open(&path)
             .map_err(failed("open", &path))?;
+        Ok(Self::of(file, path, log_id))
+    }
+
+    /// The mark in the directory of a log that is only looked at; `None` where there is none.
+    pub(super) fn find(directory: &Path, log_id: Uuid) -> Result<Option<Self>, LogError> {
+        let path = directory.join(MARK_FILE);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Self::of(file, path, log_id))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("open", &path)(error)),
+        }
+    }
+
+    fn of(file: File, path: PathBuf, log_id: Uuid) -> Self {
         let seed = log_id.as_u64_pair().1;
-        Ok(Self { file, path, seed })
+        Self { file, path, seed }
     }
 
     /// Fails where the log ends before the mark.

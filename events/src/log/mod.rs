@@ -176,8 +176,7 @@ pub enum LogError {
     },
     /// The index is not what was written to it. The next start makes it anew.
     #[error(
-        "the event log's index is damaged, {problem}; its records are as they were, and the next start makes the index anew \
-         from them"
+        "the event log's index is damaged, {problem}; restart, and it is made anew from the records"
     )]
     IndexDamaged {
         /// What is not right.

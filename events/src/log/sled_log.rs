@@ -9,10 +9,13 @@
 //! - The directory is locked by this module before sled touches it.
 //!
 //! The index by what events are about is beside sled and follows it ([`super::index`]).
+//!
+//! [`SledLog`] is a log in use; [`StoredLog`] one that is only looked at.
 
 mod flusher;
 mod indexing;
 mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -27,7 +30,8 @@ use uuid::Uuid;
 
 pub use self::flusher::Flusher;
 pub use self::store::open_patiently;
-use self::store::{Changes, abandon_after, make_durable, missing, open_store, packs, unpack};
+use self::store::{Changes, abandon_after, make_durable, missing, open_store, packs};
+pub use self::stored::{StoredIndex, StoredLog};
 pub use self::verify::Verified;
 use super::directory::{Directory, failed};
 pub use super::index::IndexMemory;
@@ -35,7 +39,6 @@ use super::index::{self, Index, IndexCheckpoint, IndexWriter, RecentLookups};
 use super::mark::Mark;
 use super::meta::Identity;
 use super::pack::Packer;
-use super::unpack::Unpacker;
 use super::{
     Batch, EventLog, Head, LogError, LogStats, Position, Record, StreamCheckpoint, keys, meta,
 };
@@ -109,20 +112,13 @@ impl SledLog {
         let id = identity.id;
         make_durable(&flusher, &database, &directory)?;
 
-        let checkpoint = db
-            .get(keys::CHECKPOINT)?
-            .map(|value| meta::read_checkpoint(&value))
-            .transpose()?;
-        let mut end = IndexCheckpoint::start(id);
-        let mut last_recorded_at = None;
-        if let Some((key, value)) = db.last()?
-            && let Some(first) = keys::pack_position(&key)
-        {
-            let pack = unpack(db, &mut Unpacker::default(), first, &value, |_| true)?;
-            end.position = pack.next - 1;
-            end.digest = pack.after;
-            last_recorded_at = pack.records.last().map(|last| last.recorded_at);
-        }
+        let checkpoint = store::checkpoint(db)?;
+        let last = store::end(db)?;
+        let end = IndexCheckpoint {
+            log_id: id,
+            position: last.position,
+            digest: last.digest,
+        };
         let mark = Mark::open(directory.path(), id)?;
         mark.check(end.position)?;
         mark.set(end.position)?;
@@ -147,7 +143,7 @@ impl SledLog {
                 digest: end.digest,
                 poisoned: false,
             }),
-            last_recorded_at: Mutex::new(last_recorded_at),
+            last_recorded_at: Mutex::new(last.recorded_at),
             lookups: Mutex::default(),
             index,
             head: watch::Sender::new(Head {
@@ -331,23 +327,7 @@ impl EventLog for SledLog {
     }
 
     fn read(&self, from: Position, records_max: usize) -> Result<Vec<Record>, LogError> {
-        let head = self.head_position();
-        let from = from.max(1);
-        if from > head || records_max == 0 {
-            return Ok(Vec::new());
-        }
-        let last = from + ((records_max as u64).min(head - from + 1) - 1);
-        let mut records = Vec::new();
-        let mut raw_bytes = 0;
-        for pack in packs(&self.db, from, |position| (from..=last).contains(&position))? {
-            let pack = pack?;
-            raw_bytes += pack.raw_bytes;
-            records.extend(pack.records);
-            if pack.next > last || raw_bytes >= READ_BYTES_MAX {
-                return Ok(records);
-            }
-        }
-        Err(missing(from + records.len() as Position))
+        store::read(&self.db, self.head_position(), from, records_max)
     }
 
     fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError> {

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use farelog_events::log::Position;
 use farelog_events::log::export::Export;
@@ -99,7 +98,7 @@ struct Copy {
 impl Copy {
     fn of_files(&mut self, data_dir: &Path) -> Result<(), Failure> {
         let log = files::open_log(data_dir)?.map_err(failed)?;
-        let export = Export::of(Arc::new(log));
+        let export = Export::of_stored(log);
         self.begins(export.position());
         for chunk in export {
             self.take(&chunk.map_err(failed)?)?;

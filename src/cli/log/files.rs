@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use farelog_events::log::LogError;
-use farelog_events::log::sled_log::SledLog;
+use farelog_events::log::sled_log::StoredLog;
 
 use crate::assembly::LOG_DIRECTORY;
 use crate::cli::exit::Failure;
@@ -13,11 +13,11 @@ pub fn log_directory(data_dir: &Path) -> PathBuf {
     data_dir.join(LOG_DIRECTORY)
 }
 
-/// Opens the log in a data directory, which must have one. Nothing is made where there is none.
+/// Opens the log in a data directory, which must have one, to look at it. Nothing is made where there is none.
 ///
 /// # Errors
 /// There is no log; otherwise what the log says, within the outer result's `Ok`.
-pub fn open_log(data_dir: &Path) -> Result<Result<SledLog, LogError>, Failure> {
+pub fn open_log(data_dir: &Path) -> Result<Result<StoredLog, LogError>, Failure> {
     let directory = log_directory(data_dir);
     if !directory.is_dir() {
         return Err(Failure::Failed(format!(
@@ -25,5 +25,5 @@ pub fn open_log(data_dir: &Path) -> Result<Result<SledLog, LogError>, Failure> {
             data_dir.display()
         )));
     }
-    Ok(SledLog::open(&directory))
+    Ok(StoredLog::open(&directory))
 }

@@ -33,7 +33,8 @@ pub use restore::{Restore, RestoreError, Restored};
 
 use super::codec::{chain_digest, put_record};
 use super::record::RECORD_BYTES_MAX;
-use super::{EventLog, Head, LogError, Position, StreamCheckpoint};
+use super::sled_log::StoredLog;
+use super::{EventLog, Head, LogError, Position, Record, StreamCheckpoint};
 
 /// The version of the form of exports that this farelog writes, and the newest that it reads.
 pub const EXPORT_FORMAT_VERSION: u32 = 1;
@@ -80,13 +81,17 @@ pub fn digest_text(digest: u64) -> String {
 ///
 /// After an error there is nothing more, and what came before is no export: it lacks its last line.
 pub struct Export {
-    log: Arc<dyn EventLog>,
+    log_id: Uuid,
     head: Head,
+    read: ReadRecords,
     /// Digest of the last record that was given.
     digest: u64,
     encoded: Vec<u8>,
     next: Next,
 }
+
+/// Reads on from a position, as [`EventLog::read`].
+type ReadRecords = Box<dyn Fn(Position, usize) -> Result<Vec<Record>, LogError> + Send + Sync>;
 
 enum Next {
     Header,
@@ -98,9 +103,29 @@ enum Next {
 impl Export {
     /// An export of the log as it is now.
     pub fn of(log: Arc<dyn EventLog>) -> Self {
+        let (log_id, head) = (log.id(), log.head());
+        Self::reading(log_id, head, move |from, records_max| {
+            log.read(from, records_max)
+        })
+    }
+
+    /// An export of a log that is not in use.
+    pub fn of_stored(log: StoredLog) -> Self {
+        let (log_id, head) = (log.id(), log.head().clone());
+        Self::reading(log_id, head, move |from, records_max| {
+            log.read(from, records_max)
+        })
+    }
+
+    fn reading(
+        log_id: Uuid,
+        head: Head,
+        read: impl Fn(Position, usize) -> Result<Vec<Record>, LogError> + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            head: log.head(),
-            log,
+            log_id,
+            head,
+            read: Box::new(read),
             digest: 0,
             encoded: Vec::new(),
             next: Next::Header,
@@ -115,7 +140,7 @@ impl Export {
     fn header(&self) -> ExportHeader {
         ExportHeader {
             format_version: EXPORT_FORMAT_VERSION,
-            log_id: self.log.id(),
+            log_id: self.log_id,
             last_position: self.head.position,
             checkpoint: self.head.checkpoint.clone(),
         }
@@ -126,7 +151,7 @@ impl Export {
         let left = self.head.position - from + 1;
         let records_max =
             usize::try_from(left).map_or(CHUNK_RECORDS_MAX, |left| left.min(CHUNK_RECORDS_MAX));
-        let records = self.log.read(from, records_max)?;
+        let records = (self.read)(from, records_max)?;
         let next = from + records.len() as Position;
         if next == from {
             return Err(LogError::Corrupt {
@@ -171,7 +196,7 @@ impl Iterator for Export {
                     last_position: last,
                     digest: digest_text(self.digest),
                 };
-                Some(Ok(line::end(&end, self.log.id())))
+                Some(Ok(line::end(&end, self.log_id)))
             }
             Next::Nothing => None,
         }

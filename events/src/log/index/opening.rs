@@ -35,6 +35,7 @@ pub(crate) fn open(
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<Opened, LogError> {
     fs::create_dir_all(directory).map_err(failed("create", directory))?;
+    files::remove_unfinished(directory)?;
     let (tree, checkpoint) = match open_there(directory, end, memory, digest_at) {
         Ok(found) => found,
         Err(Unusable::Refused(error)) => return Err(error),
@@ -55,16 +56,39 @@ pub(crate) fn open(
             (tree, IndexCheckpoint::start(end.log_id))
         }
     };
-    let index = Index {
-        tree: tree.tree,
-        directory: Arc::from(directory),
-    };
-    let writer = IndexWriter::start(index.clone(), tree.sequence, memory, Arc::clone(of))?;
+    let sequence = tree.sequence.clone();
+    let index = index_of(tree, directory);
+    let writer = IndexWriter::start(index.clone(), sequence, memory, Arc::clone(of))?;
     Ok(Opened {
         index,
         writer,
         checkpoint,
     })
+}
+
+/// An index that is only looked at, and how far it is; otherwise why the next start will make it anew. The library removes
+/// from its directory what a kill left there and nothing refers to; nothing else is changed.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn look_at(
+    directory: &Path,
+    end: LogEnd,
+    memory: IndexMemory,
+    digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
+) -> Result<Result<(Index, IndexCheckpoint), String>, LogError> {
+    match open_there(directory, end, memory, digest_at) {
+        Ok((tree, checkpoint)) => Ok(Ok((index_of(tree, directory), checkpoint))),
+        Err(Unusable::Damaged(reason)) => Ok(Err(reason)),
+        Err(Unusable::Refused(error)) => Err(error),
+    }
+}
+
+fn index_of(tree: Tree, directory: &Path) -> Index {
+    Index {
+        tree: tree.tree,
+        directory: Arc::from(directory),
+    }
 }
 
 fn open_there(
@@ -77,7 +101,6 @@ fn open_there(
     if !files::has_index(directory) {
         return Err(damaged("there is none"));
     }
-    files::remove_unfinished(directory).map_err(Unusable::Refused)?;
     files::check(directory)?;
     let from_library = |error| match error {
         Error::Io(source) if !files::is_damage(&source) && !files::can_not_be_read(&source) => {

@@ -10,7 +10,7 @@ use super::tampering::with_tree;
 use super::{Candidate, Entry, IndexMemory, full_key, newest_key, subject_digest};
 use crate::event::About;
 use crate::log::samples::{batch, entry};
-use crate::log::sled_log::SledLog;
+use crate::log::sled_log::{SledLog, StoredIndex, StoredLog};
 use crate::log::{EventLog, LogError};
 
 /// So little that nearly each batch makes a table.
@@ -190,6 +190,42 @@ fn an_index_ahead_of_its_log_is_made_anew() {
     fs::remove_dir_all(&index).unwrap();
     copy(&index_of(directory.path()), &index);
     assert_opens_and_goes_on(earlier.path());
+}
+
+#[test]
+fn a_log_that_is_only_looked_at_is_compared_with_its_index_as_it_is() {
+    let verified = |directory: &TempDir| {
+        let log = StoredLog::open(directory.path()).unwrap();
+        log.verify(|_| ()).map(|(_, index)| index)
+    };
+    let directory = closed_log();
+    let older = tempfile::tempdir().unwrap();
+    let index = index_of(directory.path());
+    copy(&index, older.path());
+    assert_eq!(verified(&directory).unwrap(), StoredIndex::Sound);
+
+    // Behind the records, as after a kill.
+    append(&SledLog::open_within(SMALL, directory.path()).unwrap(), 5);
+    fs::remove_dir_all(&index).unwrap();
+    copy(older.path(), &index);
+    assert_eq!(verified(&directory).unwrap(), StoredIndex::Sound);
+
+    // Gone.
+    fs::remove_dir_all(&index).unwrap();
+    let found = verified(&directory).unwrap();
+    assert!(matches!(found, StoredIndex::Unusable { .. }), "{found:?}");
+    assert!(!index.exists());
+
+    // Without an order, so that no check of the files notices.
+    copy(older.path(), &index);
+    let of_an_order = newest_key(subject_digest(&order(7), "", ""));
+    with_tree(&index, |tree| tree.remove(&of_an_order));
+    let found = verified(&directory);
+    assert!(
+        matches!(found, Err(LogError::IndexDamaged { .. })),
+        "{found:?}"
+    );
+    assert_opens_and_goes_on(directory.path());
 }
 
 /// Damages one file of the index at one place after the other, so many bytes apart, and sees that the log makes another.

@@ -1,5 +1,6 @@
 //! Bringing the index to where the log is, when it is opened.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,23 +29,13 @@ pub(super) fn open(
     end: IndexCheckpoint,
     memory: IndexMemory,
 ) -> Result<(Index, IndexWriter), LogError> {
-    let log_end = LogEnd {
-        log_id: end.log_id,
-        position: end.position,
-    };
-    let digest_at = |position| {
-        if position == end.position {
-            Ok(Some(end.digest))
-        } else {
-            digest_at(db, position)
-        }
-    };
     let path = directory.path().join(INDEX_DIRECTORY);
+    let digest_at = |position| digest_at(db, end, position);
     let Opened {
         index,
         mut writer,
         checkpoint,
-    } = index::open(&path, directory, log_end, memory, digest_at)?;
+    } = index::open(&path, directory, log_end(end), memory, digest_at)?;
     let added = add(db, &index, &mut writer, checkpoint, end);
     if added.is_err() {
         writer.abandon();
@@ -52,8 +43,36 @@ pub(super) fn open(
     added.map(|()| (index, writer))
 }
 
+/// The index of a log that is only looked at, and how far it is; otherwise why the next start will make it anew.
+///
+/// # Errors
+/// As [`index::look_at`].
+pub(super) fn look_at(
+    db: &sled::Db,
+    directory: &Path,
+    end: IndexCheckpoint,
+) -> Result<Result<(Index, IndexCheckpoint), String>, LogError> {
+    let path = directory.join(INDEX_DIRECTORY);
+    let digest_at = |position| digest_at(db, end, position);
+    index::look_at(&path, log_end(end), IndexMemory::USUAL, digest_at)
+}
+
+fn log_end(end: IndexCheckpoint) -> LogEnd {
+    LogEnd {
+        log_id: end.log_id,
+        position: end.position,
+    }
+}
+
 /// The digest of the record at a position, where that is the last of a pack.
-fn digest_at(db: &sled::Db, position: Position) -> Result<Option<u64>, LogError> {
+fn digest_at(
+    db: &sled::Db,
+    end: IndexCheckpoint,
+    position: Position,
+) -> Result<Option<u64>, LogError> {
+    if position == end.position {
+        return Ok(Some(end.digest));
+    }
     let pack = packs(db, position, |_| false)?.next();
     let pack = pack.unwrap_or_else(|| Err(missing(position)))?;
     Ok((pack.next == position + 1).then_some(pack.after))

@@ -5,11 +5,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
+use super::READ_BYTES_MAX;
 use super::flusher::Flusher;
 use crate::log::directory::{Directory, failed};
 use crate::log::pack::PackSink;
 use crate::log::unpack::{Pack, Unpacker};
-use crate::log::{LogError, Position, keys};
+use crate::log::{LogError, Position, Record, StreamCheckpoint, keys, meta};
 
 /// What sled keeps of the tree in memory, by its size on the disk: no bound. It was chosen when the index was in there too
 /// (decision 0123), and a smaller one was not measured since.
@@ -139,6 +142,62 @@ pub(super) fn packs<W: Fn(Position) -> bool>(
         expected = Some((pack.next, pack.after));
         Ok(pack)
     }))
+}
+
+/// Where the records end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct End {
+    pub(super) position: Position,
+    /// Of the last record.
+    pub(super) digest: u64,
+    pub(super) recorded_at: Option<DateTime<Utc>>,
+}
+
+/// Reads and verifies the last pack.
+pub(super) fn end(db: &sled::Db) -> Result<End, LogError> {
+    let Some((key, value)) = db.last()? else {
+        return Ok(End::default());
+    };
+    let Some(first) = keys::pack_position(&key) else {
+        return Ok(End::default());
+    };
+    let pack = unpack(db, &mut Unpacker::default(), first, &value, |_| true)?;
+    Ok(End {
+        position: pack.next - 1,
+        digest: pack.after,
+        recorded_at: pack.records.last().map(|last| last.recorded_at),
+    })
+}
+
+/// How far the stream was read.
+pub(super) fn checkpoint(db: &sled::Db) -> Result<Option<StreamCheckpoint>, LogError> {
+    let value = db.get(keys::CHECKPOINT)?;
+    value.map(|value| meta::read_checkpoint(&value)).transpose()
+}
+
+/// Records from `from` on, of a log that ends at `head`; as [`EventLog::read`](crate::log::EventLog::read).
+pub(super) fn read(
+    db: &sled::Db,
+    head: Position,
+    from: Position,
+    records_max: usize,
+) -> Result<Vec<Record>, LogError> {
+    let from = from.max(1);
+    if from > head || records_max == 0 {
+        return Ok(Vec::new());
+    }
+    let last = from + ((records_max as u64).min(head - from + 1) - 1);
+    let mut records = Vec::new();
+    let mut raw_bytes = 0;
+    for pack in packs(db, from, |position| (from..=last).contains(&position))? {
+        let pack = pack?;
+        raw_bytes += pack.raw_bytes;
+        records.extend(pack.records);
+        if pack.next > last || raw_bytes >= READ_BYTES_MAX {
+            return Ok(records);
+        }
+    }
+    Err(missing(from + records.len() as Position))
 }
 
 pub(super) fn missing(position: Position) -> LogError {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::SledLog;
 use super::store::open_store;
+use super::{SledLog, StoredLog};
 use crate::event::About;
 use crate::log::index::tampering::with_tree;
 use crate::log::index::{Candidate, Entry as IndexEntry, candidate_digest, subject_digest};
@@ -191,6 +191,22 @@ fn a_damaged_pack_is_found_with_its_position() {
     let order = About::Order("o".parse().unwrap());
     assert_eq!(position_of_damage(log.read_about(&order)), 17);
     assert_eq!(position_of_damage(log.find(&order, "pos", "20")), 17);
+    assert_eq!(position_of_damage(log.verify(|_| ())), 17);
+}
+
+/// No command opened such a log, so what was sound in it could not be had.
+#[test]
+fn sound_records_can_be_had_though_a_damaged_one_keeps_the_index_from_being_made() {
+    let directory = damaged_log(|db| flip(db, &keys::pack(17), 100));
+    fs::remove_dir_all(directory.path().join("index")).unwrap();
+    assert_eq!(position_of_damage(SledLog::open(directory.path())), 17);
+
+    fs::remove_dir_all(directory.path().join("index")).unwrap();
+    let log = StoredLog::open(directory.path()).unwrap();
+    assert_eq!(log.head().position, 40);
+    assert_eq!(log.read(1, 16).unwrap().len(), 16);
+    assert_eq!(log.read(33, 10).unwrap().len(), 8);
+    assert_eq!(position_of_damage(log.read(17, 1)), 17);
     assert_eq!(position_of_damage(log.verify(|_| ())), 17);
 }
 
