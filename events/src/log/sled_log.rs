@@ -58,6 +58,7 @@ pub struct SledLog {
     last_recorded_at: Mutex<Option<DateTime<Utc>>>,
     lookups: Mutex<RecentLookups>,
     index: Index,
+    indexed_before: Position,
     head: watch::Sender<Head>,
     // Last, so that the lock outlives the store.
     directory: Arc<Directory>,
@@ -122,7 +123,7 @@ impl SledLog {
         let mark = Mark::open(directory.path(), id)?;
         mark.check(end.position)?;
         mark.set(end.position)?;
-        let (index, index_writer) = indexing::open(db, &directory, end, memory)?;
+        let index = indexing::open(db, &directory, end, memory)?;
         if identity.format < meta::FORMAT_VERSION {
             // Not before the index has all that an older farelog would look for in the store.
             db.insert(keys::META, meta::identity_value(id))?;
@@ -139,19 +140,26 @@ impl SledLog {
                 flusher,
                 database,
                 mark,
-                index: index_writer,
+                index: index.writer,
                 digest: end.digest,
                 poisoned: false,
             }),
             last_recorded_at: Mutex::new(last.recorded_at),
             lookups: Mutex::default(),
-            index,
+            indexed_before: index.checkpoint.position,
+            index: index.index,
             head: watch::Sender::new(Head {
                 position: end.position,
                 checkpoint,
             }),
             directory,
         })
+    }
+
+    /// The position up to which the index on the disk had the records when the log was opened: what is behind it was read
+    /// again. 0 where the index was made anew.
+    pub fn indexed_before(&self) -> Position {
+        self.indexed_before
     }
 
     /// Syncs through another descriptor from here on, so that a test can make it fail.

@@ -16,12 +16,14 @@ fn what_was_acknowledged_survives_kills() {
     let mut chance = Chance::new(seed);
     let mut place = Place::new();
     let (mut acknowledged, mut unopened, mut grown) = (0, 0, 0);
+    // What the index had when the log was last closed.
+    let mut indexed = 0;
     // How long a child takes from its start until it has opened the log.
     let mut opening = Duration::from_millis(20);
     for round in 0..rounds {
         if round % ROUNDS_PER_LOG == 0 {
             place = Place::new();
-            acknowledged = 0;
+            (acknowledged, indexed) = (0, 0);
         }
         let mut child = Ingester::start(small_index(&mut place.command()));
         if chance.once_in(10) {
@@ -39,7 +41,11 @@ fn what_was_acknowledged_survives_kills() {
         println!("round {round} of seed {seed}: {said:?}");
         assert_eq!(said.failure, None);
         unopened += u64::from(!said.opened);
-        let found = assert_kept(&place.open(), acknowledged.max(said.acknowledged));
+        let log = place.open();
+        assert!(log.indexed_before() >= indexed, "the index was made anew");
+        let found = assert_kept(&log, acknowledged.max(said.acknowledged));
+        indexed = found.position;
+        drop(log);
         grown += u64::from(found.sequence > acknowledged);
         acknowledged = found.sequence;
     }

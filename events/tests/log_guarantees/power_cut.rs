@@ -150,16 +150,24 @@ fn there_is_no_moment_at_which_a_cut_loses_what_was_acknowledged() {
     let run = Run::of(&place, Tree::new(), 0);
     assert!(run.journal.len() > 30, "{:?}", run.journal.len());
     let mut chance = Chance::new(3);
+    // How far the index was, with nothing left that was not synced.
+    let mut indexed = 0;
     for entries in 0..=run.journal.len() {
         let (disk, promised) = run.up_to(entries);
         for left in [Left::Nothing, Left::Parts, Left::Parts] {
+            let what = format!("{left:?} left, cut at {entries}");
             let tree = disk.cut(left, &mut chance);
             let (_place, opened) = open_left(&tree);
-            let log =
-                opened.unwrap_or_else(|error| panic!("{left:?} left, cut at {entries}: {error}"));
+            let log = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
             assert_kept(&log, promised);
+            // What is on the disk of the index stays: it is not made anew after each cut.
+            assert!(log.indexed_before() >= indexed, "{what}: {indexed}");
+            if left == Left::Nothing {
+                indexed = log.indexed_before();
+            }
         }
     }
+    assert!(indexed > 0);
 }
 
 /// Has an index lack what it had of an order, so that no check of its files notices, and say that it is damaged.

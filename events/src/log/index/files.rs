@@ -118,7 +118,12 @@ fn read_current(bytes: &[u8]) -> Result<(u64, u128), Malformed> {
     let mut reader = Reader::new(bytes);
     let number = u64::from_le_bytes(reader.array()?);
     let check = u128::from_le_bytes(reader.array()?);
-    Ok((number, check))
+    let kind_of_check = reader.byte()?;
+    if kind_of_check == 0 && reader.is_empty() {
+        Ok((number, check))
+    } else {
+        Err(Malformed("its check is of another kind"))
+    }
 }
 
 /// The numbers of the tables and the checks over them, from a list that was found sound.

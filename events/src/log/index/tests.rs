@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use farelog_test_support::directory::{copy, files_in};
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use super::{Candidate, Entry, IndexMemory, full_key, newest_key, subject_digest}
 use crate::event::About;
 use crate::log::samples::{batch, entry};
 use crate::log::sled_log::{SledLog, StoredIndex, StoredLog};
-use crate::log::{EventLog, LogError};
+use crate::log::{EventLog, LogError, Position};
 
 /// So little that nearly each batch makes a table.
 const SMALL: IndexMemory = IndexMemory {
@@ -79,15 +80,24 @@ fn closed_log() -> TempDir {
     directory
 }
 
-/// Opens the log with its index as it was left, and goes on with it.
+/// Opens the log, whose index is gone on with from a position, and goes on with it.
 #[track_caller]
-fn assert_opens_and_goes_on(directory: &Path) {
+fn assert_goes_on_from(directory: &Path, indexed: Position) {
     let log = SledLog::open_within(SMALL, directory).unwrap();
+    assert_eq!(log.indexed_before(), indexed);
     assert_indexed(&log);
     append(&log, 3);
     assert_indexed(&log);
+    let last = log.head().position;
     drop(log);
-    assert_indexed(&SledLog::open_within(SMALL, directory).unwrap());
+    let log = SledLog::open_within(SMALL, directory).unwrap();
+    assert_eq!(log.indexed_before(), last);
+    assert_indexed(&log);
+}
+
+#[track_caller]
+fn assert_made_anew(directory: &Path) {
+    assert_goes_on_from(directory, 0);
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn an_index_in_many_tables_has_everything() {
     }
     drop(log);
     assert!(files_in(&index_of(directory.path())).len() > 3);
-    assert_opens_and_goes_on(directory.path());
+    assert_goes_on_from(directory.path(), BATCHES * 2 * BATCH_RECORDS);
 }
 
 #[test]
@@ -119,10 +129,54 @@ fn a_subject_with_more_than_an_entry_takes_is_found_in_many() {
 }
 
 #[test]
+fn look_ups_and_verification_go_on_beside_a_writer_whose_index_is_written_all_the_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+    let last = BATCHES * BATCH_RECORDS;
+    let until_all_is_there = |look: &dyn Fn(Position)| {
+        let mut head = 0;
+        while head < last {
+            head = log.head().position;
+            look(head);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            until_all_is_there(&|head| {
+                assert!(log.verify(|_| ()).unwrap().last_position >= head);
+            });
+        });
+        scope.spawn(|| {
+            until_all_is_there(&|head| {
+                let busy = log.read_about(&order(0)).unwrap();
+                assert!(busy.len() as u64 >= head / 2);
+                for position in (head.saturating_sub(5)..=head).filter(|&position| position > 0) {
+                    let order = order(order_of(position));
+                    let found = log.find(&order, "pos", &position.to_string()).unwrap();
+                    assert_eq!(found.map(|record| record.position), Some(position));
+                }
+            });
+        });
+        append(&log, BATCHES);
+    });
+    assert_indexed(&log);
+    drop(log);
+    assert!(lists_of_tables(directory.path()) > 10);
+}
+
+/// How many lists of tables were written: the last one has the number.
+fn lists_of_tables(log: &Path) -> u64 {
+    let names = fs::read_dir(index_of(log)).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let numbers = names.filter_map(|name| name.strip_prefix('v')?.parse().ok());
+    numbers.max().unwrap()
+}
+
+#[test]
 fn an_index_that_is_gone_is_made_anew() {
     let directory = closed_log();
     fs::remove_dir_all(index_of(directory.path())).unwrap();
-    assert_opens_and_goes_on(directory.path());
+    assert_made_anew(directory.path());
 }
 
 /// As after a kill, or a power cut, between the sync of a batch and the next table.
@@ -139,21 +193,22 @@ fn an_older_index_is_gone_on_with() {
             &older.path().join(batches.to_string()),
         );
     }
-    for batches in [0, 1, 7, 40] {
+    for (batches, indexed) in [(0, 0), (1, 10), (7, 80), (40, 480)] {
         let index = index_of(directory.path());
         fs::remove_dir_all(&index).unwrap();
         copy(&older.path().join(batches.to_string()), &index);
-        assert_opens_and_goes_on(directory.path());
+        assert_goes_on_from(directory.path(), indexed);
     }
 }
 
+/// Both have the same records, and so the same digests: only its id says that it is of another.
 #[test]
 fn an_index_of_another_log_is_made_anew() {
     let (directory, other) = (closed_log(), closed_log());
     let index = index_of(directory.path());
     fs::remove_dir_all(&index).unwrap();
     copy(&index_of(other.path()), &index);
-    assert_opens_and_goes_on(directory.path());
+    assert_made_anew(directory.path());
 }
 
 /// A log and a copy of it that went on apart have one id.
@@ -175,7 +230,7 @@ fn an_index_of_another_history_is_made_anew() {
     let index = index_of(directory.path());
     fs::remove_dir_all(&index).unwrap();
     copy(&index_of(apart.path()), &index);
-    assert_opens_and_goes_on(directory.path());
+    assert_made_anew(directory.path());
 }
 
 #[test]
@@ -189,7 +244,7 @@ fn an_index_ahead_of_its_log_is_made_anew() {
     let index = index_of(earlier.path());
     fs::remove_dir_all(&index).unwrap();
     copy(&index_of(directory.path()), &index);
-    assert_opens_and_goes_on(earlier.path());
+    assert_made_anew(earlier.path());
 }
 
 #[test]
@@ -225,7 +280,7 @@ fn a_log_that_is_only_looked_at_is_compared_with_its_index_as_it_is() {
         matches!(found, Err(LogError::IndexDamaged { .. })),
         "{found:?}"
     );
-    assert_opens_and_goes_on(directory.path());
+    assert_made_anew(directory.path());
 }
 
 /// Damages one file of the index at one place after the other, so many bytes apart, and sees that the log makes another.
@@ -249,6 +304,7 @@ fn mends(damage: impl Fn(&mut Vec<u8>, usize), step: usize) {
             damage(&mut damaged, place);
             fs::write(index_of(directory.path()).join(name), damaged).unwrap();
             let log = SledLog::open_within(SMALL, directory.path()).unwrap();
+            assert_eq!(log.indexed_before(), 0, "{} at {place}", name.display());
             log.verify(|_| ())
                 .unwrap_or_else(|error| panic!("{} at {place}: {error}", name.display()));
             copies += 1;
@@ -276,8 +332,17 @@ fn an_index_with_a_file_missing_is_made_anew() {
         copy(original.path(), directory.path());
         let name = file.strip_prefix(&index).unwrap();
         fs::remove_file(index_of(directory.path()).join(name)).unwrap();
-        assert_opens_and_goes_on(directory.path());
+        assert_made_anew(directory.path());
     }
+}
+
+#[test]
+fn what_a_kill_left_unfinished_in_an_index_is_removed() {
+    let directory = closed_log();
+    let left = index_of(directory.path()).join(".tmpV8u3Xk");
+    fs::write(&left, "half").unwrap();
+    assert_goes_on_from(directory.path(), BATCHES * BATCH_RECORDS);
+    assert!(!left.exists());
 }
 
 /// A directory among the tables had the library panic, at each start.
@@ -290,7 +355,6 @@ fn an_index_with_directories_for_files_or_files_for_directories_is_made_anew() {
         ("tables", false),
         ("current", true),
         ("damaged", true),
-        (".tmp", true),
     ] {
         let directory = tempfile::tempdir().unwrap();
         copy(original.path(), directory.path());
@@ -307,7 +371,7 @@ fn an_index_with_directories_for_files_or_files_for_directories_is_made_anew() {
         } else {
             fs::write(&path, "no directory").unwrap();
         }
-        assert_opens_and_goes_on(directory.path());
+        assert_made_anew(directory.path());
     }
 }
 
@@ -328,7 +392,7 @@ fn assert_found_and_mended(change: impl Fn(&super::files::Tree), is_found_by_loo
     let verified = log.verify(|_| ());
     assert!(matches!(verified, Err(LogError::IndexDamaged { .. })));
     drop(log);
-    assert_opens_and_goes_on(directory.path());
+    assert_made_anew(directory.path());
 }
 
 fn busy_subject() -> u64 {

@@ -19,7 +19,8 @@ const BATCH_RECORDS: usize = 16_384;
 /// How often it is said how far the index is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
 
-/// Opens the index of a log that ends at `end`, and adds to it what it lacks.
+/// Opens the index of a log that ends at `end`, and adds to it what it lacks. The checkpoint that is given is the one before
+/// that.
 ///
 /// # Errors
 /// As [`index::open`]; [`LogError::Corrupt`] where a record that is to be added is damaged.
@@ -28,19 +29,21 @@ pub(super) fn open(
     directory: &Arc<Directory>,
     end: IndexCheckpoint,
     memory: IndexMemory,
-) -> Result<(Index, IndexWriter), LogError> {
+) -> Result<Opened, LogError> {
     let path = directory.path().join(INDEX_DIRECTORY);
     let digest_at = |position| digest_at(db, end, position);
-    let Opened {
-        index,
-        mut writer,
-        checkpoint,
-    } = index::open(&path, directory, log_end(end), memory, digest_at)?;
-    let added = add(db, &index, &mut writer, checkpoint, end);
+    let mut opened = index::open(&path, directory, log_end(end), memory, digest_at)?;
+    let added = add(
+        db,
+        &opened.index,
+        &mut opened.writer,
+        opened.checkpoint,
+        end,
+    );
     if added.is_err() {
-        writer.abandon();
+        opened.writer.abandon();
     }
-    added.map(|()| (index, writer))
+    added.map(|()| opened)
 }
 
 /// The index of a log that is only looked at, and how far it is; otherwise why the next start will make it anew.

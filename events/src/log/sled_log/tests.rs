@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::store::open_store;
-use super::{SledLog, StoredLog};
+use super::{IndexMemory, SledLog, StoredLog};
 use crate::event::About;
 use crate::log::index::tampering::with_tree;
 use crate::log::index::{Candidate, Entry as IndexEntry, candidate_digest, subject_digest};
@@ -38,6 +38,38 @@ impl Subject for OnDisk {
 }
 
 suite::contract!(OnDisk);
+
+/// The same with an index that is brought to the disk and sorted in all the time.
+mod with_a_small_index {
+    use super::*;
+
+    const SMALL: IndexMemory = IndexMemory {
+        cache_bytes: 64 * 1024,
+        gathered_bytes: 1024,
+    };
+
+    struct OnDiskWithASmallIndex(OnDisk);
+
+    impl Subject for OnDiskWithASmallIndex {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let log = Some(SledLog::open_within(SMALL, directory.path()).unwrap());
+            Self(OnDisk { log, directory })
+        }
+
+        fn log(&self) -> &dyn EventLog {
+            self.0.log()
+        }
+
+        fn reopen(&mut self) {
+            let on_disk = &mut self.0;
+            on_disk.log = None;
+            on_disk.log = Some(SledLog::open_within(SMALL, on_disk.directory.path()).unwrap());
+        }
+    }
+
+    suite::contract!(OnDiskWithASmallIndex);
+}
 
 /// The store without the log, to damage it.
 fn with_store<T>(directory: &Path, change: impl FnOnce(&sled::Db) -> T) -> T {
