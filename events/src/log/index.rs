@@ -26,7 +26,7 @@ use lsm_tree::{AbstractTree, AnyTree, Error, Guard, SeqNo};
 
 pub(super) use self::checkpoint::IndexCheckpoint;
 pub(super) use self::entry::{Candidate, Entry, candidate_digest, identity_digest, subject_digest};
-pub(super) use self::lookups::{Known, RecentLookups};
+pub(super) use self::lookups::RecentLookups;
 pub(super) use self::opening::{Opened, look_at, open};
 pub(super) use self::writer::{Changes, IndexWriter};
 use super::{LogError, Position};
@@ -85,16 +85,20 @@ impl Index {
         Ok(entry.unwrap_or_default())
     }
 
-    /// All that there is of a subject. What a batch that is just being indexed adds may be in it, so positions behind the
-    /// head are to be left out.
-    pub(super) fn known(&self, subject: u64) -> Result<Known, LogError> {
+    /// Where the records of a subject are, in log order. What a batch that is just being indexed adds may be among them, so
+    /// positions behind the head are to be left out.
+    pub(super) fn positions(&self, subject: u64) -> Result<Vec<Position>, LogError> {
         // The newest first: full entries never change, so what it says stands before it is there, and all of it.
         let newest = self.newest(subject)?;
-        let mut earlier = Vec::new();
+        let mut positions = Vec::new();
+        let mut add = |entry: &Entry| {
+            positions.extend(entry.candidates.iter().map(|candidate| candidate.position));
+        };
         for number in 0..newest.number {
-            earlier.extend(self.full(subject, number)?.candidates);
+            add(&self.full(subject, number)?);
         }
-        Ok(Known { earlier, newest })
+        add(&newest);
+        Ok(positions)
     }
 
     /// Whether the index has this of a subject. Reads few entries, however many the subject has.

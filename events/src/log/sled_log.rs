@@ -343,12 +343,8 @@ impl EventLog for SledLog {
             return Ok(Vec::new());
         }
         let head = self.head_position();
-        let known = self.index.known(index::subject_digest(about, "", ""))?;
-        let positions: Vec<Position> = known
-            .candidates()
-            .map(|candidate| candidate.position)
-            .filter(|&position| position <= head)
-            .collect();
+        let mut positions = self.index.positions(index::subject_digest(about, "", ""))?;
+        positions.retain(|&position| position <= head);
         let mut records = self.records_at(&positions)?;
         records.retain(|record| record.about == *about);
         Ok(records)
@@ -358,15 +354,11 @@ impl EventLog for SledLog {
         let digest = index::candidate_digest(source, id);
         let subject = index::subject_digest(about, source, id);
         let head = self.head_position();
-        let positions: Vec<Position> = {
+        let mut positions = {
             let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-            lookups
-                .known(head, subject, || self.index.known(subject))?
-                .candidates()
-                .filter(|candidate| candidate.digest == digest && candidate.position <= head)
-                .map(|candidate| candidate.position)
-                .collect()
+            lookups.positions(&self.index, head, subject, digest)?
         };
+        positions.retain(|&position| position <= head);
         let records = self.records_at(&positions)?;
         Ok(records
             .into_iter()

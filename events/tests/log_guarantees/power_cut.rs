@@ -143,15 +143,35 @@ fn what_was_acknowledged_survives_power_cuts() {
 /// some seconds after the first start could leave a log that no longer opened, with all that it had acknowledged.
 #[test]
 fn there_is_no_moment_at_which_a_cut_loses_what_was_acknowledged() {
-    let place = Place::new();
-    let mut command = place.recorded_command();
-    let child = Ingester::start(messages(small_index(&mut command), 100));
-    assert!(child.end(&place).success());
-    let run = Run::of(&place, Tree::new(), 0);
+    let run = recorded_run(&Place::new(), 100, 0);
     assert!(run.journal.len() > 30, "{:?}", run.journal.len());
+    nothing_is_lost_at_any_moment(&run, 0);
+}
+
+/// The same behind a clean end, with which all of the index was on the disk.
+#[test]
+fn there_is_no_moment_at_which_a_cut_takes_the_index() {
+    let place = Place::new();
+    recorded_run(&place, 100, 0);
+    let acknowledged = place.said().acknowledged;
+    let indexed = assert_kept(&place.open(), acknowledged).position;
+    let run = recorded_run(&place, 40, acknowledged);
+    nothing_is_lost_at_any_moment(&run, indexed);
+}
+
+/// A child that takes in so many messages, on what is there.
+fn recorded_run(place: &Place, count: u64, acknowledged: u64) -> Run {
+    let before = read_tree(&place.root());
+    let mut command = place.recorded_command();
+    let child = Ingester::start(messages(small_index(&mut command), count));
+    assert!(child.end(place).success());
+    Run::of(place, before, acknowledged)
+}
+
+/// What was acknowledged is kept wherever a run is cut; and of an index that was as far as this on the disk, all that gets
+/// there: it is not made anew after each cut.
+fn nothing_is_lost_at_any_moment(run: &Run, mut indexed: u64) {
     let mut chance = Chance::new(3);
-    // How far the index was, with nothing left that was not synced.
-    let mut indexed = 0;
     for entries in 0..=run.journal.len() {
         let (disk, promised) = run.up_to(entries);
         for left in [Left::Nothing, Left::Parts, Left::Parts] {
@@ -160,14 +180,12 @@ fn there_is_no_moment_at_which_a_cut_loses_what_was_acknowledged() {
             let (_place, opened) = open_left(&tree);
             let log = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
             assert_kept(&log, promised);
-            // What is on the disk of the index stays: it is not made anew after each cut.
             assert!(log.indexed_before() >= indexed, "{what}: {indexed}");
             if left == Left::Nothing {
                 indexed = log.indexed_before();
             }
         }
     }
-    assert!(indexed > 0);
 }
 
 /// Has an index lack what it had of an order, so that no check of its files notices, and say that it is damaged.
@@ -197,11 +215,7 @@ fn there_is_no_moment_at_which_a_damaged_index_is_taken_for_sound() {
     assert_kept(&place.open(), acknowledged);
     damage(&place.log().join("index"));
 
-    let before = read_tree(&place.root());
-    let mut command = place.recorded_command();
-    let child = Ingester::start(messages(small_index(&mut command), 12));
-    assert!(child.end(&place).success());
-    let run = Run::of(&place, before, acknowledged);
+    let run = recorded_run(&place, 12, acknowledged);
     let mut chance = Chance::new(4);
     for entries in 0..=run.journal.len() {
         let (disk, promised) = run.up_to(entries);

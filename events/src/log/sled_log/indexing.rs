@@ -1,10 +1,11 @@
 //! Bringing the index to where the log is, when it is opened.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::store::{missing, packs};
+use super::store::{broken_chain, missing, packs};
 use super::{IndexMemory, READ_BYTES_MAX};
 use crate::log::directory::Directory;
 use crate::log::index::{self, Changes, Index, IndexCheckpoint, IndexWriter, LogEnd, Opened};
@@ -95,8 +96,12 @@ fn add(
     let mut said = Instant::now();
     let mut records: Vec<Record> = Vec::new();
     let mut raw_bytes = 0;
+    let mut before = from.digest;
     for pack in packs(db, from.position + 1, |_| true)? {
         let pack = pack?;
+        if mem::replace(&mut before, pack.after) != pack.before {
+            return Err(broken_chain(from.position + 1));
+        }
         raw_bytes += pack.raw_bytes;
         records.extend(pack.records);
         let position = pack.next - 1;

@@ -134,10 +134,7 @@ pub(super) fn packs<W: Fn(Position) -> bool>(
             return Err(missing(place));
         }
         if expected.is_some_and(|(_, digest)| digest != pack.before) {
-            return Err(LogError::Corrupt {
-                position: first,
-                problem: "the chain of digests is broken".to_owned(),
-            });
+            return Err(broken_chain(first));
         }
         expected = Some((pack.next, pack.after));
         Ok(pack)
@@ -204,6 +201,13 @@ pub(super) fn missing(position: Position) -> LogError {
     LogError::Corrupt {
         position,
         problem: "the record is missing".to_owned(),
+    }
+}
+
+pub(super) fn broken_chain(position: Position) -> LogError {
+    LogError::Corrupt {
+        position,
+        problem: "the chain of digests is broken".to_owned(),
     }
 }
 

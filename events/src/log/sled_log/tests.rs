@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use farelog_test_support::directory::copy;
 use tempfile::TempDir;
 
 use super::store::open_store;
@@ -277,6 +278,28 @@ fn a_pack_of_another_history_is_found() {
     let directory = damaged_log(|db| drop(db.insert(keys::pack(17), foreign).unwrap()));
     let log = SledLog::open(directory.path()).unwrap();
     assert_eq!(position_of_damage(log.read(1, 40)), 17);
+}
+
+/// The first pack that an index lacks was believed to go on from what it has.
+#[test]
+fn a_pack_of_another_history_behind_the_index_is_found_at_the_start() {
+    let directory = damaged_log(|_| ());
+    let index = directory.path().join("index");
+    let older = tempfile::tempdir().unwrap();
+    copy(&index, older.path());
+    let other = closed_log_with((0..40).map(|n| entry("p", &n.to_string())).collect());
+    for log in [&directory, &other] {
+        let log = SledLog::open(log.path()).unwrap();
+        let entries = (40..48).map(|n| entry("o", &n.to_string()));
+        log.append(batch(entries.collect())).unwrap();
+    }
+    let foreign = with_store(other.path(), |db| db.get(keys::pack(41)).unwrap().unwrap());
+    with_store(directory.path(), |db| {
+        drop(db.insert(keys::pack(41), foreign).unwrap());
+    });
+    fs::remove_dir_all(&index).unwrap();
+    copy(older.path(), &index);
+    assert_eq!(position_of_damage(SledLog::open(directory.path())), 41);
 }
 
 #[test]
