@@ -142,3 +142,20 @@ fn failed(error: &LogError) -> Failure {
         error => error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There were none, and who reads JSON did not learn why the exit code was 1.
+    #[test]
+    fn a_damaged_index_is_among_the_findings() {
+        let problem = "an entry is malformed".to_owned();
+        let findings = Findings::of_error(&LogError::IndexDamaged { problem });
+        assert_eq!(
+            serde_json::to_value(findings).unwrap(),
+            serde_json::json!({ "sound": false, "indexProblem": "an entry is malformed" })
+        );
+        assert!(Findings::of_error(&LogError::Poisoned).is_none());
+    }
+}
