@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::disk::{read_tree, write_tree};
 use crate::ingester::{Ingester, Place, Said, messages, small_index};
 use crate::journal::{self, Entry};
 use crate::numbered::assert_kept;
@@ -147,4 +148,33 @@ fn a_sync_of_the_index_that_fails_once_stops_the_log() {
 #[test]
 fn a_disk_that_does_not_sync_the_index_any_more_stops_the_log() {
     stops_at_each("sync", "broken");
+}
+
+/// A disk that lost what is in the index said so at each start, and the log did not open until somebody removed it.
+#[test]
+fn an_index_that_can_not_be_read_is_made_anew() {
+    let place = Place::new();
+    let child = Ingester::start(messages(small_index(&mut place.command()), 100));
+    assert!(child.end(&place).success());
+    let acknowledged = place.said().acknowledged;
+    // Closed, so that all of the index is on the disk.
+    assert_kept(&place.open(), acknowledged);
+    let before = read_tree(&place.root());
+    for number in 1..CALLS_MAX {
+        write_tree(&before, &place.root());
+        let fault = format!("read:{number}:once");
+        let mut command = place.recorded_command();
+        command
+            .env("POWER_CUT_FAULT", &fault)
+            .env("POWER_CUT_FAULT_ON", INDEX);
+        let status = Ingester::start(messages(&mut command, 0)).end(&place);
+        let said = place.said();
+        assert!(status.success() && said.done, "{fault}: {status}, {said:?}");
+        assert_kept(&place.open(), acknowledged);
+        if !journal::read(&place.journal()).contains(&Entry::Failed) {
+            assert!(number > 5, "{number}");
+            return;
+        }
+    }
+    panic!("a start reads more than {CALLS_MAX} times");
 }

@@ -11,6 +11,7 @@ const LATE: Duration = Duration::from_millis(100);
 /// A call that can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
+    Read,
     Write,
     Sync,
     Range,
@@ -39,6 +40,7 @@ impl Fault {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let call = match parts.next()? {
+            "read" => Call::Read,
             "write" => Call::Write,
             "sync" => Call::Sync,
             "range" => Call::Range,

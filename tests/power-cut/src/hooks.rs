@@ -31,6 +31,46 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> 
 }
 
 /// # Safety
+/// As for read(2).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn read(fd: c_int, bytes: *mut c_void, count: size_t) -> ssize_t {
+    if let Some(Err(error)) = recorder().map(|recorder| recorder.may_read(fd)) {
+        return system::failure(error);
+    }
+    // SAFETY: the caller's promises are those of read(2).
+    unsafe { system::read(fd, bytes, count) }
+}
+
+/// # Safety
+/// As for pread(2).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pread64(
+    fd: c_int,
+    bytes: *mut c_void,
+    count: size_t,
+    offset: off64_t,
+) -> ssize_t {
+    if let Some(Err(error)) = recorder().map(|recorder| recorder.may_read(fd)) {
+        return system::failure(error);
+    }
+    // SAFETY: the caller's promises are those of pread(2).
+    unsafe { system::read_at(fd, bytes, count, offset) }
+}
+
+/// # Safety
+/// As for pread(2).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pread(
+    fd: c_int,
+    bytes: *mut c_void,
+    count: size_t,
+    offset: off64_t,
+) -> ssize_t {
+    // SAFETY: the caller's promises are those of `pread64`.
+    unsafe { pread64(fd, bytes, count, offset) }
+}
+
+/// # Safety
 /// As for write(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: size_t) -> ssize_t {

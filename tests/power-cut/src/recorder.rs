@@ -123,6 +123,17 @@ impl Recorder {
         fd
     }
 
+    /// Reading is no entry, but can be made to fail.
+    pub(crate) fn may_read(&self, fd: c_int) -> Result<(), c_int> {
+        let mut state = self.state();
+        match state.known(fd) {
+            Some(Known::File { can_fail: true, .. }) => {
+                self.allow(&mut state, true, Call::Read, 0).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn write(&self, fd: c_int, bytes: &[u8], offset: Option<i64>) -> isize {
         let write = |bytes: &[u8]| match offset {
             Some(offset) => system::write_at(fd, bytes, offset),

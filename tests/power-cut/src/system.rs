@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use libc::{c_int, c_long, c_uint};
+use libc::{c_int, c_long, c_uint, c_void};
 
 /// Fails as a system call does: gives -1, and says why in `errno`.
 pub(crate) fn failure<T: From<i8>>(error: c_int) -> T {
@@ -14,6 +14,22 @@ pub(crate) fn failure<T: From<i8>>(error: c_int) -> T {
 pub(crate) fn open(directory: c_int, path: &CStr, flags: c_int, mode: c_uint) -> c_int {
     // SAFETY: the path ends with NUL and outlives the call.
     narrow(unsafe { libc::syscall(libc::SYS_openat, directory, path.as_ptr(), flags, mode) })
+}
+
+/// # Safety
+/// There is room for so many bytes.
+pub(crate) unsafe fn read(fd: c_int, bytes: *mut c_void, count: usize) -> isize {
+    // SAFETY: the caller's promise is the system's.
+    let read = unsafe { libc::syscall(libc::SYS_read, fd, bytes, count) };
+    isize::try_from(read).unwrap_or(-1)
+}
+
+/// # Safety
+/// As for [`read`].
+pub(crate) unsafe fn read_at(fd: c_int, bytes: *mut c_void, count: usize, offset: i64) -> isize {
+    // SAFETY: the caller's promise is the system's.
+    let read = unsafe { libc::syscall(libc::SYS_pread64, fd, bytes, count, offset) };
+    isize::try_from(read).unwrap_or(-1)
 }
 
 pub(crate) fn write(fd: c_int, bytes: &[u8]) -> isize {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use super::store::{self, End, open_store};
+use super::store::{self, End, abandon_after, open_store};
 use super::verify::{Sum, verify_index, verify_records};
 use super::{Verified, indexing};
 use crate::log::directory::{Directory, failed};
@@ -51,22 +51,26 @@ impl StoredLog {
         fs::metadata(&database).map_err(failed("read", &database))?;
         let directory = Directory::lock(dir)?;
         let db = open_store(directory.path())?;
+        Self::open_on(&db, directory).inspect_err(|error| abandon_after(error, &db))
+    }
+
+    fn open_on(db: &sled::Db, directory: Directory) -> Result<Self, LogError> {
         let identity = db.get(keys::META)?.ok_or_else(|| LogError::Corrupt {
             position: 0,
             problem: "the store has no log id".to_owned(),
         })?;
         let identity = meta::read_identity(&identity)?;
-        let end = store::end(&db)?;
+        let end = store::end(db)?;
         if let Some(mark) = Mark::find(directory.path(), identity.id)? {
             mark.check(end.position)?;
         }
         let head = Head {
             position: end.position,
-            checkpoint: store::checkpoint(&db)?,
+            checkpoint: store::checkpoint(db)?,
         };
         Ok(Self {
             identity,
-            db,
+            db: db.clone(),
             end,
             head,
             directory,
