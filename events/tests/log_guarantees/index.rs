@@ -17,9 +17,6 @@ const MESSAGES: u64 = 700;
 /// More calls than a run makes, to notice a run that never ends.
 const CALLS_MAX: usize = 2_000;
 
-/// Calls between those that are made to fail: a run makes some hundred, and each is a run of its own.
-const STEP: usize = 5;
-
 /// A run in which one call on the files of the index was to fail.
 struct Run {
     said: Said,
@@ -77,7 +74,7 @@ fn calls_on_the_index(call: &str, journal: &[Entry]) -> usize {
 /// behind which there is nobody to be told.
 fn stops_at_each(call: &str, kind: &str) {
     let mut said = Vec::new();
-    for number in (1..).step_by(STEP) {
+    for number in 1.. {
         assert!(
             number < CALLS_MAX,
             "a run makes more than {CALLS_MAX} calls"
