@@ -177,13 +177,11 @@ impl LateGate {
 
 impl Admission for LateGate {
     fn admit(&mut self, event: &NewEvent) -> Result<(), Refused> {
-        if let Some(order) = event.about.order()
-            && self.full_orders.contains(order)
-        {
+        if self.full_orders.refuse(event) {
             return Err(Refused {
                 reason: DeadLetterReason::OrderTooLarge,
                 detail: format!(
-                    "order {order} holds more than the {ORDER_BYTES_MAX} bytes of events that an order may have"
+                    "the order holds more than the {ORDER_BYTES_MAX} bytes of events that one may have"
                 ),
             });
         }

@@ -1,9 +1,10 @@
 //! Orders that are as large as an order may be.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use farelog_events::event::{EventKind, NewEvent};
 use farelog_events::id::OrderId;
 
 use crate::document::OrderDocument;
@@ -18,23 +19,32 @@ pub const ORDER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a transaction counts.
 const TRANSACTION_BYTES_USUAL: usize = 512;
 
+/// How large an order may become by what takes something away, which a full order is still to hear of.
+const ORDER_BYTES_AT_THE_VERY_MOST: usize = 4 * ORDER_BYTES_MAX;
+
 /// The orders that were seen to be larger than one may be, since the server was started: no more is to be taken in of
 /// them. Which ones is noted when they are stored, so events that are on their way by then are taken in still, and some more
-/// after each start. An order is smaller by far than what can't be stored, also with those.
+/// after each start.
 #[derive(Debug, Default)]
 pub struct FullOrders {
     /// Looked at first, since there are none as a rule.
     any: AtomicBool,
-    orders: RwLock<HashSet<OrderId>>,
+    bytes: RwLock<HashMap<OrderId, usize>>,
 }
 
 impl FullOrders {
     /// Notes those of some orders that are full.
     pub(crate) fn note<'o>(&self, documents: impl IntoIterator<Item = &'o OrderDocument>) {
-        let full = documents.into_iter().filter(|document| is_full(document));
-        for document in full {
-            let mut orders = self.orders.write().unwrap_or_else(PoisonError::into_inner);
-            if orders.insert(document.order_id.clone()) {
+        for document in documents {
+            let bytes = bytes_of(document);
+            if bytes <= ORDER_BYTES_MAX {
+                continue;
+            }
+            let mut full = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
+            let is_known = full.insert(document.order_id.clone(), bytes).is_some();
+            drop(full);
+            self.any.store(true, Ordering::Release);
+            if !is_known {
                 tracing::error!(
                     order = %document.order_id,
                     events = document.events.len(),
@@ -42,18 +52,43 @@ impl FullOrders {
                     "an order is larger than one may be: what comes of it now is refused"
                 );
             }
-            self.any.store(true, Ordering::Release);
         }
     }
 
-    /// Whether an order is one of them.
-    pub fn contains(&self, order: &OrderId) -> bool {
-        let orders = || self.orders.read().unwrap_or_else(PoisonError::into_inner);
-        self.any.load(Ordering::Acquire) && orders().contains(order)
+    /// Whether an event is one too many for its order. What farelog records itself never is: it is small, and nobody could
+    /// settle the order's dead letters otherwise. What takes something away is for a while longer: points that were given
+    /// would stay, and tickets.
+    pub fn refuse(&self, event: &NewEvent) -> bool {
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let Some(order) = event.about.order() else {
+            return false;
+        };
+        let full = self.bytes.read().unwrap_or_else(PoisonError::into_inner);
+        full.get(order).is_some_and(|&bytes| match event.kind() {
+            Some(kind) if kind.is_own() => false,
+            Some(kind) if takes_away(kind) => bytes > ORDER_BYTES_AT_THE_VERY_MOST,
+            _ => true,
+        })
     }
 }
 
-fn is_full(document: &OrderDocument) -> bool {
+fn takes_away(kind: EventKind) -> bool {
+    use EventKind as K;
+    matches!(
+        kind,
+        K::OrderCancelled
+            | K::OrderLineCancelled
+            | K::OrderLineRefunded
+            | K::PaymentTransactionCancelled
+            | K::PaymentTransactionRejected
+            | K::TicketDistributionCancelled
+            | K::TicketDistributionCancelledExternally
+    )
+}
+
+fn bytes_of(document: &OrderDocument) -> usize {
     let events: usize = document
         .events
         .iter()
@@ -61,5 +96,5 @@ fn is_full(document: &OrderDocument) -> bool {
         .sum();
     let chains = document.ledger.chains().iter();
     let transactions: usize = chains.map(|chain| chain.transactions().len()).sum();
-    events + transactions * TRANSACTION_BYTES_USUAL > ORDER_BYTES_MAX
+    events + transactions * TRANSACTION_BYTES_USUAL
 }

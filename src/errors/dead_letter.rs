@@ -28,8 +28,8 @@ codes! { DEAD_LETTER_CODES;
     ORDER_TOO_LARGE = "order-too-large", None, "The order has too many events",
         "The events and transactions of the order are more than 16 MiB, a thousand times what orders are, so no more is taken \
          in of it.",
-        "Look whether the publisher gives one id to all its orders. A retry can't help; publish the sale under an order id of \
-         its own.";
+        "Look whether the publisher gives one id to all its orders. A retry is taken in only where the server has forgotten it, \
+         by a start; publish the sale under an order id of its own, and discard this.";
 }
 
 #[cfg(test)]

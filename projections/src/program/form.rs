@@ -13,12 +13,12 @@ use super::document::Program;
 use super::problem::{ProblemCode, ProgramProblem};
 
 /// Most mistakes that are looked for: each costs another reading.
-const PROBLEMS_MAX: usize = 100;
+const PROBLEMS_MAX: usize = 20;
 
 /// Reads a program from a document, without checking what it means.
 ///
 /// # Errors
-/// Every field that is missing, unknown or malformed, up to a hundred.
+/// Every field that is missing, unknown or malformed, up to twenty.
 pub(super) fn read(document: &Value) -> Result<Program, Vec<ProgramProblem>> {
     let mut document = Cow::Borrowed(document);
     let mut problems: Vec<ProgramProblem> = Vec::new();
@@ -39,9 +39,10 @@ pub(super) fn read(document: &Value) -> Result<Program, Vec<ProgramProblem>> {
 }
 
 fn read_once(document: &Value) -> Result<Program, ProgramProblem> {
-    if let Some(path) = misplaced_list(document, "") {
+    let mut path = Vec::new();
+    if has_misplaced_list(document, &mut path) {
         return Err(ProgramProblem::new(
-            path,
+            path_text(&path),
             ProblemCode::InvalidValue,
             "this is a list, and there is none here in a program",
         ));
@@ -147,22 +148,41 @@ pub(super) fn one_line(said: &str) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Finds a list where a program has none. The deserializer would take one for the fields of an object in their order.
-fn misplaced_list(value: &Value, path: &str) -> Option<String> {
-    match value {
-        Value::Array(items) if matches!(path, "organisationsWithAccess" | "pointDefinitions") => {
-            items
-                .iter()
-                .enumerate()
-                .find_map(|(index, item)| misplaced_list(item, &format!("{path}[{index}]")))
+/// Whether there is a list where a program has none; `path` is its place then. The deserializer would take one for the
+/// fields of an object in their order.
+fn has_misplaced_list<'d>(value: &'d Value, path: &mut Vec<Step<'d>>) -> bool {
+    let is_place_of_list = matches!(
+        path.as_slice(),
+        [Step::Key("organisationsWithAccess" | "pointDefinitions")]
+    );
+    let mut is_within = |step: Step<'d>, value: &'d Value| {
+        path.push(step);
+        let found = has_misplaced_list(value, path);
+        if !found {
+            path.pop();
         }
-        Value::Array(_) => Some(path.to_owned()),
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| match path {
-            "" => misplaced_list(value, name),
-            path => misplaced_list(value, &format!("{path}.{name}")),
-        }),
-        _ => None,
+        found
+    };
+    match value {
+        Value::Array(items) if is_place_of_list => items
+            .iter()
+            .enumerate()
+            .any(|(index, item)| is_within(Step::Index(index), item)),
+        Value::Array(_) => true,
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| is_within(Step::Key(name), value)),
+        _ => false,
     }
+}
+
+fn path_text(path: &[Step<'_>]) -> String {
+    path.iter()
+        .fold(String::new(), |text, step| match (text.as_str(), step) {
+            ("", Step::Key(name)) => (*name).to_owned(),
+            (_, Step::Key(name)) => format!("{text}.{name}"),
+            (_, Step::Index(index)) => format!("{text}[{index}]"),
+        })
 }
 
 /// A step from a value to one within it.

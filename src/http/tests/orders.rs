@@ -482,6 +482,21 @@ async fn of_an_order_that_is_too_large_no_more_is_taken_in() {
         .get("/personalisation/v1/transactions?orderId=O1")
         .await;
     assert_eq!(points.json[0]["amount"], 39, "what was taken in stands");
+
+    let claim = json!({ "orderId": "O1", "orderLineId": "O1-1", "customerId": "C1" });
+    let path = "/personalisation/v1/programs/11/deferred-registration";
+    let registered = site.post(path, &claim).await;
+    assert_ne!(registered.status, 500, "{}", registered.text);
+    let path = format!("/v1/operate/dead-letters/{}/discard", refused["number"]);
+    let discarded = site.act(&path).await;
+    assert_eq!(discarded.status, 200, "{}", discarded.text);
+    let cancelled = event("OrderCancelled", 50, "O1", json!({ "orderVersion": 1 }));
+    site.arrive(&[cancelled]).await;
+    let points = site
+        .get("/personalisation/v1/transactions?orderId=O1")
+        .await;
+    assert!(points.json[0]["cancelledAt"].is_string(), "{}", points.text);
+
     site.arrive(&sale("O2", Some("C1"), "399.00")).await;
     let points = site
         .get("/personalisation/v1/transactions?orderId=O2")
