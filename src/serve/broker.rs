@@ -11,8 +11,9 @@ use crate::config::{Config, NatsChoice};
 use crate::guarantee::{DiskSync, SyncSource};
 use crate::nats_server::{EmbeddedOptions, EmbeddedServer, NATS_DIRECTORY};
 
-/// The name under which the connection is listed at the broker.
+/// The names under which the two connections are listed at the broker.
 const CONNECTION_NAME: &str = "farelog";
+const INGESTION_NAME: &str = "farelog ingestion";
 
 /// A broker, reached or being reached.
 pub struct Broker {
@@ -60,16 +61,17 @@ impl Broker {
         self.client.clone()
     }
 
-    /// Another client, with a connection of its own that is looked after in this runtime.
+    /// The client of ingestion, with a connection of its own that is looked after in this runtime.
     ///
     /// # Errors
     /// Credentials can't be read.
-    pub async fn another_client(
+    pub async fn ingestion_client(
         &self,
         config: &Config,
         runtime: &Handle,
     ) -> Result<Client, Failure> {
-        let (options, servers) = (options(config).await?, self.servers.clone());
+        let options = options(INGESTION_NAME, config).await?;
+        let servers = self.servers.clone();
         let connecting = runtime.spawn(async move { options.connect(servers).await });
         connecting
             .await
@@ -100,14 +102,12 @@ impl Broker {
 }
 
 async fn connect(servers: &[ServerAddr], config: &Config) -> Result<Client, Failure> {
-    let options = options(config).await?;
+    let options = options(CONNECTION_NAME, config).await?;
     options.connect(servers).await.map_err(not_prepared)
 }
 
-async fn options(config: &Config) -> Result<ConnectOptions, Failure> {
-    let mut options = ConnectOptions::new()
-        .name(CONNECTION_NAME)
-        .retry_on_initial_connect();
+async fn options(name: &str, config: &Config) -> Result<ConnectOptions, Failure> {
+    let mut options = ConnectOptions::new().name(name).retry_on_initial_connect();
     if let Some(path) = &config.nats_credentials {
         options = options.credentials_file(path).await.map_err(|error| {
             Failure::Failed(format!(

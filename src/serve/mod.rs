@@ -18,6 +18,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use async_nats::Client;
 use farelog_events::ingest::{IngestOptions, Ingestion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -101,6 +102,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         outbox,
         ingestion,
         reading,
+        ingestion_client,
     } = match open_ways(config, &broker, &assembly).await {
         Ok(ways) => ways,
         Err(failure) => {
@@ -110,7 +112,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     let guarantees = GuaranteeCheck::new(
         &config.stream,
-        broker.client(),
+        ingestion_client,
         broker.sync_source(config),
         ingestion.status(),
     );
@@ -223,6 +225,8 @@ struct Ways {
     ingestion: Ingestion,
     /// Where ingestion runs, with a connection of its own: what comes in waits for no request and no fact.
     reading: OwnThread,
+    /// That connection.
+    ingestion_client: Client,
 }
 
 async fn open_ways(config: &Config, broker: &Broker, assembly: &Assembly) -> Result<Ways, Failure> {
@@ -239,15 +243,21 @@ async fn open_ways(config: &Config, broker: &Broker, assembly: &Assembly) -> Res
     let reading = OwnThread::start("ingestion").map_err(|error| {
         Failure::Failed(format!("ingestion's thread can't be started: {error}"))
     })?;
-    let client = broker.another_client(config, reading.runtime()).await?;
+    let ingestion_client = broker.ingestion_client(config, reading.runtime()).await?;
     let options = IngestOptions {
         stream: config.stream.clone(),
         adopt_stream: config.adopt_stream,
     };
     Ok(Ways {
         outbox,
-        ingestion: Ingestion::new(client, log.clone(), assembly.writer(), options),
+        ingestion: Ingestion::new(
+            ingestion_client.clone(),
+            log.clone(),
+            assembly.writer(),
+            options,
+        ),
         reading,
+        ingestion_client,
     })
 }
 
