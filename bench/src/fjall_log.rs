@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use farelog_events::json::JsonText;
 use farelog_events::event::About;
+use farelog_events::json::JsonText;
 use farelog_events::log::{Batch, EventLog, Head, LogError, LogStats, Position, Record};
 use fjall::config::CompressionPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};

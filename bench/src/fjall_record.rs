@@ -3,9 +3,9 @@
 use std::io;
 
 use chrono::{DateTime, Utc};
-use farelog_events::json::JsonText;
 use farelog_events::event::About;
 use farelog_events::id::ProgramId;
+use farelog_events::json::JsonText;
 use farelog_events::log::{Entry, Position, Record, StreamOrigin};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use zstd::bulk::Compressor;

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use chrono::DateTime;
-use farelog_events::json::JsonText;
 use farelog_events::event::{EventKind, NewEvent, decode};
 use farelog_events::id::OrderId;
+use farelog_events::json::JsonText;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog};
 use farelog_projections::distribution::TicketDistributionGroup;
