@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farelog_events::event::About;
-use farelog_events::json::JsonText;
 use farelog_events::log::{Batch, EventLog, Head, LogError, LogStats, Position, Record};
 use fjall::config::CompressionPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -332,6 +331,7 @@ fn read_index_value(value: &[u8]) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use farelog_events::event::NewEvent;
+    use farelog_events::json::JsonText;
     use farelog_events::log::{Entry, StreamCheckpoint};
 
     use super::*;
