@@ -3,7 +3,7 @@
 //! A type is read up to the first mistake. So that a client hears of all, each is mended in a copy, which is read again:
 //! what is not known goes, and what is missing or malformed goes or gets a value that its type takes.
 
-use farelog_events::json::{self, JsonError, JsonFault};
+use farelog_events::json::{self, JsonError, JsonFault, path};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn mend<T: DeserializeOwned>(
     };
     replacements.into_iter().find_map(|replacement| {
         let mut mended = body.clone();
-        put(&mut mended, &mistake.field, replacement)?;
+        path::put(&mut mended, &mistake.field, replacement)?;
         let read = json::read::<T>(&mended.to_string()).map(|_| ());
         let is_mended = match &read {
             Ok(()) => true,
@@ -80,26 +80,6 @@ fn is_within(field: &str, place: &str) -> bool {
     field
         .strip_prefix(place)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// Puts a value in a field of a body by its path, `travelCard.activate` or `claims[0].line`, or leaves the field out.
-fn put(body: &mut Value, path: &str, value: Option<Value>) -> Option<()> {
-    let (parent, last) = path.rsplit_once(['.', '[']).unwrap_or(("", path));
-    let pointer = match parent {
-        "" => String::new(),
-        parent => format!("/{}", parent.replace(['.', '['], "/").replace(']', "")),
-    };
-    match (body.pointer_mut(&pointer)?, last.strip_suffix(']')) {
-        (Value::Array(items), Some(index)) => {
-            *items.get_mut(index.parse::<usize>().ok()?)? = value?;
-        }
-        (Value::Object(fields), None) => match value {
-            Some(value) => drop(fields.insert(last.to_owned(), value)),
-            None => drop(fields.remove(last)),
-        },
-        _ => return None,
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod equality;
 mod objects;
+pub mod path;
 mod text;
 pub mod wording;
 
@@ -95,26 +96,17 @@ fn explain(path: &str, error: &serde_json::Error) -> JsonError {
     }
     let said = error.to_string();
     let said = wording::without_place(&said);
-    let (field, fault) = if let Some(name) = quoted(said, "missing field `") {
-        (within(path, name), JsonFault::Missing)
-    } else if let Some(name) = quoted(said, "duplicate field `") {
+    let (field, fault) = if let Some(name) = wording::quoted(said, "missing field `") {
+        (path::within(path, name), JsonFault::Missing)
+    } else if let Some(name) = wording::quoted(said, "duplicate field `") {
         (
-            within(path, name),
+            path::within(path, name),
             JsonFault::Malformed("stands twice".to_owned()),
         )
-    } else if let Some(name) = quoted(said, "unknown field `") {
-        // The path may lead to the field already.
-        let leads_there = path
-            .strip_suffix(name)
-            .is_some_and(|parent| parent.is_empty() || parent.ends_with('.'));
-        let field = if leads_there {
-            path.to_owned()
-        } else {
-            within(path, name)
-        };
-        (field, JsonFault::Unknown)
+    } else if let Some(name) = wording::quoted(said, "unknown field `") {
+        (path::leading_to(path, name), JsonFault::Unknown)
     } else {
-        let field = match quoted(said, "unknown variant `") {
+        let field = match wording::quoted(said, "unknown variant `") {
             // A variant counts as a step of the path, and is no field.
             Some(variant) => path
                 .strip_suffix(variant)
@@ -127,25 +119,6 @@ fn explain(path: &str, error: &serde_json::Error) -> JsonError {
         )
     };
     JsonError { field, fault }
-}
-
-/// The name between backticks after `prefix`. It came from outside and may have backticks of its own, which the
-/// list of expected names behind it has too, but not with this before them.
-fn quoted<'a>(said: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = said.strip_prefix(prefix)?;
-    let end = ["`, expected ", "`, there are no "]
-        .iter()
-        .find_map(|follows| rest.rfind(follows))
-        .or_else(|| rest.strip_suffix('`').map(str::len));
-    rest.get(..end?)
-}
-
-fn within(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,17 @@ const OF_INTEGERS: &[&str] = &[
     "number too small to fit in target type",
 ];
 
+/// The name between backticks after `prefix`. It came from outside and may have backticks of its own, which the
+/// list of expected names behind it has too, but not with this before them.
+pub fn quoted<'a>(said: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = said.strip_prefix(prefix)?;
+    let end = ["`, expected ", "`, there are no "]
+        .iter()
+        .find_map(|follows| rest.rfind(follows))
+        .or_else(|| rest.strip_suffix('`').map(str::len));
+    rest.get(..end?)
+}
+
 /// The sentence for what a parser said of a value, to stand after the field's name: `must be a string`.
 ///
 /// What farelog's own values say of themselves stays as it is.

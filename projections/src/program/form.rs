@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use farelog_events::json::path::{self, Step};
 use farelog_events::json::wording;
 use serde_json::{Value, json};
 
@@ -42,7 +43,7 @@ fn read_once(document: &Value) -> Result<Program, ProgramProblem> {
     let mut path = Vec::new();
     if has_misplaced_list(document, &mut path) {
         return Err(ProgramProblem::new(
-            path_text(&path),
+            path::text(&path),
             ProblemCode::InvalidValue,
             "this is a list, and there is none here in a program",
         ));
@@ -56,30 +57,17 @@ fn read_once(document: &Value) -> Result<Program, ProgramProblem> {
 /// Takes a mistake out of a document: what must be there gets another value, what may be absent goes. `None` where the
 /// place can't be told from the path.
 fn mend(document: &mut Value, problem: &ProgramProblem) -> Option<()> {
-    let mut steps = steps(&problem.field);
-    let is_unknown = problem.code == ProblemCode::UnknownField;
-    let stand_in = stand_in(&steps).filter(|_| !is_unknown);
-    if !is_unknown && let [.., Step::Key("expiry"), Step::Key(_)] = steps.as_slice() {
+    if problem.code == ProblemCode::UnknownField {
+        return path::put(document, &problem.field, None);
+    }
+    let steps = path::steps(&problem.field);
+    if let [expiry @ .., Step::Key(_)] = steps.as_slice()
+        && let [.., Step::Key("expiry")] = expiry
+    {
         // Its fields go with its kind: one without the other would be the next mistake.
-        steps.pop();
+        return path::put(document, &path::text(expiry), None);
     }
-    let last = steps.pop()?;
-    let parent = steps
-        .into_iter()
-        .try_fold(document, |value, step| match step {
-            Step::Key(name) => value.get_mut(name),
-            Step::Index(index) => value.get_mut(index),
-        })?;
-    match (last, stand_in) {
-        (Step::Key(name), Some(value)) => {
-            parent.as_object_mut()?.insert(name.to_owned(), value);
-        }
-        (Step::Key(name), None) => {
-            parent.as_object_mut()?.remove(name)?;
-        }
-        (Step::Index(index), stand_in) => *parent.get_mut(index)? = stand_in?,
-    }
-    Some(())
+    path::put(document, &problem.field, stand_in(&steps))
 }
 
 /// A value that a field which must be there can have; `None` for one that may be absent.
@@ -104,15 +92,9 @@ fn stand_in(steps: &[Step<'_>]) -> Option<Value> {
 /// What the deserializer said, as a sentence about a field.
 fn describe(path: &str, said: &str) -> ProgramProblem {
     let path = if path == "." { "" } else { path };
-    let within = |name: &str| match path {
-        "" => name.to_owned(),
-        // The path already names an unknown key.
-        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
-        path => format!("{path}.{name}"),
-    };
-    if let Some(name) = quoted_after(said, "missing field `") {
+    if let Some(name) = wording::quoted(said, "missing field `") {
         return ProgramProblem::new(
-            within(name),
+            path::leading_to(path, name),
             ProblemCode::MissingField,
             "the field is missing; add it",
         );
@@ -122,14 +104,14 @@ fn describe(path: &str, said: &str) -> ProgramProblem {
         let known = known.strip_prefix("one of ").unwrap_or(known);
         known.replace('`', "")
     };
-    if let Some(name) = quoted_after(said, "unknown field `") {
+    if let Some(name) = wording::quoted(said, "unknown field `") {
         return ProgramProblem::new(
-            within(name),
+            path::leading_to(path, name),
             ProblemCode::UnknownField,
             format!("there is no such field; there are {}", choice(said)),
         );
     }
-    let sentence = if let Some(name) = quoted_after(said, "unknown variant `") {
+    let sentence = if let Some(name) = wording::quoted(said, "unknown variant `") {
         format!("there is no {name}; use {}", choice(said))
     } else if said.starts_with("invalid ") {
         wording::sentence(said)
@@ -137,10 +119,6 @@ fn describe(path: &str, said: &str) -> ProgramProblem {
         one_line(said)
     };
     ProgramProblem::new(path, ProblemCode::InvalidValue, sentence)
-}
-
-fn quoted_after<'s>(said: &'s str, before: &str) -> Option<&'s str> {
-    said.strip_prefix(before)?.split('`').next()
 }
 
 /// A text without line breaks.
@@ -174,41 +152,4 @@ fn has_misplaced_list<'d>(value: &'d Value, path: &mut Vec<Step<'d>>) -> bool {
             .any(|(name, value)| is_within(Step::Key(name), value)),
         _ => false,
     }
-}
-
-fn path_text(path: &[Step<'_>]) -> String {
-    path.iter()
-        .fold(String::new(), |text, step| match (text.as_str(), step) {
-            ("", Step::Key(name)) => (*name).to_owned(),
-            (_, Step::Key(name)) => format!("{text}.{name}"),
-            (_, Step::Index(index)) => format!("{text}[{index}]"),
-        })
-}
-
-/// A step from a value to one within it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Step<'p> {
-    /// A field of an object.
-    Key(&'p str),
-    /// An item of a list.
-    Index(usize),
-}
-
-/// The steps of a path: `pointDefinitions[0].when` is a key, an index and a key.
-pub(super) fn steps(path: &str) -> Vec<Step<'_>> {
-    path.split('.').flat_map(steps_of).collect()
-}
-
-fn steps_of(part: &str) -> Vec<Step<'_>> {
-    let mut pieces = part.split('[');
-    let mut steps = Vec::new();
-    if let Some(key) = pieces.next().filter(|key| !key.is_empty()) {
-        steps.push(Step::Key(key));
-    }
-    steps.extend(
-        pieces
-            .filter_map(|piece| piece.strip_suffix(']')?.parse().ok())
-            .map(Step::Index),
-    );
-    steps
 }

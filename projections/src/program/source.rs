@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use farelog_events::json::path::{self, Step};
 use farelog_events::json::wording;
 use farelog_events::time::Time;
 use serde_json::{Map, Number, Value};
@@ -11,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::Program;
 use super::expiry;
-use super::form::{self, Step};
+use super::form;
 use super::problem::{Location, Place, ProblemCode, ProgramProblem, ProgramRefused};
 use super::rules::CompiledProgram;
 use super::toml_text;
@@ -242,7 +243,7 @@ fn to_json(value: &Spanned<DeValue<'_>>, path: &mut String) -> Result<Value, Mis
 
 /// Where a field stands, by its path, and whether it is a text. Of a field that is not there: where it would stand.
 fn find(table: &Spanned<DeTable<'_>>, path: &str) -> Option<(Range<usize>, bool)> {
-    let mut steps = form::steps(path).into_iter();
+    let mut steps = path::steps(path).into_iter();
     let Some(Step::Key(first)) = steps.next() else {
         return None;
     };
