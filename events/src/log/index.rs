@@ -217,10 +217,3 @@ fn parts(key: &[u8]) -> Option<(u64, Option<u32>)> {
     };
     Some((u64::from_be_bytes(*subject), number))
 }
-
-/// How far the records are: what the index is compared with when it is opened.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LogEnd {
-    pub(super) log_id: uuid::Uuid,
-    pub(super) position: Position,
-}

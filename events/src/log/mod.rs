@@ -204,6 +204,17 @@ pub enum LogError {
     },
 }
 
+impl LogError {
+    /// For a thread that the system does not give.
+    fn no_thread(source: std::io::Error) -> Self {
+        Self::Io {
+            action: "start a thread",
+            place: "this process".to_owned(),
+            source,
+        }
+    }
+}
+
 /// The contract of an event log.
 ///
 /// - **Durable**: when [`append`](Self::append) has returned, the batch survives `kill -9` and a power cut.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lsm_tree::{AbstractTree, Error};
 
 use super::files::{self, Tree, Unusable};
-use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, IndexWriter, LATEST, LogEnd};
+use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, IndexWriter, LATEST};
 use crate::bytes::Malformed;
 use crate::log::directory::{Directory, failed};
 use crate::log::{LogError, Position};
@@ -30,7 +30,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(
     directory: &Path,
     of: &Arc<Directory>,
-    end: LogEnd,
+    end: IndexCheckpoint,
     memory: IndexMemory,
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<Opened, LogError> {
@@ -73,7 +73,7 @@ pub(crate) fn open(
 /// As [`open`].
 pub(crate) fn look_at(
     directory: &Path,
-    end: LogEnd,
+    end: IndexCheckpoint,
     memory: IndexMemory,
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<Result<(Index, IndexCheckpoint), String>, LogError> {
@@ -93,7 +93,7 @@ fn index_of(tree: Tree, directory: &Path) -> Index {
 
 fn open_there(
     directory: &Path,
-    end: LogEnd,
+    end: IndexCheckpoint,
     memory: IndexMemory,
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<(Tree, IndexCheckpoint), Unusable> {

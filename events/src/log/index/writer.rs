@@ -194,11 +194,7 @@ impl IndexWriter {
                     work(&index.tree, &background);
                 })
         };
-        let thread = started.map_err(|source| LogError::Io {
-            action: "start a thread",
-            place: "this process".to_owned(),
-            source,
-        })?;
+        let thread = started.map_err(LogError::no_thread)?;
         Ok(Self {
             index,
             sequence,

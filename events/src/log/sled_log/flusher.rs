@@ -43,11 +43,7 @@ impl Flusher {
                 .name("log-flush-watch".to_owned())
                 .spawn(move || watch(&db, &watched))
         };
-        let thread = started.map_err(|source| LogError::Io {
-            action: "start a thread",
-            place: "this process".to_owned(),
-            source,
-        })?;
+        let thread = started.map_err(LogError::no_thread)?;
         Ok(Self {
             db: db.clone(),
             watched,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::store::{broken_chain, missing, packs};
 use super::{IndexMemory, READ_BYTES_MAX};
 use crate::log::directory::Directory;
-use crate::log::index::{self, Changes, Index, IndexCheckpoint, IndexWriter, LogEnd, Opened};
+use crate::log::index::{self, Changes, Index, IndexCheckpoint, IndexWriter, Opened};
 use crate::log::{LogError, Position, Record};
 
 /// The directory of the index within a log's.
@@ -33,7 +33,7 @@ pub(super) fn open(
 ) -> Result<Opened, LogError> {
     let path = directory.path().join(INDEX_DIRECTORY);
     let digest_at = |position| digest_at(db, end, position);
-    let mut opened = index::open(&path, directory, log_end(end), memory, digest_at)?;
+    let mut opened = index::open(&path, directory, end, memory, digest_at)?;
     let added = add(
         db,
         &opened.index,
@@ -58,14 +58,7 @@ pub(super) fn look_at(
 ) -> Result<Result<(Index, IndexCheckpoint), String>, LogError> {
     let path = directory.join(INDEX_DIRECTORY);
     let digest_at = |position| digest_at(db, end, position);
-    index::look_at(&path, log_end(end), IndexMemory::USUAL, digest_at)
-}
-
-fn log_end(end: IndexCheckpoint) -> LogEnd {
-    LogEnd {
-        log_id: end.log_id,
-        position: end.position,
-    }
+    index::look_at(&path, end, IndexMemory::USUAL, digest_at)
 }
 
 /// The digest of the record at a position, where that is the last of a pack.
