@@ -8,6 +8,7 @@
 //! - [`json`]: JSON from outside, read by type, with errors that are sentences of farelog's own.
 //! - [`envelope`]: the three forms in which a message brings an event.
 //! - [`log`]: the event log: its contract, on sled and in memory, and the one writer.
+//! - [`tree`]: a merge tree beside the log, for what can be made again from it.
 //! - [`dead_letter`]: what could not be read, kept.
 //! - [`ingest`]: from a JetStream stream into the log.
 //!
@@ -30,3 +31,4 @@ pub mod program;
 pub mod registration;
 mod text;
 pub mod time;
+pub mod tree;

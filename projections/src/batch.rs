@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use farelog_events::id::OrderId;
-use fjall::{Keyspace, OwnedWriteBatch, Slice};
+use farelog_events::tree::Slice;
 use foldhash::HashMap;
 
 use crate::document::OrderDocument;
@@ -28,6 +28,8 @@ pub struct WriteBatch {
     orders: HashMap<OrderId, Arc<OrderDocument>>,
     /// Pages of facts, packed when the batch is applied.
     facts: Vec<(Slice, Box<[u8]>)>,
+    /// What would have to be read to fold it again, in bytes.
+    pub replay_bytes: u64,
 }
 
 impl WriteBatch {
@@ -66,32 +68,35 @@ impl WriteBatch {
         self.orders.get(order).map(|document| &**document)
     }
 
-    /// Puts it all into the library's batch. Values are shared, orders are encoded, facts are packed.
-    pub fn write_to(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        values: &Keyspace,
-    ) -> Result<(), ProjectionError> {
+    /// All of it in its stored form: values to put under keys, and keys to remove. Values are shared, orders are encoded,
+    /// facts are packed.
+    ///
+    /// # Errors
+    /// A value has no stored form.
+    pub fn encode(&self) -> Result<Vec<(Slice, Option<Slice>)>, ProjectionError> {
+        let count = self.changes.len() + self.orders.len() + self.facts.len();
+        let mut entries = Vec::with_capacity(count);
         for (key, change) in &self.changes {
-            match change {
-                Change::Put(value) => batch.insert(values, key.clone(), value.clone()),
-                Change::Remove => batch.remove(values, key.clone()),
-            }
+            let value = match change {
+                Change::Put(value) => Some(value.clone()),
+                Change::Remove => None,
+            };
+            entries.push((key.clone(), value));
         }
         let mut encoder = Encoder::default();
         for (order, document) in &self.orders {
             let stored = encoder
                 .encode(document)
                 .map_err(ProjectionError::unwritable)?;
-            batch.insert(values, store::order_key(order), stored);
+            entries.push((store::order_key(order).into(), Some(stored.into())));
         }
         let mut packed = Vec::new();
         for (key, page) in &self.facts {
             packed.clear();
             pack_quickly(page, &mut packed)
                 .map_err(|error| ProjectionError::unwritable(serde_json::Error::io(error)))?;
-            batch.insert(values, key.clone(), packed.as_slice());
+            entries.push((key.clone(), Some(packed.as_slice().into())));
         }
-        Ok(())
+        Ok(entries)
     }
 }

@@ -159,6 +159,7 @@ pub mod tests {
     use farelog_events::json::JsonText;
     use farelog_events::log::memory::MemoryLog;
     use farelog_events::log::{Batch, Entry};
+    use farelog_events::tree::Slice;
     use serde_json::{Value, json};
 
     use super::*;
@@ -217,7 +218,7 @@ pub mod tests {
     }
 
     /// All that the store holds, facts apart from how they are paged.
-    fn contents(store: &Store) -> (Vec<(fjall::Slice, fjall::Slice)>, String) {
+    fn contents(store: &Store) -> (Vec<(Slice, Slice)>, String) {
         let facts: Result<Vec<_>, _> = store.facts_after(FactPlace::START).collect();
         let facts = serde_json::to_string(&facts.unwrap()).unwrap();
         (store.all_but_facts(), facts)

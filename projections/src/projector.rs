@@ -37,6 +37,9 @@ const ORDERS_CACHED_MAX: usize = 4_096;
 /// Customers of members that stay in memory between batches.
 const CUSTOMERS_CACHED_MAX: usize = 16_384;
 
+/// What a record counts beside its data where it has to be read again.
+const RECORD_BYTES_BESIDE_DATA: usize = 200;
+
 /// Bytes within which a transaction lies as JSON, nearly always.
 const TRANSACTION_BYTES_USUAL: usize = 768;
 
@@ -381,6 +384,8 @@ impl<'s> Projector<'s> {
         changes
             .values
             .insert(store::CHECKPOINT, store::encode(&self.checkpoint)?);
+        changes.values.replay_bytes =
+            (changes.bytes + changes.records * RECORD_BYTES_BESIDE_DATA) as u64;
         self.forget_old();
         Ok(Folded {
             records: changes.records,

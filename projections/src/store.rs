@@ -1,19 +1,21 @@
-//! Where projections are kept: a log-structured merge tree of their own (fjall), with the checkpoint in each batch. What
-//! stands under which key: [`key`].
+//! Where projections are kept: a [tree] of their own, with the checkpoint in each batch. What stands under which key:
+//! [`key`].
 //!
-//! Everything here can be made again from the log, so it is brought to the disk in the background and not with each batch:
-//! a power cut can take the last batches, each as a whole, and the checkpoint in what is left says from where to go on.
+//! Everything here can be made again from the log, so there is no journal, and it is brought to the disk in the background:
+//! a kill or a power cut can take the last batches, each as a whole, and the checkpoint in what is left says from where to
+//! go on.
+//!
+//! [tree]: farelog_events::tree
 
 use std::fmt;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::OrderId;
 use farelog_events::log::Position;
-use fjall::{Database, Keyspace, PersistMode, Readable, Slice, Snapshot};
+use farelog_events::tree::{Entries, LATEST, Moment, Slice, Tree, TreeWriter};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -28,7 +30,6 @@ use crate::stored_order;
 mod error;
 mod key;
 mod opening;
-mod room;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ pub use self::opening::{StoreMemory, was_being_opened};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
 /// whenever the same log would give other answers, or they would be stored otherwise.
-pub const FOLD_VERSION: u32 = 16;
+pub const FOLD_VERSION: u32 = 17;
 
 /// How far the projections have read which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,20 +77,16 @@ pub struct Counters {
 
 /// The store.
 pub struct Store {
-    database: Database,
-    values: Keyspace,
-    /// Taken behind each batch: one that is taken while a batch is applied can see a part of it.
-    latest: Arc<RwLock<Snapshot>>,
+    tree: Tree,
+    writer: Arc<Mutex<TreeWriter>>,
+    /// Taken behind each batch: one that is taken while a batch is applied would see a part of it.
+    latest: Arc<RwLock<Arc<Moment>>>,
     /// What is read is what stood then; see [`as_it_stands`](Self::as_it_stands).
-    instant: Option<Snapshot>,
+    instant: Option<Arc<Moment>>,
     /// Whether any facts are kept.
     keeps_facts: bool,
     /// Facts of records from before this need not be kept; in microseconds since 1970.
     facts_kept_from: Arc<AtomicI64>,
-    /// See [`StoreMemory::gathered_bytes`].
-    gathered_bytes: u64,
-    /// How long a batch waits while nothing gets done in the background.
-    standstill_max: Duration,
     /// The batch that is on its way into the store; see [`for_writer`](Self::for_writer).
     in_flight: RwLock<Option<Arc<WriteBatch>>>,
     /// Last, so that it goes when the files are closed.
@@ -113,7 +110,7 @@ impl Store {
     /// it still sees stays on the disk.
     pub fn as_it_stands(&self) -> Self {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
-        self.seen_at(Some(latest.clone()))
+        self.seen_at(Some(Arc::clone(&latest)))
     }
 
     /// Stays for as long as the files are open, by this one or by another that came of it.
@@ -121,16 +118,14 @@ impl Store {
         Arc::downgrade(&self.open)
     }
 
-    fn seen_at(&self, instant: Option<Snapshot>) -> Self {
+    fn seen_at(&self, instant: Option<Arc<Moment>>) -> Self {
         Self {
-            database: self.database.clone(),
-            values: self.values.clone(),
+            tree: self.tree.clone(),
+            writer: Arc::clone(&self.writer),
             latest: Arc::clone(&self.latest),
             instant,
             keeps_facts: self.keeps_facts,
             facts_kept_from: Arc::clone(&self.facts_kept_from),
-            gathered_bytes: self.gathered_bytes,
-            standstill_max: self.standstill_max,
             in_flight: RwLock::default(),
             open: Arc::clone(&self.open),
         }
@@ -153,24 +148,21 @@ impl Store {
     }
 
     fn get_written(&self, key: &[u8]) -> Result<Option<Slice>, ProjectionError> {
-        Ok(match &self.instant {
-            Some(instant) => instant.get(&self.values, key)?,
-            None => self.values.get(key)?,
-        })
+        Ok(self.tree.get(key, self.moment())?)
     }
 
-    fn range(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>)) -> fjall::Iter {
-        match &self.instant {
-            Some(instant) => instant.range(&self.values, range),
-            None => self.values.range(range),
-        }
+    fn range(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Entries {
+        self.tree.range(range, self.moment())
     }
 
-    fn prefix(&self, prefix: &[u8]) -> fjall::Iter {
-        match &self.instant {
-            Some(instant) => instant.prefix(&self.values, prefix),
-            None => self.values.prefix(prefix),
-        }
+    fn prefix(&self, prefix: &[u8]) -> Entries {
+        self.tree.prefix(prefix, self.moment())
+    }
+
+    fn moment(&self) -> u64 {
+        self.instant
+            .as_ref()
+            .map_or(LATEST, |instant| instant.sequence())
     }
 
     fn in_flight<T>(&self, find: impl FnOnce(&WriteBatch) -> Option<T>) -> Option<T> {
@@ -221,7 +213,7 @@ impl Store {
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<(Slice, T), ProjectionError>> + use<T> {
         self.prefix(prefix).map(|entry| {
-            let (key, bytes) = entry.into_inner()?;
+            let (key, bytes) = entry?;
             let value = parse(&bytes, || format!("key {}", key.escape_ascii()))?;
             Ok((key, value))
         })
@@ -233,7 +225,7 @@ impl Store {
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ) -> impl Iterator<Item = Result<(Slice, T), ProjectionError>> + use<T> {
         self.range(range).map(|entry| {
-            let (key, bytes) = entry.into_inner()?;
+            let (key, bytes) = entry?;
             let value = parse(&bytes, || format!("key {}", key.escape_ascii()))?;
             Ok((key, value))
         })
@@ -245,7 +237,7 @@ impl Store {
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ) -> impl Iterator<Item = Result<Slice, ProjectionError>> + use<> {
         self.range(range)
-            .map(|entry| entry.key().map_err(ProjectionError::from))
+            .map(|entry| entry.map(|(key, _)| key).map_err(ProjectionError::from))
     }
 
     /// A page of the values whose keys begin with `prefix`, in the order of keys. Values on other pages are counted and not
@@ -259,7 +251,7 @@ impl Store {
         let mut items = Vec::new();
         let mut total = 0;
         for entry in self.prefix(prefix) {
-            let (key, bytes) = entry.into_inner()?;
+            let (key, bytes) = entry?;
             if shown.contains(&total) {
                 items.push(parse(&bytes, || format!("key {}", key.escape_ascii()))?);
             }
@@ -271,9 +263,9 @@ impl Store {
     /// Everything but facts, which are paged by batches.
     #[cfg(test)]
     pub fn all_but_facts(&self) -> Vec<(Slice, Slice)> {
-        self.values
-            .iter()
-            .map(|entry| entry.into_inner().unwrap())
+        self.tree
+            .iter(self.moment())
+            .map(Result::unwrap)
             .filter(|(key, _)| !key.starts_with(FACTS))
             .collect()
     }
@@ -310,7 +302,7 @@ impl Store {
             Bound::Excluded(key::after_facts()),
         );
         before.into_iter().chain(self.range(behind)).map(|entry| {
-            let (key, bytes) = entry.into_inner()?;
+            let (key, bytes) = entry?;
             let what = || format!("facts {}", key.escape_ascii());
             let json = unpack(&bytes).map_err(|error| ProjectionError::Unreadable {
                 what: what(),
@@ -354,20 +346,28 @@ impl Store {
     }
 
     /// Applies a batch: all of it or nothing, for who asks the store [as it stands](Self::as_it_stands) and after a crash. It
-    /// is with the system then, and on the disk some time later, or by [`flush`](Self::flush). By one thread at a time.
+    /// is on the disk some time later, or by [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// A value has no stored form, or what was applied before could not be brought to the disk. Nothing of it was applied.
     pub fn apply(&self, batch: &WriteBatch) -> Result<(), ProjectionError> {
-        let mut changes = self.database.batch().durability(Some(PersistMode::Buffer));
-        batch.write_to(&mut changes, &self.values)?;
-        self.make_room()?;
-        changes.commit()?;
+        let entries = batch.encode()?;
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.make_room()?;
+        writer.apply(entries, batch.replay_bytes);
+        let moment = Arc::new(writer.moment());
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
-        *latest = self.database.snapshot();
+        *latest = moment;
         Ok(())
     }
 
     /// Waits until everything is on disk.
+    ///
+    /// # Errors
+    /// It could not be brought there.
     pub fn flush(&self) -> Result<(), ProjectionError> {
-        Ok(self.database.persist(PersistMode::SyncData)?)
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.flush()?)
     }
 }
 

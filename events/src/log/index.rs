@@ -10,7 +10,6 @@
 
 mod checkpoint;
 mod entry;
-mod files;
 mod lookups;
 mod opening;
 #[cfg(test)]
@@ -19,11 +18,6 @@ pub(super) mod tampering;
 mod tests;
 mod writer;
 
-use std::path::Path;
-use std::sync::Arc;
-
-use lsm_tree::{AbstractTree, AnyTree, Error, Guard, SeqNo};
-
 pub(super) use self::checkpoint::IndexCheckpoint;
 pub(super) use self::entry::{Candidate, Entry, candidate_digest, identity_digest, subject_digest};
 pub(super) use self::lookups::RecentLookups;
@@ -31,6 +25,7 @@ pub(super) use self::opening::{Opened, look_at, open};
 pub(super) use self::writer::{Changes, IndexWriter};
 use super::{LogError, Position};
 use crate::bytes::Malformed;
+use crate::tree::{Form, LATEST, Tree, TreeError};
 
 /// What the index of a log may take of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +45,30 @@ impl IndexMemory {
     };
 }
 
-/// Everything that was written so far.
-const LATEST: SeqNo = SeqNo::MAX;
+/// Records that would be read again after a kill, by their bytes.
+const REPLAY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How the index's tree is kept.
+fn form(memory: IndexMemory) -> Form {
+    use lsm_tree::config::PinningPolicy;
+    Form {
+        name: "log-index",
+        cache_bytes: memory.cache_bytes,
+        gathered_bytes: memory.gathered_bytes,
+        replay_bytes_max: REPLAY_BYTES_MAX,
+        runs_together: 4,
+        runs_unsorted_max: 12,
+        table_bytes: 32 * 1024 * 1024,
+        // Some bytes a subject, and without them a look-up of one that is not there would read.
+        configure: |config| {
+            config
+                .filter_block_pinning_policy(PinningPolicy::all(true))
+                .index_block_pinning_policy(PinningPolicy::all(true))
+                .filter_block_partitioning_policy(PinningPolicy::all(false))
+                .index_block_partitioning_policy(PinningPolicy::all(false))
+        },
+    }
+}
 
 /// The key of the checkpoint: no subject's, for those are longer.
 const CHECKPOINT_KEY: &[u8] = b"c";
@@ -74,8 +91,7 @@ fn full_key(subject: u64, number: u32) -> [u8; SUBJECT_KEY_BYTES + 4] {
 /// The index as it is read, by any thread.
 #[derive(Clone)]
 pub(super) struct Index {
-    tree: AnyTree,
-    directory: Arc<Path>,
+    tree: Tree,
 }
 
 impl Index {
@@ -130,8 +146,7 @@ impl Index {
 
     fn entry(&self, subject: u64, key: &[u8]) -> Result<Option<Entry>, LogError> {
         self.tree
-            .get(key, LATEST)
-            .map_err(|error| self.failed("read its index in", error))?
+            .get(key, LATEST)?
             .map(|value| self.read_entry(subject, &value))
             .transpose()
     }
@@ -152,10 +167,8 @@ impl Index {
         // filled meanwhile, and what matters of it was seen in the newest.
         let mut current: Option<u64> = None;
         let mut full = 0..0;
-        for item in self.tree.iter(LATEST, None) {
-            let (key, value) = item
-                .into_inner()
-                .map_err(|error| self.failed("read its index in", error))?;
+        for item in self.tree.iter(LATEST) {
+            let (key, value) = item?;
             if *key == *CHECKPOINT_KEY {
                 continue;
             }
@@ -192,18 +205,27 @@ impl Index {
 
     /// The error for an index that is not what was written. The next start makes it anew.
     pub(super) fn damaged(&self, problem: &str) -> LogError {
-        files::mark_damaged(&self.directory);
-        LogError::IndexDamaged {
-            problem: problem.to_owned(),
-        }
+        self.tree.damaged(problem).into()
     }
+}
 
-    fn failed(&self, action: &'static str, error: Error) -> LogError {
+impl From<TreeError> for LogError {
+    fn from(error: TreeError) -> Self {
         match error {
-            Error::Io(source) if !files::is_damage(&source) => {
-                super::directory::failed(action, &self.directory)(source)
-            }
-            error => self.damaged(&format!("its library says {error:?}")),
+            TreeError::Io {
+                action,
+                place,
+                source,
+            } => Self::Io {
+                action,
+                place,
+                source,
+            },
+            TreeError::Damaged(problem) => Self::IndexDamaged { problem },
+            TreeError::InUse(place) => Self::InUse(place),
+            TreeError::StandsStill(waited) => Self::IndexStandsStill(waited),
+            TreeError::Failed => Self::Poisoned,
+            TreeError::Panicked => Self::IndexStopped,
         }
     }
 }

@@ -1,23 +1,17 @@
 //! Why a projection can't be read or brought forward.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use farelog_events::log::Position;
+use farelog_events::tree::TreeError;
 use thiserror::Error;
 
 /// Why a projection can't be read or brought forward.
 #[derive(Debug, Error)]
 pub enum ProjectionError {
     /// The store failed.
-    #[error("the projections' store failed: {}", said(.0))]
-    Store(#[from] fjall::Error),
-    /// Work in the background got nothing done for so long that it is not waited for any longer.
-    #[error(
-        "the projections' store brought nothing to its place for {} seconds; look whether its disk answers, then start farelog again",
-        .0.as_secs()
-    )]
-    StandsStill(Duration),
+    #[error("the projections' store failed: {0}")]
+    Store(#[from] TreeError),
     /// Something stored is not what this version writes.
     #[error(
         "the projections hold something unreadable ({what}): {source}; stop farelog, delete the projections directory and start again, they are made anew from the log"
@@ -37,14 +31,6 @@ pub enum ProjectionError {
         what: String,
         /// What the encoder said.
         source: serde_json::Error,
-    },
-    /// The old projections could not be removed.
-    #[error("the outdated projections in {directory} could not be removed: {source}")]
-    Remove {
-        /// Where they are.
-        directory: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
     },
     /// A directory of projections could not be made, renamed or removed.
     #[error("the directory {directory} could not be made, renamed or removed: {source}")]
@@ -80,18 +66,5 @@ impl ProjectionError {
             what: "a value".to_owned(),
             source,
         }
-    }
-}
-
-/// What the store's library says, without its names for it where there is a plain reason.
-fn said(error: &fjall::Error) -> String {
-    use fjall::{Error, LsmError};
-    match error {
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) => error.to_string(),
-        Error::Poisoned => "a write or sync failed before this one".to_owned(),
-        Error::Locked => "another process has its files".to_owned(),
-        damage => format!(
-            "{damage}; stop farelog, delete the projections directory and start again, they are made anew from the log"
-        ),
     }
 }

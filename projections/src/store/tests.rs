@@ -1,7 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use fjall::AbstractTree;
+use farelog_events::tree::TreeError;
 
 use super::*;
 
@@ -10,8 +10,8 @@ const SMALL: StoreMemory = StoreMemory {
     gathered_bytes: 64 * 1024,
 };
 
-/// The library gives a batch its number first, and what it writes in the background takes the next one and makes all
-/// numbers before it visible: a snapshot from that moment saw the first half of the batch that was being applied.
+/// A batch has its number before it is there as a whole, and what is written in the background takes the next one: who
+/// looked by the newest number saw the first half of the batch that was being applied.
 #[test]
 fn who_asks_the_store_as_it_stands_sees_whole_batches() {
     const BATCHES: u64 = 400;
@@ -51,23 +51,26 @@ fn who_asks_the_store_as_it_stands_sees_whole_batches() {
     );
 }
 
+fn put_checkpoint(store: &Store, fold_version: u32, position: Position) {
+    let checkpoint = Checkpoint {
+        log_id: Uuid::nil(),
+        fold_version,
+        position,
+    };
+    let mut changes = WriteBatch::default();
+    changes.insert(CHECKPOINT, encode(&checkpoint).unwrap());
+    store.apply(&changes).unwrap();
+}
+
 #[test]
 fn a_store_that_was_not_opened_to_the_end_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().join("store");
-    let log_id = Uuid::new_v4();
-    let open = || Store::open(&directory, log_id, 9, SMALL).unwrap();
-    let checkpoint = Checkpoint {
-        log_id,
-        fold_version: FOLD_VERSION,
-        position: 9,
-    };
+    let open = || Store::open(&directory, Uuid::nil(), 9, SMALL).unwrap();
     let (store, _) = open();
-    let mut changes = WriteBatch::default();
-    changes.insert(CHECKPOINT, encode(&checkpoint).unwrap());
-    store.apply(&changes).unwrap();
+    put_checkpoint(&store, FOLD_VERSION, 9);
     drop(store);
-    assert_eq!(open().1, checkpoint);
+    assert_eq!(open().1.position, 9);
     std::fs::write(directory.join("being-opened"), "").unwrap();
     assert_eq!(open().1.position, 0);
     assert!(!directory.join("being-opened").exists());
@@ -81,92 +84,89 @@ fn small_batch(number: u64) -> WriteBatch {
     changes
 }
 
-/// The library asks its thread by a queue of a thousand places to hand on what was gathered, once for each batch for as
-/// long as that is too much. While a slow disk kept the thread from asking what is next, small batches filled the queue;
-/// then the thread put what it was asked for into the same queue, full again, and waited for itself. What was gathered
-/// grew from then on, and nothing of it was brought to its place.
+/// However slow the disk is, so much is in memory and no more. With the library before, small batches could fill the
+/// queue of its thread while it was busy; the thread then waited for itself, and what was gathered grew from then on.
 #[test]
-fn small_batches_wait_for_a_slow_disk_and_go_on_behind_it() {
-    const BATCHES_MAX: u64 = 100_000;
-    const BATCH_BYTES_MAX: u64 = 1_200;
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
-    let values = &store.values;
-    let applied = AtomicU64::new(0);
-    // Nothing is brought to its place while this is held.
-    let slow_disk = values.tree.get_flush_lock();
-    thread::scope(|scope| {
-        let applying = scope.spawn(|| {
-            // Until several parts were brought to their place.
-            let mut number = 0;
-            while number < BATCHES_MAX && store.database.compactions_completed() < 3 {
-                store.apply(&small_batch(number)).unwrap();
-                number += 1;
-                applied.store(number, Ordering::Relaxed);
-            }
-            number
-        });
-        let is_full = || values.tree.active_memtable().size() >= SMALL.gathered_bytes;
-        let waits = || values.sealed_memtable_count() == 2 && is_full();
-        while applied.load(Ordering::Relaxed) < 2_000 && !waits() && !applying.is_finished() {
-            thread::yield_now();
-        }
-        let gathered = store.database.write_buffer_size();
-        drop(slow_disk);
-        let batches = applying.join().unwrap();
-        assert!(batches < BATCHES_MAX, "nothing gets to its place any more");
-        assert!(gathered <= 3 * (SMALL.gathered_bytes + BATCH_BYTES_MAX));
-        assert_eq!(store.prefix(b"z").count() as u64, batches);
-    });
-}
-
-/// Tables are sorted in once for each part that was gathered, and where others were in more need of it then, a batch that
-/// found too many new ones waited for ever, with nobody about to do anything.
-#[test]
-fn tables_that_nobody_is_about_to_sort_in_hold_up_no_batch() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
-    let tree = &store.values.tree;
-    for _ in 0..20 {
-        store.values.insert("z", "the same key each time").unwrap();
-        tree.rotate_memtable().unwrap();
-        tree.flush(&tree.get_flush_lock(), 0).unwrap();
-    }
-    assert_eq!(tree.l0_run_count(), 20);
-    store.apply(&small_batch(0)).unwrap();
-    assert!(tree.l0_run_count() < 16);
-}
-
-#[test]
-fn a_batch_does_not_wait_for_ever_where_nothing_gets_done() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = Store::make(&directory.path().join("store"), SMALL).unwrap();
-    store.standstill_max = Duration::from_millis(20);
-    let error = {
-        let _nothing_gets_done = store.values.tree.get_flush_lock();
-        let failed = (0..).map(|number| store.apply(&small_batch(number)));
-        failed.take(1_000).find_map(Result::err).unwrap()
-    };
-    assert!(matches!(error, ProjectionError::StandsStill(_)), "{error}");
-}
-
-/// The library keeps a limit of its own with the files, and looks at no other later. So where the limit was changed, stores
-/// that were there went on to gather as much as before.
-#[test]
-fn a_store_gathers_as_much_as_it_was_opened_with() {
+fn small_batches_wait_for_the_disk_and_none_is_lost() {
+    const BATCHES: u64 = 2_000;
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().join("store");
-    let more = StoreMemory {
-        gathered_bytes: 10 * SMALL.gathered_bytes,
-        ..SMALL
-    };
-    drop(Store::make(&directory, more).unwrap());
     let store = Store::make(&directory, SMALL).unwrap();
-    for number in 0..500 {
+    for number in 0..BATCHES {
         store.apply(&small_batch(number)).unwrap();
     }
-    let handed_on = store.values.sealed_memtable_count() + store.values.table_count();
-    assert!(handed_on > 0);
+    assert_eq!(store.prefix(b"z").count() as u64, BATCHES);
+    drop(store);
+    let store = Store::make(&directory, SMALL).unwrap();
+    assert_eq!(store.prefix(b"z").count() as u64, BATCHES);
+}
+
+/// A query could read tables that were merged and removed under it.
+#[test]
+fn who_looks_sees_what_stood_when_it_began_whatever_is_merged_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
+    store.apply(&small_batch(0)).unwrap();
+    let then = store.as_it_stands();
+    // Some parts more than are sorted in together.
+    for _ in 0..20 {
+        for number in 0..80 {
+            store.apply(&small_batch(number)).unwrap();
+        }
+        store.flush().unwrap();
+    }
+    assert_eq!(then.prefix(b"z").count(), 1);
+    assert_eq!(store.as_it_stands().prefix(b"z").count(), 80);
+}
+
+/// What was written by the library before, with a journal, is of no use: it is removed, and made anew.
+#[test]
+fn a_directory_of_another_kind_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().join("projections");
+    std::fs::create_dir_all(directory.join("keyspaces/1/tables")).unwrap();
+    for name in ["version", "0.jnl", "keyspaces/1/current", "keyspaces/1/v3"] {
+        std::fs::write(directory.join(name), "of version 16").unwrap();
+    }
+    for position in [0, 9] {
+        let (store, checkpoint) = Store::open(&directory, Uuid::nil(), 9, SMALL).unwrap();
+        assert_eq!(checkpoint.position, position);
+        put_checkpoint(&store, FOLD_VERSION, 9);
+        drop(store);
+        assert!(!directory.join("0.jnl").exists() && !directory.join("keyspaces").exists());
+    }
+}
+
+/// Another version of the folds would have given other answers, and a log that is shorter has another history.
+#[test]
+fn a_store_that_does_not_fit_the_log_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().join("projections");
+    let open = |log_id, head| Store::open(&directory, log_id, head, SMALL).unwrap();
+    for (version, log_id, head, expected) in [
+        (FOLD_VERSION, Uuid::nil(), 9, 9),
+        (FOLD_VERSION - 1, Uuid::nil(), 9, 0),
+        (FOLD_VERSION, Uuid::max(), 9, 0),
+        (FOLD_VERSION, Uuid::nil(), 8, 0),
+    ] {
+        let (store, _) = open(Uuid::nil(), 9);
+        put_checkpoint(&store, version, 9);
+        drop(store);
+        assert_eq!(open(log_id, head).1.position, expected);
+    }
+}
+
+#[test]
+fn a_store_is_open_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::make(directory.path(), SMALL).unwrap();
+    let again = Store::open(directory.path(), Uuid::nil(), 9, SMALL);
+    assert!(matches!(
+        again,
+        Err(ProjectionError::Store(TreeError::InUse(_)))
+    ));
+    drop(store);
+    assert!(Store::open(directory.path(), Uuid::nil(), 9, SMALL).is_ok());
 }
 
 /// A value that can't be encoded was said to be something unreadable in the files, with the advice to delete them.

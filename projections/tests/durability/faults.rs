@@ -202,7 +202,7 @@ fn each_call(part: &str, call: &str, kind: &str, then: Then) {
         if !has_failed {
             println!("less than {number} calls of {call}, {kind}");
             assert!(number > 1);
-            let tables = place.projections().join("keyspaces/1/tables");
+            let tables = place.projections().join("tables");
             assert!(fs::read_dir(tables).unwrap().count() > 0);
             return;
         }
@@ -221,27 +221,27 @@ fn goes_on(directory: &Path, log: &MemoryLog, expected: &[String], fault: &str) 
 
 const EVERYWHERE: &str = "projections";
 
-/// What was folded goes here first.
-const JOURNAL: &str = "projections/0.jnl";
+/// What was folded goes here.
+const TABLES: &str = "projections/tables";
 
 #[test]
 fn a_write_of_what_was_folded_that_fails_stops_the_projections() {
-    each_call(JOURNAL, "write", "once", Then::Stops);
+    each_call(TABLES, "write", "once", Then::Stops);
 }
 
 #[test]
 fn a_write_that_takes_long_to_fail_stops_the_projections() {
-    each_call(JOURNAL, "write", "late", Then::Stops);
+    each_call(TABLES, "write", "late", Then::Stops);
 }
 
 #[test]
 fn a_disk_that_is_full_stops_the_projections() {
-    each_call(JOURNAL, "write", "full", Then::Stops);
+    each_call(TABLES, "write", "full", Then::Stops);
 }
 
 #[test]
 fn a_sync_that_fails_stops_the_projections() {
-    each_call(JOURNAL, "sync", "once", Then::Stops);
+    each_call(TABLES, "sync", "once", Then::Stops);
 }
 
 #[test]
@@ -261,5 +261,5 @@ fn a_sync_that_fails_anywhere_costs_no_answer() {
 
 #[test]
 fn a_write_of_half_the_bytes_is_gone_on_with() {
-    each_call(JOURNAL, "write", "short", Then::GoesOn);
+    each_call(TABLES, "write", "short", Then::GoesOn);
 }

@@ -40,7 +40,8 @@ fn projections_directory(directory: &Path) -> PathBuf {
 fn child_that_projects() {
     let directory = PathBuf::from(env::var_os(CHILD_DIRECTORY).unwrap());
     let log = Arc::new(SledLog::open(&log_directory(&directory)).unwrap());
-    let projections = Projections::open(&projections_directory(&directory), &*log).unwrap();
+    let projections =
+        Projections::open_within(SMALL, &projections_directory(&directory), &*log).unwrap();
     let (sender, feed) = sync_channel::<Vec<Record>>(4);
     let follower = {
         let log = Arc::clone(&log);
@@ -83,7 +84,8 @@ fn projections_that_were_killed_are_a_fold_of_the_log_and_go_on() {
         child.wait().unwrap();
 
         let log = SledLog::open(&log_directory(directory.path())).unwrap();
-        let killed = Projections::open(&projections_directory(directory.path()), &log).unwrap();
+        let place = projections_directory(directory.path());
+        let killed = Projections::open_within(SMALL, &place, &log).unwrap();
         let at = killed.position();
         let head = log.head().position;
         assert!(at <= head);
@@ -186,7 +188,7 @@ fn projections_that_can_not_be_opened_are_made_anew() {
                 Err(panic) => {
                     let said = panic.downcast_ref::<String>().unwrap();
                     assert!(
-                        is_table(file) && said.contains("Store(Storage("),
+                        is_table(file) && said.contains("Store(Damaged("),
                         "{what}: {said}"
                     );
                     noticed_later += 1;
@@ -201,5 +203,5 @@ fn projections_that_can_not_be_opened_are_made_anew() {
 
 /// Values that were brought to their place. A part of such a file is looked at when it is read.
 fn is_table(file: &Path) -> bool {
-    file.to_string_lossy().contains("keyspaces/1/tables/")
+    file.to_string_lossy().contains("tables/")
 }

@@ -132,10 +132,10 @@ fn with_digest(candidates: &[Candidate], digest: u32) -> impl Iterator<Item = Po
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use super::*;
-    use crate::log::index::{IndexMemory, files, full_key, newest_key};
+    use crate::log::index::tampering::Tree;
+    use crate::log::index::{full_key, newest_key};
 
     /// Candidates from 1 on, each at the position of its digest.
     fn candidates(from: u64, to: u64) -> Vec<Candidate> {
@@ -148,7 +148,7 @@ mod tests {
 
     /// An index in which each of these subjects has so many full entries, and a newest one with one record.
     fn index_with(directory: &Path, subjects: &[(u64, u32)]) -> Index {
-        let tree = files::open_tree(directory, IndexMemory::USUAL).unwrap();
+        let tree = Tree::open(directory);
         for &(subject, full) in subjects {
             let mut from = 1;
             for number in 0..full {
@@ -165,8 +165,7 @@ mod tests {
             tree.put(&newest_key(subject), &newest.to_bytes(subject));
         }
         Index {
-            tree: tree.tree,
-            directory: Arc::from(directory),
+            tree: tree.reader(),
         }
     }
 

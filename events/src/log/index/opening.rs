@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use lsm_tree::{AbstractTree, Error};
-
-use super::files::{self, Tree, Unusable};
-use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, IndexWriter, LATEST};
+use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, IndexWriter, form};
 use crate::bytes::Malformed;
 use crate::log::directory::{Directory, failed};
 use crate::log::{LogError, Position};
+use crate::tree::{LATEST, OpenTree, Patience, TreeError, TreeWriter, files};
 
 /// An index that is open, and not yet as far as the log.
 pub(crate) struct Opened {
@@ -47,21 +45,18 @@ pub(crate) fn open(
                 );
             }
             files::remove(directory)?;
-            let tree = files::open_tree(directory, memory).map_err(|error| match error {
-                Error::Io(source) => failed("make its index in", directory)(source),
-                error => LogError::IndexDamaged {
-                    problem: format!("its library says {error:?}"),
-                },
-            })?;
+            let tree = OpenTree::open(directory, form(memory))?;
             (tree, IndexCheckpoint::start(end.log_id))
         }
     };
-    let sequence = tree.sequence.clone();
-    let index = index_of(tree, directory);
-    let writer = IndexWriter::start(index.clone(), sequence, memory, Arc::clone(of))?;
+    let index = Index {
+        tree: tree.reader(),
+    };
+    // Its thread holds on to the log's directory.
+    let writer = TreeWriter::start(tree, Patience::USUAL, Arc::clone(of) as _)?;
     Ok(Opened {
         index,
-        writer,
+        writer: IndexWriter(writer),
         checkpoint,
     })
 }
@@ -78,16 +73,29 @@ pub(crate) fn look_at(
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<Result<(Index, IndexCheckpoint), String>, LogError> {
     match open_there(directory, end, memory, digest_at) {
-        Ok((tree, checkpoint)) => Ok(Ok((index_of(tree, directory), checkpoint))),
+        Ok((tree, checkpoint)) => {
+            let tree = tree.reader();
+            Ok(Ok((Index { tree }, checkpoint)))
+        }
         Err(Unusable::Damaged(reason)) => Ok(Err(reason)),
         Err(Unusable::Refused(error)) => Err(error),
     }
 }
 
-fn index_of(tree: Tree, directory: &Path) -> Index {
-    Index {
-        tree: tree.tree,
-        directory: Arc::from(directory),
+/// Why an index is not used.
+enum Unusable {
+    /// It is to be made anew.
+    Damaged(String),
+    /// The system refused, which says nothing about the files.
+    Refused(LogError),
+}
+
+impl From<TreeError> for Unusable {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Damaged(problem) => Self::Damaged(problem),
+            refused => Self::Refused(refused.into()),
+        }
     }
 }
 
@@ -96,26 +104,15 @@ fn open_there(
     end: IndexCheckpoint,
     memory: IndexMemory,
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
-) -> Result<(Tree, IndexCheckpoint), Unusable> {
+) -> Result<(OpenTree, IndexCheckpoint), Unusable> {
     let damaged = |reason: &str| Unusable::Damaged(reason.to_owned());
-    if !files::has_index(directory) {
+    if !files::has_tree(directory) {
         return Err(damaged("there is none"));
     }
     files::check(directory)?;
-    let from_library = |error| match error {
-        Error::Io(source) if !files::is_damage(&source) && !files::can_not_be_read(&source) => {
-            Unusable::Refused(failed("open its index in", directory)(source))
-        }
-        error => Unusable::Damaged(format!("its library says {error:?}")),
-    };
-    let tree = files::open_tree(directory, memory).map_err(from_library)?;
-    let value = tree
-        .tree
-        .get(CHECKPOINT_KEY, LATEST)
-        .map_err(from_library)?;
-    let Some(value) = value else {
-        let is_empty = tree.tree.is_empty(LATEST, None).map_err(from_library)?;
-        return if is_empty {
+    let tree = OpenTree::open(directory, form(memory))?;
+    let Some(value) = tree.reader().get(CHECKPOINT_KEY, LATEST)? else {
+        return if tree.reader().is_empty()? {
             Ok((tree, IndexCheckpoint::start(end.log_id)))
         } else {
             Err(damaged("it has no checkpoint"))

@@ -8,8 +8,7 @@ use super::{
     BATCH_RECORDS, BATCHES, SMALL, assert_goes_on_from, assert_indexed, assert_made_anew,
     closed_log, index_of, order,
 };
-use crate::log::index::files::Tree;
-use crate::log::index::tampering::with_tree;
+use crate::log::index::tampering::{Tree, with_tree};
 use crate::log::index::{Candidate, Entry, full_key, newest_key, subject_digest};
 use crate::log::samples::{batch, entry};
 use crate::log::sled_log::SledLog;

@@ -1,22 +1,17 @@
-//! The files of the index: what is looked at before the library sees them, and how it is told to keep them.
+//! The files of a tree: what is looked at before the library sees them, and how they are removed.
 //!
 //! The library checks each block when it reads it, but believes what stands in its list of tables and in their tables of
 //! contents; on damage there it panics, or asks for more memory than there is. It also writes down a check over each
-//! whole file. So all files are read and compared before it opens them.
+//! whole file. So the list is compared before it opens them, and the tables where they are small enough for that.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use lsm_tree::config::PinningPolicy;
-use lsm_tree::{AbstractTree, AnyTree, Cache, Config, SeqNo, SequenceNumberCounter};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::IndexMemory;
+use super::TreeError;
 use crate::bytes::{Malformed, Reader};
-use crate::log::LogError;
-use crate::log::directory::{failed, sync_directory};
 
 /// Says which list of tables counts: its number and the check over it. The library replaces the file as a whole.
 const CURRENT: &str = "current";
@@ -24,8 +19,11 @@ const CURRENT: &str = "current";
 /// The directory of the tables, which have numbers as names.
 const TABLES: &str = "tables";
 
-/// There where the index was found to be damaged.
+/// There where the tree was found to be damaged.
 const DAMAGED: &str = "damaged";
+
+/// The lock of a directory that is a tree's alone.
+pub(super) const LOCK: &str = "lock";
 
 /// What the library calls a file that is to replace another one.
 const UNFINISHED_PREFIX: &str = ".tmp";
@@ -33,62 +31,51 @@ const UNFINISHED_PREFIX: &str = ".tmp";
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Why an index is not used.
-#[derive(Debug)]
-pub(super) enum Unusable {
-    /// It is to be made anew.
-    Damaged(String),
-    /// The system refused, which says nothing about the files.
-    Refused(LogError),
-}
-
-/// The tree, and the counter of its sequence numbers.
-pub(in crate::log) struct Tree {
-    pub(super) tree: AnyTree,
-    pub(super) sequence: SequenceNumberCounter,
-}
-
-/// Opens the tree in a directory, or makes it.
-pub(super) fn open_tree(directory: &Path, memory: IndexMemory) -> lsm_tree::Result<Tree> {
-    let sequence = SequenceNumberCounter::default();
-    let tree = Config::new(
-        directory,
-        sequence.clone(),
-        SequenceNumberCounter::default(),
-    )
-    .use_cache(Arc::new(Cache::with_capacity_bytes(memory.cache_bytes)))
-    // Some bytes a subject, and without them a look-up of one that is not there would read.
-    .filter_block_pinning_policy(PinningPolicy::all(true))
-    .index_block_pinning_policy(PinningPolicy::all(true))
-    .filter_block_partitioning_policy(PinningPolicy::all(false))
-    .index_block_partitioning_policy(PinningPolicy::all(false))
-    .open()?;
-    sequence.set(tree.get_highest_seqno().map_or(0, |last: SeqNo| last + 1));
-    Ok(Tree { tree, sequence })
-}
-
-/// Whether there was an index: the library makes this file last.
-pub(super) fn has_index(directory: &Path) -> bool {
+/// Whether there was a tree: the library makes this file last.
+pub fn has_tree(directory: &Path) -> bool {
     directory.join(CURRENT).exists()
 }
 
-/// Leaves word that the index is damaged, for the next start.
+/// Whether there is nothing in a directory but its lock, or no directory.
+pub fn is_new(directory: &Path) -> bool {
+    fs::read_dir(directory).map_or(true, |mut entries| {
+        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK))
+    })
+}
+
+/// Leaves word that the tree is damaged, for the next start.
 pub(super) fn mark_damaged(directory: &Path) {
     let path = directory.join(DAMAGED);
     let marked = File::create(&path)
         .and_then(|mark| mark.sync_all())
-        .map_err(failed("mark as damaged", &path))
+        .map_err(TreeError::io("mark as damaged", &path))
         .and_then(|()| sync_directory(directory));
     // There is nothing left to do then: the next one who finds the damage tries again.
     if let Err(error) = marked {
-        tracing::warn!(%error, "the event log's index is damaged, and the next start may not know");
+        tracing::warn!(%error, "a tree is damaged, and the next start may not know");
     }
 }
 
-/// Compares every file of the index with the check over it.
-pub(super) fn check(directory: &Path) -> Result<(), Unusable> {
+/// Compares every file with the check over it: some hundredths of a second for a hundred megabytes.
+///
+/// # Errors
+/// One is not what was written, or can't be read.
+pub fn check(directory: &Path) -> Result<(), TreeError> {
+    let list = check_list(directory)?;
+    let tables = directory.join(TABLES);
+    for (number, check) in read_tables(&list)? {
+        compare(&tables.join(number.to_string()), check)?;
+    }
+    Ok(())
+}
+
+/// Compares the list of tables with the check over it, and looks for word that the tree is damaged. Gives the list's path.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_list(directory: &Path) -> Result<PathBuf, TreeError> {
     if directory.join(DAMAGED).exists() {
-        return Err(Unusable::Damaged("it was found to be damaged".to_owned()));
+        return Err(TreeError::Damaged("it was found to be damaged".to_owned()));
     }
     let current = directory.join(CURRENT);
     let (list, check) = fs::read(&current)
@@ -98,10 +85,7 @@ pub(super) fn check(directory: &Path) -> Result<(), Unusable> {
     compare(&list, check)?;
     let tables = directory.join(TABLES);
     only_files(&tables).map_err(refused_or_damaged(&tables))?;
-    for (number, check) in read_tables(&list)? {
-        compare(&tables.join(number.to_string()), check)?;
-    }
-    Ok(())
+    Ok(list)
 }
 
 /// The library takes it for granted that there is no directory among its tables, and panics at one.
@@ -127,7 +111,7 @@ fn read_current(bytes: &[u8]) -> Result<(u64, u128), Malformed> {
 }
 
 /// The numbers of the tables and the checks over them, from a list that was found sound.
-fn read_tables(list: &Path) -> Result<Vec<(u64, u128)>, Unusable> {
+fn read_tables(list: &Path) -> Result<Vec<(u64, u128)>, TreeError> {
     let contents = sfa::Reader::new(list).map_err(|error| match error {
         sfa::Error::Io(error) => refused_or_damaged(list)(error),
         _ => malformed(list)(Malformed("its table of contents can't be read")),
@@ -160,7 +144,7 @@ fn table_checks(bytes: &[u8]) -> Result<Vec<(u64, u128)>, Malformed> {
     Ok(checks)
 }
 
-fn compare(path: &Path, check: u128) -> Result<(), Unusable> {
+fn compare(path: &Path, check: u128) -> Result<(), TreeError> {
     let found = digest(path).map_err(refused_or_damaged(path))?;
     if found == check {
         Ok(())
@@ -183,19 +167,19 @@ fn digest(path: &Path) -> io::Result<u128> {
     }
 }
 
-fn malformed(path: &Path) -> impl FnOnce(Malformed) -> Unusable {
+fn malformed(path: &Path) -> impl FnOnce(Malformed) -> TreeError {
     move |Malformed(problem)| {
-        Unusable::Damaged(format!("{} is malformed, {problem}", path.display()))
+        TreeError::Damaged(format!("{} is malformed, {problem}", path.display()))
     }
 }
 
 /// What a failed read of a file means: that it is damaged, or that the system refuses.
-fn refused_or_damaged(path: &Path) -> impl FnOnce(io::Error) -> Unusable {
+fn refused_or_damaged(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
     move |error| {
         if is_damage(&error) || can_not_be_read(&error) {
-            Unusable::Damaged(format!("{}: {error}", path.display()))
+            TreeError::Damaged(format!("{}: {error}", path.display()))
         } else {
-            Unusable::Refused(failed("read", path)(error))
+            TreeError::io("read", path)(error)
         }
     }
 }
@@ -225,23 +209,30 @@ pub(super) fn can_not_be_read(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EIO | EUCLEAN))
 }
 
-/// Removes all files of the index.
+/// Removes all files of a tree, and whatever else is in its directory but the lock.
 ///
-/// First the one without which no other is taken for one of an index, and durably so; last the word that it is damaged. So
+/// First the one without which no other is taken for one of a tree, and durably so; last the word that it is damaged. So
 /// whatever of this a kill or a power cut leaves is not taken for sound.
-pub(super) fn remove(directory: &Path) -> Result<(), LogError> {
+pub fn remove(directory: &Path) -> Result<(), TreeError> {
     remove_entry(&directory.join(CURRENT))?;
     sync_directory(directory)?;
     for entry in entries(directory)? {
-        if entry.file_name() != DAMAGED {
+        if entry.file_name() != DAMAGED && entry.file_name() != LOCK {
             remove_entry(&entry.path())?;
         }
     }
     remove_entry(&directory.join(DAMAGED))
 }
 
+/// Makes the entries of a directory durable.
+fn sync_directory(directory: &Path) -> Result<(), TreeError> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(TreeError::io("sync", directory))
+}
+
 /// Removes a file, or a directory with all that is in it, if there is one.
-fn remove_entry(path: &Path) -> Result<(), LogError> {
+fn remove_entry(path: &Path) -> Result<(), TreeError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {
             for entry in entries(path)? {
@@ -253,17 +244,20 @@ fn remove_entry(path: &Path) -> Result<(), LogError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     };
-    removed.map_err(failed("remove", path))
+    removed.map_err(TreeError::io("remove", path))
 }
 
-fn entries(directory: &Path) -> Result<Vec<DirEntry>, LogError> {
+fn entries(directory: &Path) -> Result<Vec<DirEntry>, TreeError> {
     fs::read_dir(directory)
         .and_then(Iterator::collect)
-        .map_err(failed("list", directory))
+        .map_err(TreeError::io("list", directory))
 }
 
-/// A kill while the library replaces a file leaves the new one under another name.
-pub(super) fn remove_unfinished(directory: &Path) -> Result<(), LogError> {
+/// Removes what a kill leaves while the library replaces a file: the new one under another name.
+///
+/// # Errors
+/// The system refuses.
+pub fn remove_unfinished(directory: &Path) -> Result<(), TreeError> {
     for entry in entries(directory)? {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with(UNFINISHED_PREFIX) {
@@ -277,7 +271,7 @@ pub(super) fn remove_unfinished(directory: &Path) -> Result<(), LogError> {
 mod tests {
     use super::*;
 
-    fn reading_fails_with(error: i32) -> Unusable {
+    fn reading_fails_with(error: i32) -> TreeError {
         refused_or_damaged(Path::new("tables/7"))(io::Error::from_raw_os_error(error))
     }
 
@@ -286,7 +280,7 @@ mod tests {
         // EIO, ENOENT, ENOTDIR, EISDIR, EUCLEAN
         for error in [5, 2, 20, 21, 117] {
             let unusable = reading_fails_with(error);
-            assert!(matches!(unusable, Unusable::Damaged(_)), "{unusable:?}");
+            assert!(matches!(unusable, TreeError::Damaged(_)), "{unusable:?}");
         }
     }
 
@@ -295,7 +289,7 @@ mod tests {
         // EACCES, ENOMEM, ENFILE, EMFILE, ENOSPC
         for error in [13, 12, 23, 24, 28] {
             let unusable = reading_fails_with(error);
-            assert!(matches!(unusable, Unusable::Refused(_)), "{unusable:?}");
+            assert!(matches!(unusable, TreeError::Io { .. }), "{unusable:?}");
         }
     }
 }

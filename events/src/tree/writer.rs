@@ -1,0 +1,217 @@
+//! Adding to a tree, and handing on what was gathered.
+
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use lsm_tree::{AbstractTree, AnyTree, InternalValue, SequenceNumberCounter, Slice, ValueType};
+
+use super::background::{Background, Ending, Worker};
+use super::{Form, Moment, OpenTree, Tree, TreeError};
+
+/// Parts of what was gathered that may wait to be brought to the disk.
+const PARTS_WAITING_MAX: usize = 2;
+
+/// How long is waited for the thread that brings a tree to the disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// While nothing at all gets to the disk. The longest single piece of work is to merge some gigabytes of tables, which a
+    /// disk of ten megabytes a second does within ten minutes.
+    pub standstill_max: Duration,
+    /// At the end, where something has failed: what the thread is at may never be done.
+    pub ending_max: Duration,
+}
+
+impl Patience {
+    /// That of a process in use.
+    pub const USUAL: Self = Self {
+        standstill_max: Duration::from_secs(600),
+        ending_max: Duration::from_secs(10),
+    };
+}
+
+/// The one who adds to a tree. Dropped, it brings to the disk what was gathered.
+pub struct TreeWriter {
+    tree: Tree,
+    sequence: SequenceNumberCounter,
+    form: Form,
+    patience: Patience,
+    /// Of what was added since the last part was handed on.
+    replay_bytes: u64,
+    /// A batch is being added; at the end: it was added in part, since the library panicked.
+    is_adding: bool,
+    background: Arc<Background>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TreeWriter {
+    /// Starts the thread that brings the tree to the disk. It holds on to `held`, the lock of the directory, for as long as
+    /// it may write.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        open: OpenTree,
+        patience: Patience,
+        held: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Self, TreeError> {
+        Self::start_with(open, patience, held, Worker::work)
+    }
+
+    fn start_with(
+        open: OpenTree,
+        patience: Patience,
+        held: Arc<dyn Any + Send + Sync>,
+        work: impl FnOnce(&Worker) + Send + 'static,
+    ) -> Result<Self, TreeError> {
+        let tree = open.tree;
+        let background = Arc::<Background>::default();
+        let worker = Worker {
+            tree: tree.clone(),
+            sequence: open.sequence.clone(),
+            form: open.form,
+            background: Arc::clone(&background),
+        };
+        let thread = thread::Builder::new()
+            .name(open.form.name.to_owned())
+            .spawn(move || {
+                let _held = held;
+                let _ending = Ending(&worker);
+                work(&worker);
+            })
+            .map_err(TreeError::io("start a thread for", &tree.directory))?;
+        Ok(Self {
+            tree,
+            sequence: open.sequence,
+            form: open.form,
+            patience,
+            replay_bytes: 0,
+            is_adding: false,
+            background,
+            thread: Some(thread),
+        })
+    }
+
+    /// For who reads.
+    pub fn reader(&self) -> Tree {
+        self.tree.clone()
+    }
+
+    /// What it is now.
+    pub fn moment(&self) -> Moment {
+        // Between two batches all that has a number is there as a whole.
+        self.tree.moments.hold(self.sequence.get())
+    }
+
+    /// Hands on what was gathered once it is enough, and waits where too much of that is not on the disk yet. To be called
+    /// before each batch.
+    ///
+    /// # Errors
+    /// Something could not be brought to the disk, or nothing gets there any more.
+    pub fn make_room(&mut self) -> Result<(), TreeError> {
+        let is_enough = self.tree.tree.active_memtable().size() >= self.form.gathered_bytes
+            || self.replay_bytes >= self.form.replay_bytes_max;
+        self.wait_until(|tree| !is_enough || tree.sealed_memtable_count() < PARTS_WAITING_MAX)?;
+        if is_enough {
+            self.hand_on();
+        }
+        Ok(())
+    }
+
+    /// Brings everything to the disk.
+    ///
+    /// # Errors
+    /// As [`make_room`](Self::make_room).
+    pub fn flush(&mut self) -> Result<(), TreeError> {
+        self.hand_on();
+        self.wait_until(|tree| tree.sealed_memtable_count() == 0)
+    }
+
+    fn hand_on(&mut self) {
+        let part = self.tree.tree.rotate_memtable();
+        self.replay_bytes = 0;
+        self.background.change(|state| state.parts.extend(part));
+    }
+
+    fn wait_until(&self, is_done: impl Fn(&AnyTree) -> bool) -> Result<(), TreeError> {
+        let standstill_max = self.patience.standstill_max;
+        let mut state = self.background.state();
+        let mut progress = (state.turns, Instant::now());
+        loop {
+            state.check()?;
+            if is_done(&self.tree.tree) {
+                break;
+            }
+            if state.turns != progress.0 {
+                progress = (state.turns, Instant::now());
+            }
+            let Some(left) = standstill_max.checked_sub(progress.1.elapsed()) else {
+                return Err(TreeError::StandsStill(standstill_max));
+            };
+            state = self.background.wait_for(state, left);
+        }
+        if state.can_forget(&self.tree) {
+            self.background.tell();
+        }
+        Ok(())
+    }
+
+    /// Adds a batch: values to put under keys, in this order, and `None` for keys to remove. It is in memory then, and on
+    /// the disk some time later, as a whole. `replay_bytes` is what would have to be read to make it again.
+    pub fn apply(
+        &mut self,
+        entries: impl IntoIterator<Item = (Slice, Option<Slice>)>,
+        replay_bytes: u64,
+    ) {
+        self.is_adding = true;
+        // Only this one begins new parts, so the batch is in one.
+        let sequence = self.sequence.next();
+        let part = self.tree.tree.active_memtable();
+        for (key, value) in entries {
+            part.insert(match value {
+                Some(value) => {
+                    InternalValue::from_components(key, value, sequence, ValueType::Value)
+                }
+                None => InternalValue::new_tombstone(key, sequence),
+            });
+        }
+        self.replay_bytes += replay_bytes;
+        self.is_adding = false;
+    }
+
+    /// Leaves what was gathered in memory: nothing more is to be written.
+    pub fn abandon(&self) {
+        self.background.change(|state| state.is_abandoned = true);
+    }
+}
+
+impl Drop for TreeWriter {
+    /// Waits for the thread; where something has failed not for long, for it may be what hangs.
+    fn drop(&mut self) {
+        self.background.change(|state| {
+            state.is_ending = true;
+            state.is_abandoned |= self.is_adding;
+        });
+        let mut state = self.background.state();
+        if state.is_abandoned {
+            let until = Instant::now() + self.patience.ending_max;
+            while !state.has_ended {
+                let Some(left) = until.checked_duration_since(Instant::now()) else {
+                    let thread = self.form.name;
+                    tracing::error!(thread, "files are still being written and are left alone");
+                    return;
+                };
+                state = self.background.wait_for(state, left);
+            }
+        }
+        drop(state);
+        if let Some(thread) = self.thread.take() {
+            // Where it panicked there is nothing left to do.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! What becomes of a tree that is not brought to the disk, and of what is seen of it meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use lsm_tree::AbstractTree;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{PARTS_WAITING_MAX, Patience, TreeWriter, Worker};
+use crate::tree::{DirectoryLock, Form, LATEST, OpenTree, Tree, TreeError, files};
+
+/// So little that each batch of [`add`] is enough for a table.
+const SMALL: Form = Form {
+    name: "tree",
+    cache_bytes: 64 * 1024,
+    gathered_bytes: 1,
+    replay_bytes_max: u64::MAX,
+    runs_together: 2,
+    runs_unsorted_max: 4,
+    table_bytes: 1024 * 1024,
+    configure: |config| config,
+};
+
+const SHORT: Patience = Patience {
+    standstill_max: Duration::from_millis(20),
+    ending_max: Duration::from_millis(20),
+};
+
+/// Whoever waits for a thread that works waits long.
+const LONG: Patience = Patience::USUAL;
+
+/// A writer of the tree in a place, in whose thread this is done.
+fn writer_in(
+    place: &TempDir,
+    form: Form,
+    patience: Patience,
+    work: impl FnOnce(&Worker) + Send + 'static,
+) -> TreeWriter {
+    let lock = Arc::new(DirectoryLock::take(place.path()).unwrap());
+    let open = OpenTree::open(place.path(), form).unwrap();
+    TreeWriter::start_with(open, patience, lock, work).unwrap()
+}
+
+fn writer_with(work: impl FnOnce(&Worker) + Send + 'static) -> (TempDir, TreeWriter) {
+    let place = tempfile::tempdir().unwrap();
+    let writer = writer_in(&place, SMALL, SHORT, work);
+    (place, writer)
+}
+
+fn open(place: &TempDir) -> Tree {
+    OpenTree::open(place.path(), SMALL).unwrap().reader()
+}
+
+/// One whose thread begins when it is told to.
+fn held_up_writer() -> (TempDir, TreeWriter, Sender<()>) {
+    let (begin, begins) = channel();
+    let (place, writer) = writer_with(move |worker| {
+        // A test that is over need not say anything.
+        let _ = begins.recv();
+        worker.work();
+    });
+    (place, writer, begin)
+}
+
+/// Adds a batch: the same value under each of some keys.
+fn put(writer: &mut TreeWriter, keys: impl IntoIterator<Item = u8>, value: u64) {
+    let keys = keys.into_iter();
+    let value = value.to_be_bytes();
+    let entries = keys.map(|key| ([b'k', key].into(), Some(value.into())));
+    writer.apply(entries, 1);
+}
+
+fn value(tree: &Tree, key: u8, at: u64) -> Option<u64> {
+    let value = tree.get(&[b'k', key], at).unwrap();
+    value.map(|value| u64::from_be_bytes((*value).try_into().unwrap()))
+}
+
+fn add(writer: &mut TreeWriter, number: u64) {
+    put(writer, [0], number);
+}
+
+/// Adds batches until there is no room. Gives the last one's number, and what was said.
+fn fill(writer: &mut TreeWriter) -> (u64, TreeError) {
+    let mut number = 0;
+    loop {
+        if let Err(error) = writer.make_room() {
+            return (number, error);
+        }
+        number += 1;
+        add(writer, number);
+    }
+}
+
+fn until_its_thread_has_ended(writer: &TreeWriter) {
+    while !writer.background.state().has_ended {
+        thread::yield_now();
+    }
+}
+
+#[track_caller]
+fn assert_is_made_anew(place: &TempDir) {
+    let checked = files::check(place.path());
+    assert!(matches!(checked, Err(TreeError::Damaged(_))), "{checked:?}");
+}
+
+/// The tree was as sound as before for the next start, which went the same way: a panic that came of what is in the files
+/// kept farelog from ever running again.
+#[test]
+fn a_panic_in_the_background_stops_who_writes_and_has_the_tree_made_anew() {
+    let (place, mut writer) = writer_with(|_| panic!("as the library may"));
+    until_its_thread_has_ended(&writer);
+    for _ in 0..2 {
+        assert!(matches!(writer.make_room(), Err(TreeError::Panicked)));
+        assert!(matches!(writer.flush(), Err(TreeError::Panicked)));
+    }
+    drop(writer);
+    assert_is_made_anew(&place);
+}
+
+/// Whoever asks the library for anything panics from then on, and the writer did so while it was dropped.
+#[test]
+fn a_panic_under_the_librarys_lock_does_not_keep_the_writer_from_going() {
+    let (place, writer) = writer_with(|worker| {
+        let _lock = worker.tree.tree.get_version_history_lock();
+        panic!("as the library may");
+    });
+    until_its_thread_has_ended(&writer);
+    drop(writer);
+    assert_is_made_anew(&place);
+}
+
+#[test]
+fn a_batch_waits_for_the_disk_with_so_much_in_memory_and_no_more() {
+    let (place, mut writer, begin) = held_up_writer();
+    let (number, error) = fill(&mut writer);
+    assert!(matches!(error, TreeError::StandsStill(waited) if waited == SHORT.standstill_max));
+    let tree = writer.reader();
+    assert_eq!(tree.tree.sealed_memtable_count(), PARTS_WAITING_MAX);
+    assert_eq!(number, PARTS_WAITING_MAX as u64 + 1);
+
+    // It goes on when the disk does, and at the end all is there.
+    begin.send(()).unwrap();
+    while writer.make_room().is_err() {}
+    add(&mut writer, number + 1);
+    drop((writer, tree));
+    assert_eq!(value(&open(&place), 0, LATEST), Some(number + 1));
+}
+
+/// Batches that change the same key are little in memory, however many they are; a kill took all of them, and what they
+/// were made of was read again.
+#[test]
+fn what_would_take_long_to_make_again_is_brought_to_the_disk() {
+    let place = tempfile::tempdir().unwrap();
+    let form = Form {
+        gathered_bytes: u64::MAX,
+        replay_bytes_max: 10,
+        ..SMALL
+    };
+    let mut writer = writer_in(&place, form, LONG, Worker::work);
+    let tree = writer.reader();
+    for number in 0..100 {
+        writer.make_room().unwrap();
+        add(&mut writer, number);
+        assert!(tree.tree.active_memtable().len() <= 10);
+    }
+}
+
+#[test]
+fn what_was_flushed_is_on_the_disk() {
+    let place = tempfile::tempdir().unwrap();
+    let form = Form {
+        gathered_bytes: u64::MAX,
+        ..SMALL
+    };
+    let mut writer = writer_in(&place, form, LONG, Worker::work);
+    for number in [7, 8] {
+        put(&mut writer, [1, 2], number);
+        writer.flush().unwrap();
+        let copied = tempfile::tempdir().unwrap();
+        farelog_test_support::directory::copy(place.path(), copied.path());
+        assert_eq!(value(&open(&copied), 2, LATEST), Some(number));
+    }
+    writer.flush().unwrap();
+}
+
+/// A process whose tree hung said that it ends, and waited for the tree: it stood there until somebody killed it.
+#[test]
+fn who_has_failed_does_not_wait_for_a_tree_that_hangs() {
+    let (place, mut writer, begin) = held_up_writer();
+    fill(&mut writer);
+    writer.abandon();
+    drop(writer);
+    // What still may write has the directory.
+    let locked = DirectoryLock::take(place.path());
+    assert!(matches!(locked, Err(TreeError::InUse(_))), "{locked:?}");
+    begin.send(()).unwrap();
+    while DirectoryLock::take(place.path()).is_err() {
+        thread::yield_now();
+    }
+    assert!(open(&place).is_empty().unwrap());
+}
+
+/// The library may panic between two keys. A checkpoint behind them would say of what is there that it is all.
+#[test]
+fn a_batch_that_was_added_in_part_does_not_get_to_the_disk() {
+    let (place, mut writer) = writer_with(Worker::work);
+    add(&mut writer, 1);
+    writer.is_adding = true;
+    drop(writer);
+    assert!(open(&place).is_empty().unwrap());
+}
+
+/// The number of the first error is that of its cause; behind it nothing is taken.
+#[test]
+fn what_can_not_be_written_is_said_once_with_its_cause_and_nothing_is_taken_from_then_on() {
+    let (place, mut writer, begin) = held_up_writer();
+    put(&mut writer, [0], 1);
+    std::fs::remove_dir_all(place.path().join("tables")).unwrap();
+    begin.send(()).unwrap();
+    let error = loop {
+        match writer.flush() {
+            Err(TreeError::StandsStill(_)) => {}
+            said => break said.unwrap_err(),
+        }
+    };
+    assert!(matches!(error, TreeError::Damaged(_)), "{error}");
+    assert!(matches!(writer.make_room(), Err(TreeError::Failed)));
+    drop(writer);
+    assert_is_made_anew(&place);
+}
+
+/// Versions of the tree go while it is written to, and with them what was gathered long ago.
+#[test]
+fn what_nobody_sees_any_more_is_held_no_longer() {
+    let place = tempfile::tempdir().unwrap();
+    let mut writer = writer_in(&place, SMALL, LONG, Worker::work);
+    let tree = writer.reader();
+    for number in 0..50 {
+        writer.make_room().unwrap();
+        add(&mut writer, number);
+    }
+    writer.flush().unwrap();
+    while tree.tree.version_free_list_len() > 0 || !writer.background.state().parts.is_empty() {
+        writer.make_room().unwrap();
+        thread::yield_now();
+    }
+    assert_eq!(value(&tree, 0, LATEST), Some(49));
+}
+
+/// Who looks at a moment while batches are applied sees each of them whole or not at all.
+#[test]
+fn a_moment_shows_whole_batches() {
+    const KEYS: std::ops::Range<u8> = 0..200;
+    let place = tempfile::tempdir().unwrap();
+    let form = Form {
+        gathered_bytes: 20_000,
+        ..SMALL
+    };
+    let mut writer = writer_in(&place, form, LONG, Worker::work);
+    let tree = writer.reader();
+    put(&mut writer, KEYS, 0);
+    let latest = std::sync::RwLock::new(Arc::new(writer.moment()));
+    let has_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut seen = 0;
+            while !has_ended.load(Ordering::Relaxed) {
+                let moment = Arc::clone(&latest.read().unwrap());
+                let first = value(&tree, 0, moment.sequence());
+                for key in KEYS {
+                    assert_eq!(value(&tree, key, moment.sequence()), first);
+                }
+                seen += 1;
+            }
+            seen
+        });
+        for number in 0..2_000 {
+            writer.make_room().unwrap();
+            put(&mut writer, KEYS, number);
+            *latest.write().unwrap() = Arc::new(writer.moment());
+        }
+        has_ended.store(true, Ordering::Relaxed);
+        assert!(reading.join().unwrap() > 10);
+    });
+}
+
+/// What is done to a tree, by chance.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A batch of the same value under these keys.
+    Put(Vec<u8>),
+    Remove(u8),
+    /// All that was gathered is written as a table, and tables are sorted in.
+    Flush,
+    /// Somebody begins to look.
+    Hold,
+    /// The one who has looked for longest ceases to.
+    Release,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::collection::vec(0..6_u8, 1..4).prop_map(Step::Put),
+        1 => (0..6_u8).prop_map(Step::Remove),
+        2 => Just(Step::Flush),
+        2 => Just(Step::Hold),
+        1 => Just(Step::Release),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever is written, brought to the disk and sorted in meanwhile, who looks at a moment sees what stood then.
+    #[test]
+    fn what_is_seen_at_a_moment_stays(steps in prop::collection::vec(step(), 1..60)) {
+        let place = tempfile::tempdir().unwrap();
+        let form = Form { gathered_bytes: 300, ..SMALL };
+        let mut writer = writer_in(&place, form, LONG, Worker::work);
+        let tree = writer.reader();
+        let mut now = [None; 6];
+        let mut held = std::collections::VecDeque::new();
+        for (number, step) in (1..).zip(steps) {
+            writer.make_room().unwrap();
+            match step {
+                Step::Put(keys) => {
+                    for key in &keys {
+                        now[usize::from(*key)] = Some(number);
+                    }
+                    put(&mut writer, keys, number);
+                }
+                Step::Remove(key) => {
+                    now[usize::from(key)] = None;
+                    writer.apply([([b'k', key].into(), None)], 1);
+                }
+                Step::Flush => writer.flush().unwrap(),
+                Step::Hold => held.push_back((writer.moment(), now)),
+                Step::Release => drop(held.pop_front()),
+            }
+            for (moment, expected) in &held {
+                for key in 0..6 {
+                    prop_assert_eq!(value(&tree, key, moment.sequence()), expected[usize::from(key)]);
+                }
+                let entries = tree.iter(moment.sequence()).count();
+                prop_assert_eq!(entries, expected.iter().flatten().count());
+            }
+        }
+    }
+}
