@@ -7,9 +7,9 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::sale::{PER_TEN, sale};
+use common::sale::{PER_TEN, event, sale};
 use common::{PATIENCE, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A server with a program and a member, that has ended.
 async fn prepared() -> Server {
@@ -39,25 +39,33 @@ async fn told(server: &Server) -> Vec<String> {
     orders
 }
 
+/// Publishes so much that what was folded is brought to the disk: it would take long to fold again.
+async fn publish_much(server: &Server) {
+    let padding = "x".repeat(700_000);
+    for number in 1..=50 {
+        let order = format!("P{number}");
+        let data = json!({ "padding": padding });
+        let much = event("SomethingElse", &order, data);
+        server.nats.publish(&[much]).await;
+    }
+}
+
 #[tokio::test]
 async fn a_failure_under_the_projections_ends_the_server_with_a_reason_and_costs_nothing() {
-    let mut times_it_ran = 0;
     for fault in [
         "write:1:once",
         "write:2:full",
         "write:3:late",
-        "write:4:once",
-        "write:5:late",
-        "write:6:full",
         "sync:1:once",
+        "sync:2:broken",
     ] {
         let mut server = prepared().await;
-        let listens = server.spawn_on_failing_disk("projections/0.jnl", fault);
-        times_it_ran += u64::from(listens);
+        assert!(server.spawn_on_failing_disk("projections", fault));
+        publish_much(&server).await;
         let mut orders = 0_u64;
         let mut sequence = 0;
         let started = Instant::now();
-        while listens && server.get("/health/live").await.status == 200 {
+        while server.get("/health/live").await.status == 200 {
             assert!(started.elapsed() < PATIENCE, "{fault}: {}", server.stderr());
             orders += 1;
             sequence = sell(&server, &format!("O{orders}")).await;
@@ -76,9 +84,8 @@ async fn a_failure_under_the_projections_ends_the_server_with_a_reason_and_costs
         assert_eq!(told(&server).await, expected, "{fault}");
         let points = format!("/personalisation/v1/transactions?orderId=O{orders}");
         let points = server.get(&points).await;
-        assert_eq!(points.json[0]["amount"] == 5, orders > 0, "{fault}");
+        assert_eq!(points.json[0]["amount"], 5, "{fault}");
     }
-    assert!(times_it_ran > 3, "{times_it_ran}");
 }
 
 /// What is sent stands in the stream; the file only says so. So a failure there is tried again.

@@ -131,7 +131,7 @@ impl Config {
             log_format: settings.log_format.unwrap_or_default(),
             log_filter: settings
                 .log_filter
-                .unwrap_or_else(|| "info,async_nats=warn,fjall=warn,lsm_tree=warn".to_owned()),
+                .unwrap_or_else(|| "info,async_nats=warn,lsm_tree=warn".to_owned()),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
         })
     }

@@ -140,8 +140,7 @@ impl Worker {
         loop {
             // Under the lock, so that nothing is handed on between looking and waiting.
             let is_waiting = tree.sealed_memtable_count() > 0;
-            let is_sorted_first =
-                is_unsorted && tree.l0_run_count() >= self.form.runs_unsorted_max;
+            let is_sorted_first = is_unsorted && tree.l0_run_count() >= self.form.runs_unsorted_max;
             if state.is_abandoned {
                 return None;
             } else if is_waiting && !is_sorted_first {

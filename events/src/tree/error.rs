@@ -51,7 +51,9 @@ impl TreeError {
         error: lsm_tree::Error,
     ) -> Self {
         match error {
-            lsm_tree::Error::Io(source) if !is_damage(&source) => Self::io(action, directory)(source),
+            lsm_tree::Error::Io(source) if !is_damage(&source) => {
+                Self::io(action, directory)(source)
+            }
             error => Self::Damaged(format!("its library says {error:?}")),
         }
     }

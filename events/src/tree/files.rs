@@ -225,7 +225,7 @@ pub fn remove(directory: &Path) -> Result<(), TreeError> {
 }
 
 /// Makes the entries of a directory durable.
-fn sync_directory(directory: &Path) -> Result<(), TreeError> {
+pub(super) fn sync_directory(directory: &Path) -> Result<(), TreeError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(TreeError::io("sync", directory))

@@ -2,9 +2,15 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::TreeError;
-use super::files::LOCK;
+use super::files::{LOCK, sync_directory};
+
+/// How long is waited for a lock. A process that is just being started holds a copy of those that were there, until it has
+/// come to its own program.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lock of a directory. It goes with the value, or with the process.
 #[derive(Debug)]
@@ -16,7 +22,11 @@ impl DirectoryLock {
     /// # Errors
     /// [`TreeError::InUse`], or the system refuses.
     pub fn take(directory: &Path) -> Result<Self, TreeError> {
-        fs::create_dir_all(directory).map_err(TreeError::io("create", directory))?;
+        if !directory.exists() {
+            fs::create_dir_all(directory).map_err(TreeError::io("create", directory))?;
+            let parent = directory.parent().filter(|parent| *parent != Path::new(""));
+            sync_directory(parent.unwrap_or(Path::new(".")))?;
+        }
         let path = directory.join(LOCK);
         let file = OpenOptions::new()
             .create(true)
@@ -24,10 +34,20 @@ impl DirectoryLock {
             .write(true)
             .open(&path)
             .map_err(TreeError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(TreeError::InUse(directory.display().to_string())),
-            Err(TryLockError::Error(source)) => Err(TreeError::io("lock", &path)(source)),
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(TreeError::InUse(directory.display().to_string()));
+                }
+                Err(TryLockError::Error(source)) => {
+                    return Err(TreeError::io("lock", &path)(source));
+                }
+            }
         }
     }
 }

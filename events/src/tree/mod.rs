@@ -68,19 +68,31 @@ pub struct OpenTree {
 }
 
 impl OpenTree {
-    /// Opens the tree in a directory, or makes it. Damaged files that were not [compared](files::check) before can make the
+    /// Opens the tree that is in a directory. Damaged files that were not [compared](files::check) before can make the
     /// library panic.
     ///
     /// # Errors
     /// The system refuses, or the files are damaged.
     pub fn open(directory: &Path, form: Form) -> Result<Self, TreeError> {
+        Self::open_or_make(directory, form)
+            .map_err(|error| TreeError::of_reading("open", directory, error))
+    }
+
+    /// Makes a tree in a directory that has none.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn make(directory: &Path, form: Form) -> Result<Self, TreeError> {
+        Self::open_or_make(directory, form)
+            .map_err(|error| TreeError::of_library("write", directory, error))
+    }
+
+    fn open_or_make(directory: &Path, form: Form) -> lsm_tree::Result<Self> {
         let sequence = SequenceNumberCounter::default();
         let visible = SequenceNumberCounter::default();
         let cache = Arc::new(Cache::with_capacity_bytes(form.cache_bytes));
         let config = Config::new(directory, sequence.clone(), visible).use_cache(cache);
-        let tree = (form.configure)(config)
-            .open()
-            .map_err(|error| TreeError::of_reading("open", directory, error))?;
+        let tree = (form.configure)(config).open()?;
         // Not 0: a moment of that number sees the oldest version of the tree, whatever it is.
         sequence.set(tree.get_highest_seqno().map_or(1, |last: SeqNo| last + 1));
         let tree = Tree {

@@ -18,8 +18,8 @@ use futures::executor::block_on;
 
 use crate::numbered::{arrivals, behind};
 
-const DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
-const WITNESS: &str = "FARELOG_TEST_WITNESS";
+pub const DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
+pub const WITNESS: &str = "FARELOG_TEST_WITNESS";
 const MESSAGES: &str = "FARELOG_TEST_MESSAGES";
 const SMALL_INDEX: &str = "FARELOG_TEST_SMALL_INDEX";
 
@@ -171,10 +171,15 @@ impl Place {
 
     /// What a child says is new; what one before it said is gone.
     pub fn command(&self) -> Command {
+        self.command_of("ingester::child_that_ingests")
+    }
+
+    /// A child that runs this test, which writes to the log's directory or beside it.
+    pub fn command_of(&self, test: &str) -> Command {
         fs::write(self.witness(), "").unwrap();
         let mut command = Command::new(env::current_exe().unwrap());
         command
-            .args(["--exact", "ingester::child_that_ingests", "--ignored"])
+            .args(["--exact", test, "--ignored"])
             .env(DIRECTORY, self.log())
             .env(WITNESS, self.witness())
             .env("RUST_BACKTRACE", "0")
@@ -185,12 +190,15 @@ impl Place {
 
     /// A child with the library in it that writes down what it does to the files below [`root`](Self::root).
     pub fn recorded_command(&self) -> Command {
+        self.recorded(self.command())
+    }
+
+    pub fn recorded(&self, mut command: Command) -> Command {
         let library = env::current_exe()
             .unwrap()
             .with_file_name("libfarelog_power_cut.so");
         assert!(library.exists(), "{} was not built", library.display());
         let _ = fs::remove_file(self.journal());
-        let mut command = self.command();
         command
             .env("LD_PRELOAD", library)
             .env("POWER_CUT_ROOT", self.root())

@@ -16,3 +16,4 @@ mod journal;
 mod kill;
 mod numbered;
 mod power_cut;
+mod tree;

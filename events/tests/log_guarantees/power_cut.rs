@@ -54,7 +54,7 @@ impl Run {
     }
 }
 
-fn any_left(chance: &mut Chance) -> Left {
+pub fn any_left(chance: &mut Chance) -> Left {
     match chance.up_to(7) {
         0 => Left::Nothing,
         1 => Left::Everything,

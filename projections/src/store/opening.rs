@@ -136,13 +136,10 @@ impl Store {
         lock: Arc<DirectoryLock>,
         memory: StoreMemory,
     ) -> Result<Self, ProjectionError> {
-        Self::of(OpenTree::open(directory, tables::form(memory))?, lock)
+        Self::of(OpenTree::make(directory, tables::form(memory))?, lock)
     }
 
-    fn of(
-        tree: OpenTree,
-        lock: Arc<DirectoryLock>,
-    ) -> Result<Self, ProjectionError> {
+    fn of(tree: OpenTree, lock: Arc<DirectoryLock>) -> Result<Self, ProjectionError> {
         let writer = TreeWriter::start(tree, Patience::USUAL, lock)?;
         Ok(Self {
             tree: writer.reader(),

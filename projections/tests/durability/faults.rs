@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{EventLog, Position};
 use farelog_projections::Projections;
+use farelog_test_support::directory::copy;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -23,6 +24,9 @@ use crate::history::{SMALL, answers, answers_of, grow};
 const DIRECTORY: &str = "FARELOG_TEST_DIRECTORY";
 const WITNESS: &str = "FARELOG_TEST_WITNESS";
 const STOPS: &str = "FARELOG_TEST_STOPS";
+
+/// The log is whole before the projections are opened.
+const WHOLE_LOG: &str = "FARELOG_TEST_WHOLE_LOG";
 
 /// Where the calls of a run are written down, and which one of them fails.
 const CALLS: &str = "POWER_CUT_JOURNAL";
@@ -50,6 +54,9 @@ fn child_that_catches_up() {
     let mut witness = OpenOptions::new().append(true).open(witness).unwrap();
     let mut say = move |text: String| writeln!(witness, "{text}").unwrap();
     let log = MemoryLog::with_id(LOG);
+    if env::var_os(WHOLE_LOG).is_some() {
+        grow(&log, RECORDS);
+    }
     let projections = match Projections::open_within(SMALL, &directory, &log) {
         Ok(projections) => projections,
         Err(error) => return say(format!("refused: {error}")),
@@ -114,9 +121,11 @@ impl Place {
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if then == Then::Stops {
-            command.env(STOPS, "1");
-        }
+        match then {
+            Then::Stops => command.env(STOPS, "1"),
+            Then::Starts => command.env(WHOLE_LOG, "1"),
+            Then::GoesOn | Then::Either => &mut command,
+        };
         let status = end(command, fault);
         let said = fs::read_to_string(self.path("witness")).unwrap();
         assert!(status.success(), "{fault}: {status}, {said}");
@@ -161,6 +170,8 @@ fn end(mut command: Command, fault: &str) -> ExitStatus {
 enum Then {
     Stops,
     GoesOn,
+    /// It begins with projections that were there, and goes on.
+    Starts,
     /// Some calls belong to work in the background, which is done again.
     Either,
 }
@@ -262,4 +273,35 @@ fn a_sync_that_fails_anywhere_costs_no_answer() {
 #[test]
 fn a_write_of_half_the_bytes_is_gone_on_with() {
     each_call(TABLES, "write", "short", Then::GoesOn);
+}
+
+/// A disk that lost what is in the projections said so at each start, until somebody removed them.
+#[test]
+fn what_can_not_be_read_is_made_anew() {
+    let log = MemoryLog::with_id(LOG);
+    grow(&log, RECORDS);
+    let expected = answers_of(&log);
+    let whole = Place::new();
+    let projections = Projections::open_within(SMALL, &whole.projections(), &log).unwrap();
+    projections.catch_up(&log).unwrap();
+    drop(projections);
+    for number in 1..CALLS_MAX {
+        let place = Place::new();
+        copy(&whole.projections(), &place.projections());
+        let fault = format!("read:{number}:once");
+        let said = place.run(&fault, EVERYWHERE, Then::Starts);
+        // Made anew, or found behind the opening: then that is said, and the next start makes them anew.
+        let last = said.last().unwrap();
+        let is_said = last.ends_with("start farelog again, and they are made anew from the log");
+        assert!(
+            is_said || *last == format!("at {RECORDS}"),
+            "{fault}: {last}"
+        );
+        goes_on(&place.projections(), &log, &expected, &fault);
+        if !has_failed(&place.path("journal")) {
+            assert!(number > 5, "{number}");
+            return;
+        }
+    }
+    panic!("a start reads more than {CALLS_MAX} times");
 }

@@ -45,7 +45,7 @@ pub(crate) fn open(
                 );
             }
             files::remove(directory)?;
-            let tree = OpenTree::open(directory, form(memory))?;
+            let tree = OpenTree::make(directory, form(memory))?;
             (tree, IndexCheckpoint::start(end.log_id))
         }
     };
