@@ -1,5 +1,6 @@
 //! The thread that brings a tree to the disk.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{mem, thread};
@@ -7,7 +8,7 @@ use std::{mem, thread};
 use lsm_tree::compaction::{CompactionStrategy, Leveled};
 use lsm_tree::{AbstractTree, Memtable, SeqNo, SequenceNumberCounter};
 
-use super::{Form, Tree, TreeError, files};
+use super::{Form, Tree, TreeError, files, part};
 
 /// What the thread and the one who writes tell each other.
 #[derive(Default)]
@@ -16,21 +17,34 @@ pub(super) struct Background {
     changed: Condvar,
 }
 
+/// What the one who writes wants of the thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That it brings to the disk what is handed on, gently.
+    #[default]
+    Gather,
+    /// That it does so as fast as it can: somebody waits.
+    Flush,
+    /// That it brings all to the disk, and ends.
+    End,
+    /// That it ends. What was gathered is not to be brought to the disk.
+    Abandon,
+}
+
 #[derive(Default)]
 pub(super) struct State {
     /// Pieces of work that are done.
     pub(super) turns: u64,
-    /// What was gathered and handed on, until nobody sees it in memory any more. Held here so that it goes, which takes
-    /// some hundredths of a second, while nobody waits for it.
-    pub(super) parts: Vec<Arc<Memtable>>,
+    /// Parts of what was gathered that were handed on and are to be written, the oldest first.
+    pub(super) waiting: VecDeque<Arc<Memtable>>,
+    /// Parts that were written, until nobody sees them in memory any more. Held here so that they go, which takes some
+    /// hundredths of a second, while nobody waits for it.
+    pub(super) written: Vec<Arc<Memtable>>,
     /// The tree keeps versions from before this moment.
     older_than: Option<SeqNo>,
+    pub(super) wish: Wish,
     failure: Option<TreeError>,
     has_failed: bool,
-    /// Nothing comes any more.
-    pub(super) is_ending: bool,
-    /// What was gathered is not to be brought to the disk.
-    pub(super) is_abandoned: bool,
     /// The thread does nothing any more.
     pub(super) has_ended: bool,
 }
@@ -135,18 +149,18 @@ impl Worker {
 
     /// Waits for something to do; `None`: nothing comes any more.
     fn next(&self, is_unsorted: bool) -> Option<Work> {
-        let tree = &self.tree.tree;
+        let tree = &self.tree.library;
         let mut state = self.background.state();
         loop {
             // Under the lock, so that nothing is handed on between looking and waiting.
-            let is_waiting = tree.sealed_memtable_count() > 0;
+            let is_waiting = !state.waiting.is_empty();
             let is_sorted_first = is_unsorted && tree.l0_run_count() >= self.form.runs_unsorted_max;
-            if state.is_abandoned {
+            if state.wish == Wish::Abandon {
                 return None;
             } else if is_waiting && !is_sorted_first {
                 return Some(Work::Write);
-            } else if state.is_ending && !is_waiting {
-                tree.rotate_memtable()?;
+            } else if state.wish == Wish::End && !is_waiting {
+                state.waiting.push_back(tree.rotate_memtable()?);
             } else if state.can_forget(&self.tree) {
                 return Some(Work::Forget);
             } else if is_unsorted {
@@ -158,17 +172,33 @@ impl Worker {
     }
 
     fn write(&self) -> Result<(), TreeError> {
-        let tree = &self.tree.tree;
+        let Some(part) = self.background.state().waiting.front().cloned() else {
+            return Ok(());
+        };
+        let Tree {
+            library, directory, ..
+        } = &self.tree;
         let oldest = self.tree.moments.oldest();
-        let written = tree.flush(&tree.get_flush_lock(), oldest);
+        let written = part::write(library, directory, &part, oldest, || self.rest());
         written.map_err(|error| self.failed(error))?;
+        self.background.change(|state| {
+            state.waiting.pop_front();
+            state.written.push(part);
+        });
         self.turn();
         Ok(())
     }
 
+    /// Rests for a moment, where nobody waits for what is done; says whether that is so still.
+    fn rest(&self) -> bool {
+        let nobody_waits = |state: &State| state.waiting.len() < 2 && state.wish == Wish::Gather;
+        let state = self.background.state();
+        nobody_waits(&state) && nobody_waits(&self.background.wait_for(state, part::REST))
+    }
+
     /// Sorts some tables in, where the strategy sees a need; false: it does not.
     fn sort_in(&self, strategy: &Arc<dyn CompactionStrategy>) -> Result<bool, TreeError> {
-        let tree = &self.tree.tree;
+        let tree = &self.tree.library;
         let before = tree.current_version().id();
         let oldest = self.tree.moments.oldest();
         let sorted = tree.compact(Arc::clone(strategy), oldest);
@@ -186,17 +216,17 @@ impl Worker {
     /// Lets go of the versions that nobody sees any more, which the library does only when it makes another.
     fn forget(&self) -> Result<(), TreeError> {
         self.background.change(|state| state.older_than = None);
-        let tree = &self.tree.tree;
+        let tree = &self.tree.library;
         let oldest = self.tree.moments.oldest();
         let forgotten = tree
             .get_version_history_lock()
             .maintenance(&self.tree.directory, oldest);
         forgotten.map_err(|error| self.failed(error))?;
         let mut state = self.background.state();
-        let (seen, unseen) = mem::take(&mut state.parts)
+        let (seen, unseen) = mem::take(&mut state.written)
             .into_iter()
             .partition(|part| Arc::strong_count(part) > 1);
-        state.parts = seen;
+        state.written = seen;
         drop(state);
         drop::<Vec<_>>(unseen);
         Ok(())

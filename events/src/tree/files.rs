@@ -36,6 +36,11 @@ pub fn has_tree(directory: &Path) -> bool {
     directory.join(CURRENT).exists()
 }
 
+/// Where a table is.
+pub(super) fn table(directory: &Path, number: u64) -> PathBuf {
+    directory.join(TABLES).join(number.to_string())
+}
+
 /// Whether there is nothing in a directory but its lock, or no directory.
 pub fn is_new(directory: &Path) -> bool {
     fs::read_dir(directory).map_or(true, |mut entries| {
@@ -62,9 +67,8 @@ pub(super) fn mark_damaged(directory: &Path) {
 /// One is not what was written, or can't be read.
 pub fn check(directory: &Path) -> Result<(), TreeError> {
     let list = check_list(directory)?;
-    let tables = directory.join(TABLES);
     for (number, check) in read_tables(&list)? {
-        compare(&tables.join(number.to_string()), check)?;
+        compare(&table(directory, number), check)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod error;
 pub mod files;
 mod lock;
 mod moment;
+mod part;
 mod writer;
 
 use std::ops::Bound;
@@ -92,11 +93,15 @@ impl OpenTree {
         let visible = SequenceNumberCounter::default();
         let cache = Arc::new(Cache::with_capacity_bytes(form.cache_bytes));
         let config = Config::new(directory, sequence.clone(), visible).use_cache(cache);
-        let tree = (form.configure)(config).open()?;
+        let library = (form.configure)(config).open()?;
         // Not 0: a moment of that number sees the oldest version of the tree, whatever it is.
-        sequence.set(tree.get_highest_seqno().map_or(1, |last: SeqNo| last + 1));
+        sequence.set(
+            library
+                .get_highest_seqno()
+                .map_or(1, |last: SeqNo| last + 1),
+        );
         let tree = Tree {
-            tree,
+            library,
             directory: Arc::from(directory),
             moments: Arc::default(),
         };
@@ -116,7 +121,7 @@ impl OpenTree {
 /// A tree as it is read, by any thread.
 #[derive(Clone)]
 pub struct Tree {
-    tree: AnyTree,
+    library: AnyTree,
     directory: Arc<Path>,
     moments: Arc<Moments>,
 }
@@ -127,22 +132,24 @@ impl Tree {
     /// # Errors
     /// The system refuses to read, or what is read is damaged.
     pub fn get(&self, key: &[u8], at: SeqNo) -> Result<Option<Slice>, TreeError> {
-        self.tree.get(key, at).map_err(|error| self.failed(error))
+        self.library
+            .get(key, at)
+            .map_err(|error| self.failed(error))
     }
 
     /// Goes through what stands under the keys within a range, in their order.
     pub fn range(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>), at: SeqNo) -> Entries {
-        self.entries(self.tree.range(range, at, None))
+        self.entries(self.library.range(range, at, None))
     }
 
     /// Goes through what stands under the keys that begin so, in their order.
     pub fn prefix(&self, prefix: &[u8], at: SeqNo) -> Entries {
-        self.entries(self.tree.prefix(prefix, at, None))
+        self.entries(self.library.prefix(prefix, at, None))
     }
 
     /// Goes through everything, in the order of keys.
     pub fn iter(&self, at: SeqNo) -> Entries {
-        self.entries(self.tree.iter(at, None))
+        self.entries(self.library.iter(at, None))
     }
 
     /// Whether there is nothing in it.

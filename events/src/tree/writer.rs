@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lsm_tree::{AbstractTree, AnyTree, InternalValue, SequenceNumberCounter, Slice, ValueType};
+use lsm_tree::{AbstractTree, InternalValue, SequenceNumberCounter, Slice, ValueType};
 
-use super::background::{Background, Ending, Worker};
+use super::background::{Background, Ending, State, Wish, Worker};
 use super::{Form, Moment, OpenTree, Tree, TreeError};
 
 /// Parts of what was gathered that may wait to be brought to the disk.
@@ -113,9 +113,9 @@ impl TreeWriter {
     /// # Errors
     /// Something could not be brought to the disk, or nothing gets there any more.
     pub fn make_room(&mut self) -> Result<(), TreeError> {
-        let is_enough = self.tree.tree.active_memtable().size() >= self.form.gathered_bytes
+        let is_enough = self.tree.library.active_memtable().size() >= self.form.gathered_bytes
             || self.replay_bytes >= self.form.replay_bytes_max;
-        self.wait_until(|tree| !is_enough || tree.sealed_memtable_count() < PARTS_WAITING_MAX)?;
+        self.wait_until(|state| !is_enough || state.waiting.len() < PARTS_WAITING_MAX)?;
         if is_enough {
             self.hand_on();
         }
@@ -128,22 +128,25 @@ impl TreeWriter {
     /// As [`make_room`](Self::make_room).
     pub fn flush(&mut self) -> Result<(), TreeError> {
         self.hand_on();
-        self.wait_until(|tree| tree.sealed_memtable_count() == 0)
+        self.background.change(|state| state.wish = Wish::Flush);
+        let flushed = self.wait_until(|state| state.waiting.is_empty());
+        self.background.change(|state| state.wish = Wish::Gather);
+        flushed
     }
 
     fn hand_on(&mut self) {
-        let part = self.tree.tree.rotate_memtable();
+        let part = self.tree.library.rotate_memtable();
         self.replay_bytes = 0;
-        self.background.change(|state| state.parts.extend(part));
+        self.background.change(|state| state.waiting.extend(part));
     }
 
-    fn wait_until(&self, is_done: impl Fn(&AnyTree) -> bool) -> Result<(), TreeError> {
+    fn wait_until(&self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
         let standstill_max = self.patience.standstill_max;
         let mut state = self.background.state();
         let mut progress = (state.turns, Instant::now());
         loop {
             state.check()?;
-            if is_done(&self.tree.tree) {
+            if is_done(&state) {
                 break;
             }
             if state.turns != progress.0 {
@@ -170,7 +173,7 @@ impl TreeWriter {
         self.is_adding = true;
         // Only this one begins new parts, so the batch is in one.
         let sequence = self.sequence.next();
-        let part = self.tree.tree.active_memtable();
+        let part = self.tree.library.active_memtable();
         for (key, value) in entries {
             part.insert(match value {
                 Some(value) => {
@@ -185,7 +188,7 @@ impl TreeWriter {
 
     /// Leaves what was gathered in memory: nothing more is to be written.
     pub fn abandon(&self) {
-        self.background.change(|state| state.is_abandoned = true);
+        self.background.change(|state| state.wish = Wish::Abandon);
     }
 }
 
@@ -193,11 +196,14 @@ impl Drop for TreeWriter {
     /// Waits for the thread; where something has failed not for long, for it may be what hangs.
     fn drop(&mut self) {
         self.background.change(|state| {
-            state.is_ending = true;
-            state.is_abandoned |= self.is_adding;
+            if self.is_adding {
+                state.wish = Wish::Abandon;
+            } else if state.wish != Wish::Abandon {
+                state.wish = Wish::End;
+            }
         });
         let mut state = self.background.state();
-        if state.is_abandoned {
+        if state.wish == Wish::Abandon {
             let until = Instant::now() + self.patience.ending_max;
             while !state.has_ended {
                 let Some(left) = until.checked_duration_since(Instant::now()) else {

@@ -125,7 +125,7 @@ fn a_panic_in_the_background_stops_who_writes_and_has_the_tree_made_anew() {
 #[test]
 fn a_panic_under_the_librarys_lock_does_not_keep_the_writer_from_going() {
     let (place, writer) = writer_with(|worker| {
-        let _lock = worker.tree.tree.get_version_history_lock();
+        let _lock = worker.tree.library.get_version_history_lock();
         panic!("as the library may");
     });
     until_its_thread_has_ended(&writer);
@@ -139,7 +139,7 @@ fn a_batch_waits_for_the_disk_with_so_much_in_memory_and_no_more() {
     let (number, error) = fill(&mut writer);
     assert!(matches!(error, TreeError::StandsStill(waited) if waited == SHORT.standstill_max));
     let tree = writer.reader();
-    assert_eq!(tree.tree.sealed_memtable_count(), PARTS_WAITING_MAX);
+    assert_eq!(tree.library.sealed_memtable_count(), PARTS_WAITING_MAX);
     assert_eq!(number, PARTS_WAITING_MAX as u64 + 1);
 
     // It goes on when the disk does, and at the end all is there.
@@ -165,7 +165,7 @@ fn what_would_take_long_to_make_again_is_brought_to_the_disk() {
     for number in 0..100 {
         writer.make_room().unwrap();
         add(&mut writer, number);
-        assert!(tree.tree.active_memtable().len() <= 10);
+        assert!(tree.library.active_memtable().len() <= 10);
     }
 }
 
@@ -244,7 +244,8 @@ fn what_nobody_sees_any_more_is_held_no_longer() {
         add(&mut writer, number);
     }
     writer.flush().unwrap();
-    while tree.tree.version_free_list_len() > 0 || !writer.background.state().parts.is_empty() {
+    while tree.library.version_free_list_len() > 0 || !writer.background.state().written.is_empty()
+    {
         writer.make_room().unwrap();
         thread::yield_now();
     }
