@@ -42,7 +42,7 @@ pub struct TreeWriter {
     patience: Patience,
     /// Of what was added since the last part was handed on.
     replay_bytes: u64,
-    /// A batch is being added; at the end: it was added in part, since the library panicked.
+    /// A batch is being added; otherwise one was added in part, since the library panicked, and nothing more is.
     is_adding: bool,
     background: Arc<Background>,
     thread: Option<JoinHandle<()>>,
@@ -127,6 +127,7 @@ impl TreeWriter {
     /// # Errors
     /// As [`make_room`](Self::make_room).
     pub fn flush(&mut self) -> Result<(), TreeError> {
+        self.wait_until(|state| state.waiting.len() < PARTS_WAITING_MAX)?;
         self.hand_on();
         self.background.change(|state| state.wish = Wish::Flush);
         let flushed = self.wait_until(|state| state.waiting.is_empty());
@@ -142,6 +143,9 @@ impl TreeWriter {
 
     fn wait_until(&self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
         let standstill_max = self.patience.standstill_max;
+        if self.is_adding {
+            return Err(TreeError::Failed);
+        }
         let mut state = self.background.state();
         let mut progress = (state.turns, Instant::now());
         loop {

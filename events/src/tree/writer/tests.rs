@@ -210,11 +210,12 @@ fn a_batch_that_was_added_in_part_does_not_get_to_the_disk() {
     let (place, mut writer) = writer_with(Worker::work);
     add(&mut writer, 1);
     writer.is_adding = true;
+    assert!(matches!(writer.make_room(), Err(TreeError::Failed)));
+    assert!(matches!(writer.flush(), Err(TreeError::Failed)));
     drop(writer);
     assert!(open(&place).is_empty().unwrap());
 }
 
-/// The number of the first error is that of its cause; behind it nothing is taken.
 #[test]
 fn what_can_not_be_written_is_said_once_with_its_cause_and_nothing_is_taken_from_then_on() {
     let (place, mut writer, begin) = held_up_writer();
