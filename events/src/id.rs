@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 use thiserror::Error;
 
+use crate::number::WholeNumber;
+
 /// Longest id of an order, an order line or a customer, in characters (domain, section 1).
 pub const ID_CHARS_MAX: usize = 64;
 
@@ -139,7 +141,8 @@ macro_rules! numeric_id {
             type Err = NumericIdError;
 
             fn from_str(text: &str) -> Result<Self, NumericIdError> {
-                text.parse().ok().and_then(Self::new).ok_or(NumericIdError)
+                let WholeNumber(value) = text.parse().map_err(|_| NumericIdError)?;
+                Self::new(value).ok_or(NumericIdError)
             }
         }
 

@@ -1,7 +1,7 @@
 //! The ground of farelog: what an order event is, how it is read from NATS, and the log that keeps it.
 //!
 //! - [`id`], [`money`]: the values that events are made of; they validate when they are read.
-//! - [`time`]: times as they come from outside.
+//! - [`time`], [`number`]: times and whole numbers as they come from outside.
 //! - [`order`], [`distribution`], [`member`], [`program`], [`registration`]: the data of each event type, as the domain names it.
 //! - [`event`]: the types themselves, what an event is about, and decoding of its data.
 //! - [`bytes`]: numbers, texts and times as bytes, of which stored forms are made.
@@ -26,6 +26,7 @@ pub mod json;
 pub mod log;
 pub mod member;
 pub mod money;
+pub mod number;
 pub mod order;
 pub mod program;
 pub mod registration;

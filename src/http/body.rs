@@ -1,48 +1,86 @@
 //! Request bodies: their size, their form, and JSON whose errors name the field.
 
+use std::convert::Infallible;
+
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use farelog_events::json::{self, JsonError, JsonFault};
 use serde::de::DeserializeOwned;
 
 use super::mistakes;
 use super::problem::{FieldProblem, Problem};
+use super::query::QueryParameters;
 use crate::errors;
 
 /// Largest body of a request, in bytes. Programs are the largest bodies there are, and have a limit of their own below
 /// this one.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// A body that must be JSON of this type.
+/// A body that must be JSON of this type, or what is wrong with it: that is told together with what is wrong with the
+/// query.
 #[derive(Debug)]
-pub struct JsonBody<T>(pub T);
+pub struct JsonBody<T>(Result<T, Problem>);
+
+impl<T> JsonBody<T> {
+    /// The same, held to more than its form.
+    #[must_use]
+    pub fn checked(self, check: impl FnOnce(&T) -> Result<(), Problem>) -> Self {
+        Self(self.0.and_then(|body| check(&body).map(|()| body)))
+    }
+
+    /// The body, if it and the query are right.
+    ///
+    /// # Errors
+    /// All that is wrong with either.
+    pub fn finish(self, query: QueryParameters) -> Result<T, Problem> {
+        match (query.finish(), self.0) {
+            (Ok(()), body) => body,
+            (Err(of_query), Ok(_)) => Err(of_query),
+            (Err(of_query), Err(of_body)) => Err(of_query.and(of_body)),
+        }
+    }
+}
 
 /// A body that may be left out; then it is the type's default.
 #[derive(Debug)]
-pub struct OptionalJsonBody<T>(pub T);
+pub struct OptionalJsonBody<T>(pub JsonBody<T>);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        expect_json(request.headers())?;
-        parse(&read(request, state).await?).map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(required(request, state).await))
     }
 }
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = expect_json(request.headers());
-        let bytes = read(request, state).await?;
-        if bytes.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        is_json?;
-        parse(&bytes).map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(JsonBody(optional(request, state).await)))
     }
+}
+
+async fn required<T: DeserializeOwned, S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<T, Problem> {
+    expect_json(request.headers())?;
+    parse(&read(request, state).await?)
+}
+
+async fn optional<T: DeserializeOwned + Default, S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<T, Problem> {
+    let is_json = expect_json(request.headers());
+    let bytes = read(request, state).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    is_json?;
+    parse(&bytes)
 }
 
 /// The bytes of a body that is not compressed, up to [`BODY_BYTES_MAX`].
@@ -96,13 +134,26 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// What is compressed is not read: it has no size that could be limited before it is unpacked.
 fn expect_plain(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
-    if encodings.into_iter().all(|encoding| encoding == "identity") {
+    if encodings.into_iter().all(names_no_encoding) {
         return Ok(());
     }
+    // Which tells a client that it is not the media type (RFC 9110, section 15.5.16).
+    let identity = HeaderValue::from_static("identity");
     Err(Problem::new(
         &errors::MEDIA_TYPE_UNSUPPORTED,
         "The body must not be compressed: send it without Content-Encoding.",
-    ))
+    )
+    .with_header(header::ACCEPT_ENCODING, identity))
+}
+
+/// Whether a header lists nothing, or `identity` alone, which names no encoding in whatever case it stands.
+fn names_no_encoding(encodings: &HeaderValue) -> bool {
+    encodings.to_str().is_ok_and(|list| {
+        let mut encodings = list
+            .split(',')
+            .map(|encoding| encoding.trim_matches([' ', '\t']));
+        encodings.all(|name| name.is_empty() || name.eq_ignore_ascii_case("identity"))
+    })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

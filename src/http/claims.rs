@@ -84,10 +84,11 @@ pub async fn plan(
     State(server): State<Server>,
     Extension(correlation_id): Extension<CorrelationId>,
     query: QueryParameters,
-    JsonBody(request): JsonBody<PlanRequest>,
+    body: JsonBody<PlanRequest>,
 ) -> Result<Response, Problem> {
-    query.finish()?;
-    check_number(request.claims.len())?;
+    let request = body
+        .checked(|request| check_number(request.claims.len()))
+        .finish(query)?;
     let decided = server
         .engine()
         .decide(move |projections, moment| {
@@ -133,10 +134,11 @@ pub async fn apply(
     State(server): State<Server>,
     Extension(correlation_id): Extension<CorrelationId>,
     query: QueryParameters,
-    JsonBody(request): JsonBody<ApplyRequest>,
+    body: JsonBody<ApplyRequest>,
 ) -> Result<Response, Problem> {
-    query.finish()?;
-    check_number(request.claims.len())?;
+    let request = body
+        .checked(|request| check_number(request.claims.len()))
+        .finish(query)?;
     let log_id = server.log().id();
     if request.log_id != log_id {
         return Err(Problem::new(

@@ -40,10 +40,13 @@ use super::state::Server;
 )]
 pub async fn memberships(
     State(server): State<Server>,
-    query: QueryParameters,
-    JsonBody(request): JsonBody<CustomerMembershipsRequest>,
+    mut query: QueryParameters,
+    body: JsonBody<CustomerMembershipsRequest>,
 ) -> Result<Response, Problem> {
-    reach(&server, query, request.program_id).await?;
+    let at_least = AtLeast::read(&mut query);
+    let request = body.finish(query)?;
+    at_least.wait(&server).await?;
+    expect_program_of(&server, request.program_id)?;
     let Answer { position, value } = server
         .engine()
         .read(move |projections| {
@@ -92,10 +95,13 @@ pub async fn memberships(
 )]
 pub async fn status(
     State(server): State<Server>,
-    query: QueryParameters,
-    JsonBody(request): JsonBody<CustomerStatusRequest>,
+    mut query: QueryParameters,
+    body: JsonBody<CustomerStatusRequest>,
 ) -> Result<Response, Problem> {
-    reach(&server, query, request.program_id).await?;
+    let at_least = AtLeast::read(&mut query);
+    let request = body.finish(query)?;
+    at_least.wait(&server).await?;
+    expect_program_of(&server, request.program_id)?;
     let status_at = request.status_at.unwrap_or_else(Utc::now);
     let customer = request.customer_id.clone();
     let Answer { position, value } = server
@@ -107,15 +113,8 @@ pub async fn status(
     Ok(answered(Answer { position, value }))
 }
 
-/// Waits as the request asks, and then looks whether there is the program that it names.
-async fn reach(
-    server: &Server,
-    mut query: QueryParameters,
-    program: Option<ProgramId>,
-) -> Result<(), Problem> {
-    let at_least = AtLeast::read(&mut query);
-    query.finish()?;
-    at_least.wait(server).await?;
+/// Looks whether there is the program that a request names, if it names one.
+fn expect_program_of(server: &Server, program: Option<ProgramId>) -> Result<(), Problem> {
     match program {
         Some(program) => expect_program(server.projections(), program),
         None => Ok(()),

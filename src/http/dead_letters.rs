@@ -10,6 +10,7 @@ use farelog_events::dead_letter::{DeadLetter, DeadLetterSettled};
 use farelog_events::event::{About, EventData, EventKind};
 use farelog_events::log::Position;
 use farelog_events::log::writer::{Decision, Moment, TakenIn, WriterError};
+use farelog_events::number::WholeNumber;
 use farelog_projections::answer::{Answer, DeadLetterState, DeadLetterSummary, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -152,7 +153,7 @@ pub async fn show(
     path: PathParameters,
     mut query: QueryParameters,
 ) -> Result<Response, Problem> {
-    let number: Position = path.get("number")?;
+    let WholeNumber(number): WholeNumber<Position> = path.get("number")?;
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
     at_least.wait(&server).await?;
@@ -194,7 +195,7 @@ pub async fn retry(
     query: QueryParameters,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let number: Position = path.get("number")?;
+    let WholeNumber(number): WholeNumber<Position> = path.get("number")?;
     let (position, summary, letter) = recorded(&server, number).await?;
     expect_open(&summary, position)?;
     if let Some(retried) = try_again(&server, &correlation_id, number, letter).await? {
@@ -291,7 +292,7 @@ pub async fn discard(
     query: QueryParameters,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let number: Position = path.get("number")?;
+    let WholeNumber(number): WholeNumber<Position> = path.get("number")?;
     server
         .engine()
         .decide(move |projections, moment| {

@@ -218,16 +218,15 @@ pub async fn distribute_on_travel_card(
     path: PathParameters,
     mut query: QueryParameters,
     caller: Caller,
-    JsonBody(card): JsonBody<TravelCardRequest>,
+    body: JsonBody<TravelCardRequest>,
 ) -> Result<Response, Problem> {
     let order: OrderId = path.get("orderId")?;
     let at_least = AtLeast::read(&mut query);
-    query.finish()?;
-    let card = card.check("")?;
+    let card = body.checked(|card| card.check("")).finish(query)?;
     at_least.wait(&server).await?;
     let command = Distribute {
         reach: Reach::FirstVersionNod,
-        travel_card: Some(card),
+        travel_card: Some(card.into()),
         ..by(caller)
     };
     distribute(server, correlation_id, order, command).await
@@ -258,26 +257,16 @@ pub async fn distribute_groups(
     path: PathParameters,
     mut query: QueryParameters,
     caller: Caller,
-    OptionalJsonBody(request): OptionalJsonBody<DistributionRequest>,
+    OptionalJsonBody(body): OptionalJsonBody<DistributionRequest>,
 ) -> Result<Response, Problem> {
     let order: OrderId = path.get("orderId")?;
     let at_least = AtLeast::read(&mut query);
-    query.finish()?;
-    let lines = request.order_line_ids.as_ref().map_or(1, Vec::len);
-    if !(1..=ORDER_LINES_MAX).contains(&lines) {
-        return Err(Problem::field(
-            "orderLineIds",
-            &errors::FIELD_OUT_OF_RANGE,
-            format!("must name 1 to {ORDER_LINES_MAX} lines, or be left out for all"),
-        ));
-    }
-    check_text("qrChecksumType", request.qr_checksum_type.as_deref())?;
-    let card = request.travel_card.map(|card| card.check("travelCard."));
+    let request = body.checked(DistributionRequest::check).finish(query)?;
     let command = Distribute {
         order_line_ids: request.order_line_ids,
         deliver_after: request.deliver_after,
         qr_checksum_type: request.qr_checksum_type,
-        travel_card: card.transpose()?,
+        travel_card: request.travel_card.map(TravelCard::from),
         ..by(caller)
     };
     at_least.wait(&server).await?;
@@ -387,17 +376,54 @@ fn check_text(field: &str, text: Option<&str>) -> Result<(), Problem> {
     }
 }
 
+/// What is wrong by any of these checks.
+fn all_of<const N: usize>(checks: [Result<(), Problem>; N]) -> Result<(), Problem> {
+    let problems = checks.into_iter().filter_map(Result::err);
+    problems.reduce(Problem::and).map_or(Ok(()), Err)
+}
+
+impl DistributionRequest {
+    /// Whether its lists and texts are within their limits.
+    fn check(&self) -> Result<(), Problem> {
+        let card = self.travel_card.as_ref();
+        all_of([
+            self.check_lines(),
+            check_text("qrChecksumType", self.qr_checksum_type.as_deref()),
+            card.map_or(Ok(()), |card| card.check("travelCard.")),
+        ])
+    }
+
+    fn check_lines(&self) -> Result<(), Problem> {
+        let lines = self.order_line_ids.as_ref().map_or(1, Vec::len);
+        if (1..=ORDER_LINES_MAX).contains(&lines) {
+            return Ok(());
+        }
+        Err(Problem::field(
+            "orderLineIds",
+            &errors::FIELD_OUT_OF_RANGE,
+            format!("must name 1 to {ORDER_LINES_MAX} lines, or be left out for all"),
+        ))
+    }
+}
+
 impl TravelCardRequest {
-    /// The card, if its texts are within their limits; `place` is what stands before its fields in the body.
-    fn check(self, place: &str) -> Result<TravelCard, Problem> {
+    /// Whether its texts are within their limits; `place` is what stands before its fields in the body.
+    fn check(&self, place: &str) -> Result<(), Problem> {
         let number = Some(self.media_serial_number_id.as_str());
-        check_text(&format!("{place}mediaSerialNumberId"), number)?;
         let kind = self.payment_means_type.as_deref();
-        check_text(&format!("{place}paymentMeansType"), kind)?;
-        Ok(TravelCard {
-            activate: self.activate.unwrap_or_default(),
-            payment_means_type: self.payment_means_type,
-            media_serial_number_id: self.media_serial_number_id,
-        })
+        all_of([
+            check_text(&format!("{place}mediaSerialNumberId"), number),
+            check_text(&format!("{place}paymentMeansType"), kind),
+        ])
+    }
+}
+
+impl From<TravelCardRequest> for TravelCard {
+    fn from(card: TravelCardRequest) -> Self {
+        Self {
+            activate: card.activate.unwrap_or_default(),
+            payment_means_type: card.payment_means_type,
+            media_serial_number_id: card.media_serial_number_id,
+        }
     }
 }

@@ -29,6 +29,16 @@ pub fn describe() {
         metrics::Unit::Seconds,
         "Time from the head of a request to its answer"
     );
+    metrics::describe_counter!(
+        "farelog_http_unreadable_total",
+        "What was sent and is no request, and was refused, by status"
+    );
+}
+
+/// Counts the refusal of what is no request, which has no method, no path and no time.
+pub fn count_unreadable(status: StatusCode) {
+    let status = status.as_u16().to_string();
+    metrics::counter!("farelog_http_unreadable_total", "status" => status).increment(1);
 }
 
 /// The figures of what is answered by one pattern of a path.

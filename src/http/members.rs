@@ -101,11 +101,10 @@ pub async fn enrol(
     Extension(correlation_id): Extension<CorrelationId>,
     path: PathParameters,
     query: QueryParameters,
-    JsonBody(request): JsonBody<EnrolmentRequest>,
+    body: JsonBody<EnrolmentRequest>,
 ) -> Result<Response, Problem> {
-    query.finish()?;
-    request.check()?;
     let program: ProgramId = path.get("programId")?;
+    let request = body.checked(EnrolmentRequest::check).finish(query)?;
     let customer = request.customer_id.clone();
     let decided = server
         .engine()
@@ -204,12 +203,11 @@ pub async fn change(
     Extension(correlation_id): Extension<CorrelationId>,
     path: PathParameters,
     query: QueryParameters,
-    JsonBody(request): JsonBody<MemberChangeRequest>,
+    body: JsonBody<MemberChangeRequest>,
 ) -> Result<Response, Problem> {
-    query.finish()?;
-    request.check()?;
     let program: ProgramId = path.get("programId")?;
     let id: MemberId = path.get("memberId")?;
+    let request = body.checked(MemberChangeRequest::check).finish(query)?;
     server
         .engine()
         .decide(move |projections, moment| {

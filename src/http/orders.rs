@@ -46,7 +46,7 @@ pub async fn timeline(
     mut query: QueryParameters,
 ) -> Result<Response, Problem> {
     let order: OrderId = path.get("orderId")?;
-    let from: Option<Position> = query.optional("fromPosition");
+    let from = query.whole_number("fromPosition");
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
     at_least.wait(&server).await?;

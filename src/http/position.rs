@@ -37,8 +37,8 @@ impl AtLeast {
     /// Reads `minStreamSequence`, `minPosition` and `timeoutMs`.
     pub fn read(query: &mut QueryParameters) -> Self {
         Self {
-            stream_sequence: query.optional("minStreamSequence"),
-            position: query.optional("minPosition"),
+            stream_sequence: query.whole_number("minStreamSequence"),
+            position: query.whole_number("minPosition"),
             timeout: Duration::from_millis(query.number(
                 "timeoutMs",
                 0..=WAIT_MAX_MS,
@@ -211,5 +211,6 @@ mod tests {
         );
         assert!(read("timeoutMs=30001").is_err());
         assert!(read("minPosition=-1").is_err());
+        assert!(read("minPosition=%2B1").is_err());
     }
 }

@@ -1,42 +1,71 @@
 //! `If-Match` and `If-None-Match` (RFC 9110, sections 13.1.1 and 13.1.2): what a program's version must be, so that two
 //! people don't undo each other's publications, and must not be, so that what a caller has is not sent again.
 
+use std::fmt;
+
 use axum::http::{HeaderMap, HeaderName, header};
 use farelog_events::id::ProgramId;
 
 use super::problem::Problem;
 use crate::errors;
 
+/// The entity tag of a program as it is shown, without its quotation marks: `3`, or `3-5f1d0c2a9e7b4d10`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionTag {
+    /// The version, which is all that a publication is held to.
+    pub version: u32,
+    /// What is shown of the version, where that is not the version's alone: another farelog may see other problems in it.
+    pub digest: Option<u64>,
+}
+
+impl fmt::Display for VersionTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.version.fmt(f)?;
+        self.digest
+            .map_or(Ok(()), |digest| write!(f, "-{digest:016x}"))
+    }
+}
+
 /// What a request demands of a program's version.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Preconditions {
     /// One of these is the current version.
-    one_of: Option<Versions>,
+    one_of: Option<Tags>,
     /// None of these is.
-    none_of: Option<Versions>,
+    none_of: Option<Tags>,
 }
 
-/// Versions as a header names them.
+/// Entity tags as a header names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Versions {
+enum Tags {
     /// `*`: any that there is.
     Any,
-    /// Named ones; numbers that no version has are of none.
-    Named(Vec<u32>),
+    /// Named ones, without quotation marks; also such as nothing ever had.
+    Named(Vec<String>),
 }
 
 impl Preconditions {
-    /// What a request demands.
+    /// What a request demands that is to change something.
     ///
     /// # Errors
     /// A header is no list of entity tags.
-    pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        // The comparison is a strong one where something is to be changed: a weak tag is of no version.
-        let strong = |tag: &str| version(tag);
-        let weak = |tag: &str| version(tag.strip_prefix("W/").unwrap_or(tag));
+    pub fn of_change(headers: &HeaderMap) -> Result<Self, Problem> {
         Ok(Self {
-            one_of: Versions::of(headers, &header::IF_MATCH, "If-Match", strong)?,
-            none_of: Versions::of(headers, &header::IF_NONE_MATCH, "If-None-Match", weak)?,
+            one_of: Tags::of(headers, &header::IF_MATCH, "If-Match", strong)?,
+            none_of: Tags::of(headers, &header::IF_NONE_MATCH, "If-None-Match", weak)?,
+        })
+    }
+
+    /// What a request demands that is to read something. Its `If-None-Match` only spares it an answer that it has, so
+    /// where that is no list of tags the answer is given.
+    ///
+    /// # Errors
+    /// `If-Match` is no list of entity tags.
+    pub fn of_reading(headers: &HeaderMap) -> Result<Self, Problem> {
+        let none_of = Tags::of(headers, &header::IF_NONE_MATCH, "If-None-Match", weak);
+        Ok(Self {
+            one_of: Tags::of(headers, &header::IF_MATCH, "If-Match", strong)?,
+            none_of: none_of.unwrap_or_default(),
         })
     }
 
@@ -45,7 +74,11 @@ impl Preconditions {
     /// # Errors
     /// 412 `version-mismatch`.
     pub fn check(&self, program: ProgramId, current: Option<u32>) -> Result<(), Problem> {
-        let names = |versions: &Versions| versions.name(current);
+        let is_version = |tag: &str| current.is_some_and(|current| is_of(tag, current));
+        let names = |tags: &Tags| match tags {
+            Tags::Any => current.is_some(),
+            Tags::Named(tags) => tags.iter().any(|tag| is_version(tag)),
+        };
         let header = if !self.one_of.as_ref().is_none_or(names) {
             "what If-Match names"
         } else if self.none_of.as_ref().is_some_and(names) {
@@ -62,20 +95,30 @@ impl Preconditions {
         ))
     }
 
-    /// Whether a reader has the current version, by its own word.
-    pub fn has(&self, current: u32) -> bool {
-        self.none_of
-            .as_ref()
-            .is_some_and(|versions| versions.name(Some(current)))
+    /// Looks whether a reader has what stands now, by its own word.
+    ///
+    /// # Errors
+    /// 412 `version-mismatch`, where it wants another version by `If-Match`.
+    pub fn check_reader(&self, program: ProgramId, current: VersionTag) -> Result<bool, Problem> {
+        let wanted = Self {
+            one_of: self.one_of.clone(),
+            none_of: None,
+        };
+        wanted.check(program, Some(current.version))?;
+        Ok(match &self.none_of {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::Named(tags)) => tags.contains(&current.to_string()),
+        })
     }
 }
 
-impl Versions {
+impl Tags {
     fn of(
         headers: &HeaderMap,
         header: &HeaderName,
         name: &str,
-        version: impl Fn(&str) -> Option<u32>,
+        opaque: impl Fn(&str) -> Option<&str>,
     ) -> Result<Option<Self>, Problem> {
         let mut values = headers.get_all(header).iter().peekable();
         if values.peek().is_none() {
@@ -96,21 +139,25 @@ impl Versions {
                 "must be a version in quotation marks, like \"3\", or *",
             )
         })?;
-        let versions = tags.into_iter().filter_map(version).collect();
-        Ok(Some(Self::Named(versions)))
-    }
-
-    fn name(&self, current: Option<u32>) -> bool {
-        match self {
-            Self::Any => current.is_some(),
-            Self::Named(versions) => current.is_some_and(|current| versions.contains(&current)),
-        }
+        let tags = tags.into_iter().filter_map(opaque);
+        Ok(Some(Self::Named(tags.map(str::to_owned).collect())))
     }
 }
 
-/// The version that a strong entity tag is of.
-fn version(tag: &str) -> Option<u32> {
-    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+/// What stands within a tag's quotation marks. Where something is to be changed the comparison is a strong one, and a weak
+/// tag is of no version.
+fn strong(tag: &str) -> Option<&str> {
+    tag.strip_prefix('"')?.strip_suffix('"')
+}
+
+fn weak(tag: &str) -> Option<&str> {
+    strong(tag.strip_prefix("W/").unwrap_or(tag))
+}
+
+/// Whether a tag is of a version, whatever was shown of that.
+fn is_of(tag: &str, version: u32) -> bool {
+    let named = tag.split_once('-').map_or(tag, |(version, _)| version);
+    named == version.to_string()
 }
 
 /// The entity tags of a list, weak ones with their `W/`; `None` where it is no such list. A tag may hold a comma.
@@ -141,7 +188,7 @@ mod tests {
         let of = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_MATCH, value.parse().unwrap());
-            Preconditions::of(&headers)
+            Preconditions::of_change(&headers)
         };
         let id = "7".parse().unwrap();
         assert!(of("\"3\"").unwrap().check(id, Some(3)).is_ok());
@@ -154,7 +201,7 @@ mod tests {
             assert!(of(no_list).is_err(), "{no_list}");
         }
         assert_eq!(
-            Preconditions::of(&HeaderMap::new()).unwrap(),
+            Preconditions::of_change(&HeaderMap::new()).unwrap(),
             Preconditions::default()
         );
     }
@@ -163,14 +210,24 @@ mod tests {
     #[test]
     fn a_tag_that_can_not_match_is_a_mismatch_and_no_mistake() {
         let id = "7".parse().unwrap();
-        for tags in ["W/\"3\"", "\"abc\"", "\"\"", "\"3,4\"", "\"99999999999\""] {
+        for tags in [
+            "W/\"3\"",
+            "\"abc\"",
+            "\"\"",
+            "\"3,4\"",
+            "\"99999999999\"",
+            "\"+3\"",
+            "\"03\"",
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_MATCH, tags.parse().unwrap());
-            let refused = Preconditions::of(&headers).unwrap().check(id, Some(3));
+            let refused = Preconditions::of_change(&headers)
+                .unwrap()
+                .check(id, Some(3));
             assert_eq!(refused.unwrap_err().code(), &errors::VERSION_MISMATCH);
             headers.append(header::IF_MATCH, "\"3\"".parse().unwrap());
             assert!(
-                Preconditions::of(&headers)
+                Preconditions::of_change(&headers)
                     .unwrap()
                     .check(id, Some(3))
                     .is_ok()
@@ -184,15 +241,62 @@ mod tests {
         let of = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, value.parse().unwrap());
-            Preconditions::of(&headers).unwrap()
+            Preconditions::of_change(&headers).unwrap()
         };
         assert!(of("*").check(id, None).is_ok());
         assert!(of("*").check(id, Some(1)).is_err());
         assert!(of("\"3\"").check(id, Some(4)).is_ok());
         assert!(of("\"3\"").check(id, Some(3)).is_err());
-        assert!(of("W/\"3\"").has(3));
-        assert!(of("*").has(3));
-        assert!(!of("\"2\"").has(3));
-        assert!(!Preconditions::default().has(3));
+    }
+
+    // What was shown of a version that gives nothing was once the same to a reader as what was shown of it by a farelog that
+    // saw other problems in it, or none.
+    #[test]
+    fn a_reader_has_what_is_shown_and_not_only_the_version() {
+        let id = "7".parse().unwrap();
+        let has = |value: &str, digest| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, value.parse().unwrap());
+            let known = Preconditions::of_reading(&headers).unwrap();
+            let version = 3;
+            known
+                .check_reader(id, VersionTag { version, digest })
+                .unwrap()
+        };
+        let tag = |digest| format!("\"{}\"", VersionTag { version: 3, digest });
+        assert_eq!(tag(None), "\"3\"");
+        for shown in [None, Some(1), Some(2)] {
+            for known in [None, Some(1), Some(2)] {
+                assert_eq!(has(&tag(known), shown), known == shown);
+            }
+            let of_program = Preconditions {
+                one_of: Some(Tags::Named(vec![tag(shown).trim_matches('"').to_owned()])),
+                none_of: None,
+            };
+            assert!(of_program.check(id, Some(3)).is_ok(), "it is the version");
+            assert!(of_program.check(id, Some(4)).is_err());
+        }
+        assert!(has("W/\"3\"", None));
+        assert!(has("*", Some(1)));
+        assert!(!has("\"2\"", None));
+    }
+
+    // It was once refused, though a client that has nothing is only spared nothing.
+    #[test]
+    fn a_reader_whose_tags_can_not_be_read_is_answered() {
+        let current = VersionTag {
+            version: 3,
+            digest: None,
+        };
+        let id = "7".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_NONE_MATCH, "3".parse().unwrap());
+        let known = Preconditions::of_reading(&headers).unwrap();
+        assert!(!known.check_reader(id, current).unwrap());
+        assert!(Preconditions::of_change(&headers).is_err());
+        headers.insert(header::IF_MATCH, "\"2\"".parse().unwrap());
+        let known = Preconditions::of_reading(&headers).unwrap();
+        let refused = known.check_reader(id, current).unwrap_err();
+        assert_eq!(refused.code(), &errors::VERSION_MISMATCH);
     }
 }

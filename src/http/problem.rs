@@ -113,6 +113,22 @@ impl Problem {
         Self::validation(vec![FieldProblem::new(field, code, message)])
     }
 
+    /// Both problems as one, where both are about the validity of the request. Else what can't be told beside anything
+    /// else stands alone.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let is_validation = |problem: &Self| problem.code() == &errors::VALIDATION_FAILED;
+        if !is_validation(&self) {
+            return self;
+        }
+        if !is_validation(&other) {
+            return other;
+        }
+        let mut errors = self.0.errors;
+        errors.extend(other.0.errors);
+        Self::validation(errors)
+    }
+
     /// A problem whose detail is what an error says: one sentence without capital and full stop.
     pub fn saying(code: &'static ErrorCode, error: &dyn std::fmt::Display) -> Self {
         let said = error.to_string();

@@ -15,13 +15,14 @@ use farelog_projections::program::{
     check_publication,
 };
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::{self, is_json, media_type};
 use super::correlation::CorrelationId;
 use super::event::own_event;
 use super::path::PathParameters;
 use super::position::{AtLeast, answered};
-use super::precondition::Preconditions;
+use super::precondition::{Preconditions, VersionTag};
 use super::problem::{FieldProblem, Problem};
 use super::query::QueryParameters;
 use super::schema::ProgramSchema;
@@ -58,6 +59,20 @@ impl<'p> From<&'p PublishedProgram> for ProgramView<'p> {
     }
 }
 
+impl ProgramView<'_> {
+    /// What stands for what is shown.
+    fn tag(&self) -> Result<VersionTag, Problem> {
+        let digest = self.problems.map(|_| {
+            let shown = serde_json::to_vec(self).map_err(|error| Problem::internal(&error))?;
+            Ok::<_, Problem>(xxh3_64(&shown))
+        });
+        Ok(VersionTag {
+            version: self.version,
+            digest: digest.transpose()?,
+        })
+    }
+}
+
 /// All programs, each in its current version, by id
 #[utoipa::path(
     get,
@@ -85,7 +100,8 @@ pub async fn list(
 
 /// A program in its current version
 ///
-/// `ETag` is the version, for `If-Match` of the next publication, and for `If-None-Match` of the next reading.
+/// `ETag` is the version, for `If-Match` of the next publication, and for `If-None-Match` of the next reading. Of a version
+/// that gives nothing it has a digest of what is shown behind it, since another farelog may see other `problems`.
 #[utoipa::path(
     get,
     path = "/personalisation/v1/programs/{programId}",
@@ -93,7 +109,8 @@ pub async fn list(
     tag = "programs",
     params(
         ("programId" = i64, Path, description = "The program"),
-        ("If-None-Match" = Option<String>, Header, description = "The version that the reader has, which is not sent again"),
+        ("If-None-Match" = Option<String>, Header, description = "The tag of what the reader has, which is not sent again"),
+        ("If-Match" = Option<String>, Header, description = "Read only if this version is the current one"),
     ),
     responses(
         (status = 200, description = "The program", body = ProgramSchema,
@@ -102,6 +119,7 @@ pub async fn list(
          headers(("ETag" = String, description = "The version, in quotation marks"))),
         (status = 400, description = "`validation-failed`"),
         (status = 404, description = "`program-unknown`"),
+        (status = 412, description = "`version-mismatch`"),
         (status = 504, description = "`position-not-reached`"),
     )
 )]
@@ -114,7 +132,7 @@ pub async fn show(
     let program: ProgramId = path.get("programId")?;
     let at_least = AtLeast::read(&mut query);
     query.finish()?;
-    let known = Preconditions::of(&headers)?;
+    let known = Preconditions::of_reading(&headers)?;
     at_least.wait(&server).await?;
     shown(&server, program, &known)
 }
@@ -159,7 +177,7 @@ pub async fn publish(
 ) -> Result<Response, Problem> {
     let id: ProgramId = path.get("programId")?;
     query.finish()?;
-    let expected = Preconditions::of(request.headers())?;
+    let expected = Preconditions::of_change(request.headers())?;
     let media_type = media_type(request.headers());
     let bytes = body::read(request, &server).await?;
     let compiled = compile(&media_type, &bytes, "")?;
@@ -276,14 +294,19 @@ fn shown(server: &Server, program: ProgramId, known: &Preconditions) -> Result<R
     let published = catalog
         .current(program)
         .ok_or_else(|| unknown_program(program, position))?;
+    let view = ProgramView::from(published);
+    let tag = view.tag()?;
+    let is_known = known
+        .check_reader(program, tag)
+        .map_err(|problem| problem.reflecting(position))?;
     let mut response = answered(Answer {
         position,
-        value: ProgramView::from(published),
+        value: view,
     });
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", published.version)) {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    if known.has(published.version) {
+    if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Body::empty();
         response.headers_mut().remove(header::CONTENT_TYPE);

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use farelog_events::json::wording;
+use farelog_events::number::WholeNumber;
 use farelog_projections::answer::Page;
 
 use super::problem::{FieldProblem, Problem};
@@ -94,6 +95,11 @@ impl QueryParameters {
         self.optional(name)
     }
 
+    /// A whole number, if there is one.
+    pub fn whole_number(&mut self, name: &str) -> Option<u64> {
+        self.optional(name).map(|WholeNumber(number)| number)
+    }
+
     /// A whole number within limits, or `default` when the parameter is absent.
     pub fn number(
         &mut self,
@@ -104,13 +110,13 @@ impl QueryParameters {
         let Some(text) = self.text(name) else {
             return default;
         };
-        match text.parse::<u64>() {
+        match text.parse().map(|WholeNumber(number)| number) {
             Ok(number) if limits.contains(&number) => return number,
             Ok(_) => {
                 let message = format!("must be from {} to {}", limits.start(), limits.end());
                 self.refuse(name, &errors::FIELD_OUT_OF_RANGE, message);
             }
-            Err(_) => self.refuse(name, &errors::FIELD_MALFORMED, "must be a whole number"),
+            Err(problem) => self.refuse(name, &errors::FIELD_MALFORMED, problem.to_string()),
         }
         default
     }

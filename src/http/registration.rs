@@ -90,17 +90,17 @@ pub async fn register(
     Extension(correlation_id): Extension<CorrelationId>,
     path: PathParameters,
     mut query: QueryParameters,
-    JsonBody(request): JsonBody<RegistrationRequest>,
+    body: JsonBody<RegistrationRequest>,
 ) -> Result<Response, Problem> {
     let dry_run = query.switch("dryRun");
     let at_least = AtLeast::read(&mut query);
+    let request = body.finish(query)?;
     let command = RegistrationCommand {
         program_id: path.get("programId")?,
         order_id: request.order_id,
         order_line_id: request.order_line_id,
         customer_id: request.customer_id,
     };
-    query.finish()?;
     at_least.wait(&server).await?;
     let asked = command.clone();
     let decided = server
@@ -171,9 +171,9 @@ pub async fn revoke(
     Extension(correlation_id): Extension<CorrelationId>,
     path: PathParameters,
     query: QueryParameters,
-    JsonBody(request): JsonBody<RevocationRequest>,
+    body: JsonBody<RevocationRequest>,
 ) -> Result<Response, Problem> {
-    query.finish()?;
+    let request = body.finish(query)?;
     let command = RevocationCommand {
         program_id: path.get("programId")?,
         order_id: request.order_id,

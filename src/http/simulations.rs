@@ -41,6 +41,23 @@ pub struct SimulationRequest {
     named_members: Option<usize>,
 }
 
+impl SimulationRequest {
+    fn named_members(&self) -> usize {
+        self.named_members.unwrap_or(NAMED_MEMBERS_DEFAULT)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        if self.named_members() <= NAMED_MEMBERS_MAX {
+            return Ok(());
+        }
+        Err(Problem::field(
+            "namedMembers",
+            &errors::FIELD_OUT_OF_RANGE,
+            format!("must be at most {NAMED_MEMBERS_MAX}"),
+        ))
+    }
+}
+
 /// A candidate's document.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -74,23 +91,15 @@ pub struct CandidateDocument {
 pub async fn run(
     State(server): State<Server>,
     query: QueryParameters,
-    JsonBody(request): JsonBody<SimulationRequest>,
+    body: JsonBody<SimulationRequest>,
 ) -> Result<Response, Problem> {
-    query.finish()?;
-    let named_members = request.named_members.unwrap_or(NAMED_MEMBERS_DEFAULT);
-    if named_members > NAMED_MEMBERS_MAX {
-        return Err(Problem::field(
-            "namedMembers",
-            &errors::FIELD_OUT_OF_RANGE,
-            format!("must be at most {NAMED_MEMBERS_MAX}"),
-        ));
-    }
+    let request = body.checked(SimulationRequest::check).finish(query)?;
     // A program that was just published is to be known here.
     server.engine().caught_up().await?;
     let command = SimulationCommand {
         candidates: candidates(&server, &request.programs)?,
         from: request.from,
-        named_members,
+        named_members: request.named_members(),
     };
     streamed(&server, move |log, projections, listener| {
         simulate(projections, log, &command, |progress| {

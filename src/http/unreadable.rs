@@ -10,6 +10,7 @@ use chrono::Utc;
 use futures::FutureExt as _;
 
 use super::correlation::{CorrelationId, X_CORRELATION_ID};
+use super::figures;
 use super::problem::{self, Occurrence, PROBLEM_JSON, Problem};
 use crate::errors;
 
@@ -35,14 +36,18 @@ impl Unreadable {
     /// The whole answer in place of what the library is about to write, if that is a refusal of its own: nothing but the head
     /// of an error, without a correlation id, which every answer of an operation has.
     pub fn completed(&self, written: &[u8]) -> Option<Vec<u8>> {
-        let is_error = written.starts_with(b"HTTP/1.1 4") && written.ends_with(b"\r\n\r\n");
-        let head = std::str::from_utf8(written).ok().filter(|_| is_error)?;
+        let is_error = written.starts_with(b"HTTP/1.") && written.get(8..10) == Some(b" 4");
+        let is_head_alone = is_error && written.ends_with(b"\r\n\r\n");
+        let head = std::str::from_utf8(written)
+            .ok()
+            .filter(|_| is_head_alone)?;
         let (status_line, fields) = head.split_once("\r\n")?;
         let is_own = fields.contains(NO_BODY) && !fields.contains(X_CORRELATION_ID.as_str());
         let status = status_line.split(' ').nth(1)?.parse().ok()?;
         let problem = problem_of(status).filter(|_| is_own)?;
 
         let correlation_id = CorrelationId::made();
+        figures::count_unreadable(status);
         tracing::info!(
             %correlation_id,
             status = status.as_u16(),
@@ -91,6 +96,7 @@ fn problem_of(status: StatusCode) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
     use serde_json::Value;
 
     use super::*;
@@ -124,6 +130,27 @@ mod tests {
         }
         assert!(lines.contains(&"content-type: application/problem+json"));
         assert_eq!(lines[0], "HTTP/1.1 431 Request Header Fields Too Large");
+    }
+
+    /// What speaks HTTP/1.0 was once refused without a word.
+    #[test]
+    fn a_refusal_of_the_older_version_gets_it_too_and_each_is_counted() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let unreadable = Unreadable::new("");
+        metrics::with_local_recorder(&recorder, || {
+            for refusal in [REFUSAL, &REFUSAL.replace("HTTP/1.1", "HTTP/1.0")] {
+                let answer = unreadable.completed(refusal.as_bytes()).unwrap();
+                let answer = String::from_utf8(answer).unwrap();
+                assert!(answer.starts_with(&refusal[..50]), "{answer}");
+                assert!(
+                    answer.contains("\"code\":\"headers-too-large\""),
+                    "{answer}"
+                );
+            }
+        });
+        let rendered = recorder.handle().render();
+        let line = "farelog_http_unreadable_total{status=\"431\"} 2";
+        assert!(rendered.contains(line), "{rendered}");
     }
 
     #[test]

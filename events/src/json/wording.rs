@@ -12,6 +12,7 @@ const OWN_OPENINGS: &[&str] = &[
     "a status ",
     "can't be cleared ",
     "must be a time ",
+    WHOLE_NUMBER,
 ];
 
 /// What is said where nothing better is known.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use farelog_events::id::{
     CustomerId, GroupId, OrderId, OrderLineId, OrganisationId, TicketDistributionId,
 };
+use farelog_events::number::WholeNumber;
 use farelog_events::time::Time;
 use thiserror::Error;
 
@@ -72,7 +73,11 @@ impl GroupFilters {
         match name {
             "id" => push(&mut self.id, text),
             "orderId" => push(&mut self.order_id, text),
-            "orderVersion" => push(&mut self.order_version, text),
+            "orderVersion" => {
+                let condition: Condition<WholeNumber<u32>> = text.parse()?;
+                self.order_version.push(condition.map(|version| version.0));
+                Ok(())
+            }
             "orderLineId" => push(&mut self.order_line_id, text),
             "orderOwnerCustomerId" => push(&mut self.order_owner_customer_id, text),
             "distributionHolderCustomerId" => push(&mut self.distribution_holder_customer_id, text),
@@ -231,6 +236,7 @@ mod tests {
         let whole = "can't be compared with: must be a whole number";
         assert_eq!(said("orderVersion", "x"), format!("\"x\" {whole}"));
         assert_eq!(said("orderVersion", "gt:-1"), format!("\"-1\" {whole}"));
+        assert_eq!(said("orderVersion", "+1"), format!("\"+1\" {whole}"));
         for time in [
             "2026-01-01",
             "2026-01-01T00:00Z",

@@ -128,7 +128,7 @@ async fn a_reader_who_has_the_current_version_is_not_sent_it_again() {
     assert_eq!(put(&only_new).await.status, 201);
     let refused = put(&only_new).await;
     assert_eq!((refused.status, refused.code()), (412, "version-mismatch"));
-    for (known, status) in [("\"1\"", 304), ("W/\"1\"", 304), ("\"2\"", 200)] {
+    for (known, status) in [("\"1\"", 304), ("W/\"1\"", 304), ("\"2\"", 200), ("1", 200)] {
         let answer = site
             .ask(Method::GET, PROGRAM, &[("if-none-match", known)], "")
             .await;
@@ -139,6 +139,20 @@ async fn a_reader_who_has_the_current_version_is_not_sent_it_again() {
         );
         assert_eq!(answer.text.is_empty(), status == 304, "{known}");
         assert_eq!(answer.header("farelog-position"), "1");
+    }
+}
+
+// `identity` was once known in small letters only, and an empty header was an encoding.
+#[tokio::test]
+async fn a_document_that_names_no_encoding_is_read() {
+    let site = Site::open();
+    for encoding in ["identity", "Identity", "", " , identity"] {
+        let headers = [
+            ("content-type", "application/toml"),
+            ("content-encoding", encoding),
+        ];
+        let answer = site.ask(Method::PUT, PROGRAM, &headers, PER_TEN).await;
+        assert!(answer.status < 300, "{encoding:?}: {}", answer.text);
     }
 }
 
@@ -160,4 +174,5 @@ async fn a_compressed_document_is_refused_by_its_name() {
             .unwrap()
             .contains("Content-Encoding")
     );
+    assert_eq!(answer.header("accept-encoding"), "identity");
 }

@@ -76,6 +76,72 @@ async fn a_body_is_held_to_its_size_and_form() {
     assert_eq!(answer.wrong(), wrong, "every mistake is told at once");
 }
 
+/// What was wrong with the body once hid what was wrong with the query, and a client mended one after the other.
+#[tokio::test]
+async fn what_is_wrong_with_body_and_query_is_told_at_once() {
+    let site = Site::open();
+    for (path, body, expected) in [
+        (
+            "/personalisation/v1/programs/11/deferred-registration?dryRun=yes&page=1",
+            json!({ "orderId": "O1", "orderLineId": 1, "customerId": "C1" }),
+            vec![
+                ("dryRun", "malformed"),
+                ("page", "unknown-field"),
+                ("orderLineId", "malformed"),
+            ],
+        ),
+        (
+            "/personalisation/v1/programs/11/members?force=true",
+            json!({ "customerId": "C1", "externalReference": "" }),
+            vec![
+                ("force", "unknown-field"),
+                ("externalReference", "out-of-range"),
+            ],
+        ),
+        (
+            "/sales/v1/ticket-distribution-groups/O1/distribute?timeoutMs=x",
+            json!({ "orderLineIds": [], "qrChecksumType": "", "travelCard": { "mediaSerialNumberId": "" } }),
+            vec![
+                ("timeoutMs", "malformed"),
+                ("orderLineIds", "out-of-range"),
+                ("qrChecksumType", "out-of-range"),
+                ("travelCard.mediaSerialNumberId", "out-of-range"),
+            ],
+        ),
+    ] {
+        let answer = site.post(path, &body).await;
+        assert_eq!((answer.status, answer.wrong()), (400, expected), "{path}");
+    }
+    // What says nothing of a field stands alone.
+    let path = "/personalisation/v1/programs/11/members?force=true";
+    let answer = site.act(path).await;
+    assert_eq!(answer.code(), "media-type-unsupported");
+}
+
+/// Rust takes `+3` for 3.
+#[tokio::test]
+async fn a_number_is_its_digits() {
+    let site = Site::open();
+    for (path, field) in [
+        ("/personalisation/v1/programs/+7", "programId"),
+        ("/v1/operate/dead-letters/+7", "number"),
+        ("/v1/orders/O1/timeline?fromPosition=%2B7", "fromPosition"),
+        ("/v1/orders/O1/timeline?minPosition=%2B7", "minPosition"),
+        ("/v1/operate/dead-letters?perPage=%2B7", "perPage"),
+        (
+            "/sales/v1/ticket-distribution-groups?orderVersion=%2B7",
+            "orderVersion",
+        ),
+        (
+            "/sales/v1/ticket-distribution-groups?organisationId=gt:%2B7",
+            "organisationId",
+        ),
+    ] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.wrong(), [(field, "malformed")], "{path}");
+    }
+}
+
 /// serde's and Rust's own messages were once passed on, and a list was taken for an object by the order of its items.
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_said_in_no_librarys_words() {
