@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use common::Server;
-use common::sale::{PER_TEN, sale};
+use common::sale::{PER_TEN, claim, sale};
 
 /// What the stream's duplicate window is here; two minutes where farelog makes the stream.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -150,6 +150,49 @@ async fn a_broker_that_is_away_beyond_its_duplicate_window_is_told_the_rest_when
         server.nats.start_again();
     }
     all_were_told_once(&server, sequence, 160).await;
+}
+
+/// What comes in goes by a connection of its own. Only both were ever cut together.
+#[tokio::test(flavor = "multi_thread")]
+async fn either_connection_may_be_gone_while_the_other_goes_on() {
+    let (server, mut stream) = given(stream()).await;
+    let mut sequence = server.nats.publish(&sale("O0", None, "50.00")).await;
+    let timeline = format!("/v1/orders/O0/timeline?minStreamSequence={sequence}");
+    assert_eq!(server.get(&timeline).await.status, 200);
+    let mut orders = 1;
+    for round in 0..2 {
+        server.way().bar(Some("farelog ingestion"));
+        sequence = sell(&server, orders..orders + 40).await;
+        orders += 40;
+        let ready = server
+            .until_ready_says(|ready| ready.json["ingestion"]["state"] == "RECONNECTING")
+            .await;
+        assert_eq!(ready.status, 200);
+        if round == 0 {
+            // A command is taken, and what it does is told.
+            let register = "/personalisation/v1/programs/11/deferred-registration";
+            let registered = server.post(register, &claim("O0", "C1")).await;
+            assert_eq!(registered.status, 200, "{registered:?}");
+            until(async || stream.info().await.unwrap().state.messages == 1).await;
+        }
+        server.way().bar(None);
+        all_were_told_once(&server, sequence, orders).await;
+
+        server.way().bar(Some("farelog"));
+        sequence = sell(&server, orders..orders + 40).await;
+        orders += 40;
+        let points = format!(
+            "/personalisation/v1/transactions?orderId=O{}&minStreamSequence={sequence}&timeoutMs=30000",
+            orders - 1
+        );
+        assert_eq!(server.get(&points).await.json[0]["amount"], 5);
+        let ready = server.get("/health/ready").await;
+        assert_eq!(ready.json["ingestion"]["state"], "RUNNING");
+        let told = stream.info().await.unwrap().state.messages;
+        assert_eq!(told, u64::from(orders) - 40);
+        server.way().bar(None);
+        all_were_told_once(&server, sequence, orders).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

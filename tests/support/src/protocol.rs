@@ -2,6 +2,7 @@
 
 use std::io;
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 /// A message whole: a line, and behind one that carries a payload so many bytes as its last word says.
@@ -41,6 +42,13 @@ impl Message {
 
     fn operation(&self) -> &str {
         self.words.first().map_or("", String::as_str)
+    }
+
+    /// What the client calls itself, where it does so here.
+    pub(crate) fn client_name(&self) -> Option<String> {
+        let options = self.bytes.strip_prefix(b"CONNECT ")?;
+        let options: Value = serde_json::from_slice(options).ok()?;
+        Some(options["name"].as_str()?.to_owned())
     }
 
     /// The subject that the client publishes on.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::broadcast;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::bare;
@@ -18,6 +18,8 @@ use crate::protocol::Message;
 const ACKNOWLEDGEMENTS: &str = "$JS.ACK.";
 /// How much of what the server says comes at a time.
 const PART_BYTES: usize = 700;
+/// Most cuts that a connection has not heard of yet.
+const CUTS_AT_ONCE_MAX: usize = 64;
 
 /// A proxy on a port of its own. Dropped, its connections are cut.
 pub struct Way {
@@ -28,14 +30,24 @@ pub struct Way {
 }
 
 /// What is bad about it.
-#[derive(Default)]
 struct Faults {
     state: Mutex<State>,
-    cut: Notify,
+    /// Which connections are cut now.
+    cuts: broadcast::Sender<Cut>,
+}
+
+/// Connections that are cut.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    All,
+    /// Those of clients of this name.
+    Of(&'static str),
 }
 
 #[derive(Default)]
 struct State {
+    /// Clients of this name come through no more.
+    barred: Option<&'static str>,
     delay: Duration,
     loses_acknowledgements: bool,
     acknowledgements_lost: u64,
@@ -47,6 +59,15 @@ struct State {
     /// What is published on subjects that begin so is held back.
     held_back: Option<&'static str>,
     held: Vec<Message>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            cuts: broadcast::Sender::new(CUTS_AT_ONCE_MAX),
+        }
+    }
 }
 
 impl Faults {
@@ -115,7 +136,16 @@ impl Way {
 
     /// Cuts every connection, in the middle of whatever is on it.
     pub fn cut(&self) {
-        self.faults.cut.notify_waiters();
+        // Nobody hears it where there is no connection.
+        let _ = self.faults.cuts.send(Cut::All);
+    }
+
+    /// Cuts the connections of clients that call themselves so, and those that they make from now on; with `None`, no longer.
+    pub fn bar(&self, name: Option<&'static str>) {
+        self.faults.state().barred = name;
+        if let Some(name) = name {
+            let _ = self.faults.cuts.send(Cut::Of(name));
+        }
     }
 
     /// Has what the server says come in small parts, each so much later than the one before.
@@ -184,25 +214,45 @@ async fn accept(listener: TcpListener, server: String, faults: Arc<Faults>) {
             continue;
         };
         let faults = Arc::clone(&faults);
+        let mut cuts = faults.cuts.subscribe();
         connections.spawn(async move {
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
+            let name = Mutex::default();
             tokio::select! {
-                () = faults.cut.notified() => {}
-                _ = client_to_server(from_client, to_server, &faults) => {}
+                () = cut(&mut cuts, &name) => {}
+                _ = client_to_server(from_client, to_server, &name, &faults) => {}
                 _ = server_to_client(from_server, to_client, &faults) => {}
             }
         });
     }
 }
 
+/// Waits until the connection of a client of this name is cut.
+async fn cut(cuts: &mut broadcast::Receiver<Cut>, name: &Mutex<String>) {
+    loop {
+        match cuts.recv().await {
+            Ok(Cut::Of(others)) if *name.lock().unwrap() != others => {}
+            _ => return,
+        }
+    }
+}
+
 async fn client_to_server(
     from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
+    name: &Mutex<String>,
     faults: &Faults,
 ) -> io::Result<()> {
     let mut from = BufReader::new(from);
     while let Some(message) = Message::read(&mut from).await? {
+        if let Some(said) = message.client_name() {
+            let is_barred = faults.state().barred == Some(&said);
+            *name.lock().unwrap() = said;
+            if is_barred {
+                return Ok(());
+            }
+        }
         let passed = faults.state().said(message);
         if let Some(message) = passed {
             to.write_all(&message.bytes).await?;
