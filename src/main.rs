@@ -5,6 +5,7 @@
 //! - [`assembly`]: log, projections and writer of a data directory, put together; [`engine`]: what interfaces ask of them.
 //! - [`http`]: the HTTP interface; [`errors`]: its error codes, with a page each; [`offline`]: the same without a server.
 //! - [`nats_server`]: the broker that farelog runs itself where none is named.
+//! - [`query_service`]: questions over NATS, answered as over HTTP.
 //! - [`outbox`]: what goes out to other systems, sent once and in order.
 //! - [`serve`]: the wiring of log, projections, ingestion and HTTP, and their orderly end; [`telemetry`]: what it tells.
 
@@ -18,6 +19,7 @@ mod http;
 mod nats_server;
 mod offline;
 mod outbox;
+mod query_service;
 mod serve;
 mod telemetry;
 

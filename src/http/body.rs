@@ -156,7 +156,11 @@ fn names_no_encoding(encodings: &HeaderValue) -> bool {
     })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// A body as `T`.
+///
+/// # Errors
+/// All that is wrong with it, by its fields.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(Problem::field(
             "body",

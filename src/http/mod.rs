@@ -5,6 +5,7 @@
 //! - [`correlation`]: the correlation id and the log line of each request; [`figures`]: how many, and how long.
 //! - [`position`]: how far an answer is, and waiting for more.
 //! - [`query`], [`path`], [`body`]: what is read of a request, and how it is refused.
+//! - [`question`]: what is asked another way than by HTTP.
 //! - [`openapi`]: the description of it all.
 //!
 //! There are no rules here: handlers read a request, have the engine ask or decide, and answer.
@@ -43,6 +44,7 @@ mod precondition;
 mod problem;
 mod programs;
 mod query;
+mod question;
 mod rebuild;
 mod registration;
 mod schema;
@@ -70,6 +72,7 @@ use utoipa_axum::routes;
 
 pub use health::Health;
 pub use query::{PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
+pub use question::{Question, Questions};
 pub use source::Source;
 pub use state::Server;
 pub use unreadable::Unreadable;

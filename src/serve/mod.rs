@@ -31,8 +31,9 @@ use crate::cli::exit::Failure;
 use crate::config::{Config, ServeArgs};
 use crate::engine::EngineError;
 use crate::guarantee::GuaranteeCheck;
-use crate::http::{self, Health, Server, Source, Unreadable};
+use crate::http::{self, Health, Questions, Server, Source, Unreadable};
 use crate::outbox::Outbox;
+use crate::query_service::QueryService;
 use crate::telemetry;
 use address::AddressFile;
 use broker::Broker;
@@ -130,9 +131,13 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel();
     let connections_max = config.connections_max.get();
     let unreadable = Unreadable::new(server.public_url());
+    let router = http::router(server.clone());
+    let (stop_queries, queries_stopped) = oneshot::channel();
+    let queries = QueryService::new(broker.client(), Questions::new(router.clone(), server));
+    let queries = part("the service of NATS").run(queries.run(queries_stopped));
     let http = part("HTTP").run(listener::serve(
         listener,
-        http::router(server),
+        router,
         unreadable,
         connections_max,
         stopped,
@@ -153,13 +158,16 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         name = parts.recv() => Err(stopped_by_itself(name.unwrap_or("a part of the server"))),
     };
 
-    drop(stop);
+    drop((stop, stop_queries));
     let http_ended = http.await.map_err(failed);
+    let queries_ended = queries.await.map_err(failed);
+    let queries_ended = queries_ended.and_then(|ended| ended.map_err(failed));
     // Dropped between two acknowledgements: what was not acknowledged comes again and is dropped as a repeat.
     ingestion.abort();
     guarantees.abort();
     // A part that failed says itself why, when it is closed.
     let closed = close(assembly).await.and(ended).and(http_ended);
+    let closed = closed.and(queries_ended);
     drop(stop_outbox);
     let closed = closed.and(outbox.await.map_err(failed));
     reading.end().await;
