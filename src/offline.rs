@@ -3,6 +3,8 @@
 //! So a command with `--offline` is decided, recorded and answered by the code that a running server has, and differs
 //! in nothing but the way that the request takes. Events are not read from NATS meanwhile.
 
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 
@@ -13,6 +15,7 @@ use axum::response::Response;
 use farelog_events::ingest::IngestStatus;
 use farelog_events::log::Position;
 use reqwest::Url;
+use rustix::process::geteuid;
 use tokio::sync::watch;
 use tower::Service as _;
 
@@ -40,14 +43,15 @@ impl Offline {
     /// Opens the files in a data directory, and brings the projections as far as the log. Blocks.
     ///
     /// # Errors
-    /// There is no log in the directory (none is made), a server has it open, or it can't be read.
+    /// There is no log in the directory (none is made), it is another user's, a server has it open, or it can't be read.
     pub fn open(data_dir: &Path) -> Result<Self, Failure> {
-        if !data_dir.join(LOG_DIRECTORY).is_dir() {
+        let Some(log) = directory_of_log(data_dir) else {
             return Err(Failure::Failed(format!(
                 "there is no event log in {}; name the directory that `farelog serve` was given with --data-dir",
                 data_dir.display()
             )));
-        }
+        };
+        expect_user(log.uid(), geteuid().as_raw(), data_dir)?;
         let assembly = Assembly::open(data_dir).map_err(failed)?;
         let engine = assembly.engine().clone();
         let head = engine.log().head();
@@ -155,6 +159,24 @@ impl Drop for Offline {
     }
 }
 
+fn directory_of_log(data_dir: &Path) -> Option<Metadata> {
+    let log = fs::metadata(data_dir.join(LOG_DIRECTORY)).ok()?;
+    log.is_dir().then_some(log)
+}
+
+/// Refuses to work on files that are another user's. Also a command that only reads brings log, index and projections to where
+/// they are to be, and leaves new files of this user among them, which the server could not open then.
+fn expect_user(owner: u32, user: u32, data_dir: &Path) -> Result<(), Failure> {
+    if owner == user {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "the files in {} belong to user {owner}, and this command runs as user {user}, whose files the server could not use; \
+         run it as theirs: sudo -u '#{owner}' farelog …",
+        data_dir.display()
+    )))
+}
+
 /// The position up to which the stopped server is known to have sent all facts. Nothing is sent meanwhile.
 fn facts_sent_to(data_dir: &Path, engine: &Engine) -> Result<Position, Failure> {
     let saved = PositionFile::of(data_dir).load().unwrap_or_else(|error| {
@@ -177,4 +199,24 @@ pub async fn text_of(body: Body) -> Result<String, Failure> {
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Who looked at an order as root left files of root behind, and the server did not start any more.
+    #[test]
+    fn the_files_of_another_user_are_left_alone() {
+        let data_dir = Path::new("/srv/farelog");
+        assert!(expect_user(998, 998, data_dir).is_ok());
+        let Err(Failure::Failed(refusal)) = expect_user(998, 0, data_dir) else {
+            panic!("it is not refused");
+        };
+        assert!(
+            refusal.starts_with("the files in /srv/farelog belong to user 998"),
+            "{refusal}"
+        );
+        assert!(refusal.contains("sudo -u '#998'"), "{refusal}");
+    }
 }

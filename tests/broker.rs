@@ -78,6 +78,59 @@ async fn a_stream_in_memory_is_a_warning() {
     assert!(server.stderr().contains(warning), "{}", server.stderr());
 }
 
+/// Ingestion was once cut off where it stood: the broker took what was in the log already for not delivered, and sent it again.
+#[tokio::test]
+async fn what_was_read_when_it_ended_is_acknowledged() {
+    let mut server = Server::start().await;
+    server.kill();
+    let jetstream = server.nats.jetstream().await;
+    let mut published = Vec::new();
+    for number in 0..4_000 {
+        let order = format!("O{number}");
+        let events = sale(&order, None, "50.00");
+        let event = events[0].to_string();
+        let acknowledged = jetstream.publish(format!("orders.{order}"), event.into());
+        published.push(acknowledged.await.unwrap());
+    }
+    for acknowledged in published {
+        acknowledged.await.unwrap();
+    }
+    let stream = jetstream.get_stream("ORDERS").await.unwrap();
+    let mut last = 0;
+    for round in 0..5 {
+        server.restart().await;
+        server
+            .until_ready_says(|ready| ready.json["log"]["position"].as_u64() > Some(last))
+            .await;
+        server.terminate();
+        assert!(server.ended().await.success(), "{}", server.stderr());
+        let stats = common::farelog()
+            .args([
+                "log",
+                "stats",
+                "--offline",
+                "--output",
+                "json",
+                "--data-dir",
+            ])
+            .arg(server.data_dir())
+            .stdout(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        let stats: Value = serde_json::from_slice(&stats.stdout).unwrap();
+        last = stats["lastPosition"].as_u64().unwrap();
+        let name = format!(
+            "farelog-{}",
+            stats["logId"].as_str().unwrap().replace('-', "")
+        );
+        let acknowledged = stream.consumer_info(&name).await.unwrap().ack_floor;
+        assert_eq!(acknowledged.stream_sequence, last, "round {round}");
+        if last == 4_000 {
+            break;
+        }
+    }
+}
+
 /// Longer than any wait between two tries of its client or of ingestion, and than two heartbeats.
 #[tokio::test]
 async fn a_broker_that_is_away_for_long_is_named_as_what_is_waited_for() {

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use farelog_events::event::About;
 use farelog_events::id::OrderId;
 use farelog_events::log::Position;
 use farelog_projections::answer::Answer;
@@ -13,7 +12,7 @@ use super::position::{AtLeast, answered};
 use super::problem::Problem;
 use super::query::QueryParameters;
 use super::state::Server;
-use super::timeline::{Sources, Timeline};
+use super::timeline::{History, Sources, Timeline};
 use crate::engine::EngineError;
 use crate::errors;
 
@@ -56,22 +55,22 @@ pub async fn timeline(
         .engine()
         .read_log(move |log, projections| {
             let document = projections.order(&asked)?;
-            let mut records = log.read_about(&About::Order(asked.clone()))?;
             // The log may be ahead; the answer is of one position.
-            records.retain(|record| record.position <= document.position);
+            let from = from.unwrap_or_default();
+            let history = History::read(log, &asked, from, document.position)?;
             let customers = match &document.value {
                 Some(document) => projections.customers_of(&document.ledger)?,
                 None => MemberCustomers::new(),
             };
-            let sources = Sources {
-                records: &records,
-                from: from.unwrap_or_default(),
-                document: document.value.as_ref(),
-                customers: &customers,
-                sent_to,
-            };
-            let is_known = !records.is_empty();
-            let timeline = is_known.then(|| Timeline::new(asked, &sources));
+            let timeline = history.map(|history| {
+                let sources = Sources {
+                    history: &history,
+                    document: document.value.as_ref(),
+                    customers: &customers,
+                    sent_to,
+                };
+                Timeline::new(asked, &sources)
+            });
             Ok::<_, EngineError>(Answer {
                 position: document.position,
                 value: timeline.transpose()?,

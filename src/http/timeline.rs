@@ -5,9 +5,13 @@ mod sentence;
 
 use std::collections::BTreeMap;
 use std::iter::once;
+use std::ops::ControlFlow;
 
+use bytes::Bytes;
+use farelog_events::event::{About, EventData, EventKind};
 use farelog_events::id::{OrderId, TransactionId, position_from_id};
-use farelog_events::log::{Position, Record};
+use farelog_events::json::JsonText;
+use farelog_events::log::{EventLog, LogError, Position, Record};
 use farelog_projections::ProjectionError;
 use farelog_projections::distribution::{Groups, Outcome, retell};
 use farelog_projections::document::OrderDocument;
@@ -40,13 +44,86 @@ pub struct Timeline {
 /// Most records that one answer tells of, with all that they brought about.
 pub const RECORDS_TOLD_MAX: usize = 1_000;
 
+/// What the log has of an order, as far as one answer needs it, in log order.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Before what is told: the events, on which it depends what others came to. No dead letters, of which an order may have
+    /// any number.
+    before: Vec<Record>,
+    /// What is told of. Dead letters are without their messages, which may be large and are not told.
+    told: Vec<Record>,
+    /// Where there is more.
+    next: Option<Position>,
+}
+
+impl History {
+    /// Reads what is to be told from `from` on, as far as `to`; `None` where the order has no record there and before.
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn read(
+        log: &dyn EventLog,
+        order: &OrderId,
+        from: Position,
+        to: Position,
+    ) -> Result<Option<Self>, LogError> {
+        let mut history = None;
+        log.visit_about(&About::Order(order.clone()), &mut |record| {
+            if record.position > to {
+                return ControlFlow::Break(());
+            }
+            history
+                .get_or_insert_with(Self::default)
+                .take_in(record, from)
+        })?;
+        Ok(history)
+    }
+
+    fn take_in(&mut self, record: Record, from: Position) -> ControlFlow<()> {
+        let is_dead_letter = record.kind() == Some(EventKind::DeadLetterRecorded);
+        if record.position < from {
+            if !is_dead_letter {
+                self.before.push(record);
+            }
+        } else if self.told.len() == RECORDS_TOLD_MAX {
+            self.next = Some(record.position);
+            return ControlFlow::Break(());
+        } else if is_dead_letter {
+            self.told.push(without_message(record));
+        } else {
+            self.told.push(record);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What the records came to for the order's tickets, by position.
+    fn outcomes(&self) -> BTreeMap<Position, Outcome> {
+        let records = self.before.iter().chain(&self.told);
+        let events: Vec<OrderEvent> = records
+            .filter_map(|record| OrderEvent::from_record(record)?.ok())
+            .collect();
+        retell(&events).into_iter().collect()
+    }
+}
+
+/// A dead letter's record with an empty message.
+fn without_message(mut record: Record) -> Record {
+    if let Some(Ok(EventData::DeadLetterRecorded(mut letter))) = record.decode() {
+        letter.message.payload = Bytes::new();
+        letter.message.headers = Vec::new();
+        letter.message.header_bytes = None;
+        if let Ok(data) = JsonText::of(&letter) {
+            record.data = data;
+        }
+    }
+    record
+}
+
 /// What a timeline is put together from.
 #[derive(Debug)]
 pub struct Sources<'s> {
-    /// What the log has of the order, in log order.
-    pub records: &'s [Record],
-    /// The log position that it begins at.
-    pub from: Position,
+    /// What the log has of the order.
+    pub history: &'s History,
     /// What the projections made of it.
     pub document: Option<&'s OrderDocument>,
     /// The customers who have or had points of it.
@@ -56,20 +133,17 @@ pub struct Sources<'s> {
 }
 
 impl Timeline {
-    /// Tells what happened, of at most [`RECORDS_TOLD_MAX`] records.
+    /// Tells what happened.
     ///
     /// # Errors
     /// A fact has no JSON.
     pub fn new(order_id: OrderId, sources: &Sources<'_>) -> Result<Self, ProjectionError> {
-        let all = sources.records;
-        let begin = all.partition_point(|record| record.position < sources.from);
-        let end = all.len().min(begin + RECORDS_TOLD_MAX);
         let mut telling = Telling {
             sources,
-            records: &all[begin..end],
+            records: &sources.history.told,
             entries: Vec::new(),
         };
-        telling.tell_records(outcomes(&all[..end]))?;
+        telling.tell_records(sources.history.outcomes())?;
         if let Some(document) = sources.document {
             telling.tell_transactions(&document.ledger);
             telling.tell_groups(&document.groups);
@@ -81,7 +155,7 @@ impl Timeline {
         Ok(Self {
             order_id,
             entries,
-            next_position: all.get(end).map(|record| record.position),
+            next_position: sources.history.next,
         })
     }
 }
@@ -215,13 +289,4 @@ fn lives(chain: &Chain) -> impl Iterator<Item = Life<'_>> {
                 .map(|(former, _)| former),
         }
     })
-}
-
-/// What the records came to for the order's tickets, by position.
-fn outcomes(records: &[Record]) -> BTreeMap<Position, Outcome> {
-    let events: Vec<OrderEvent> = records
-        .iter()
-        .filter_map(|record| OrderEvent::from_record(record)?.ok())
-        .collect();
-    retell(&events).into_iter().collect()
 }

@@ -13,18 +13,18 @@ mod refusal;
 mod signals;
 mod stall;
 
-use std::convert::Infallible;
 use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use async_nats::Client;
-use farelog_events::ingest::{IngestOptions, Ingestion};
+use farelog_events::ingest::{IngestOptions, IngestState, Ingestion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::assembly::Assembly;
 use crate::cli::exit::Failure;
@@ -42,6 +42,8 @@ use signals::ToldToEnd;
 
 /// How long work that can't be interrupted may take once everything has ended.
 const THREADS_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long the broker may take to hear of what was read last.
+const ACKNOWLEDGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How often old figures are put together, so that they don't grow.
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -111,9 +113,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             return Err(failure);
         }
     };
+    let ingestion_status = ingestion.status();
     let guarantees = GuaranteeCheck::new(
         &config.stream,
-        ingestion_client,
+        ingestion_client.clone(),
         broker.sync_source(config),
         ingestion.status(),
     );
@@ -143,9 +146,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         stopped,
     ));
     // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
+    let (stop_ingestion, ingestion_stopped) = oneshot::channel();
     let ingestion = part("ingestion").run_on(reading.runtime(), async move {
         engine.caught_up().await?;
-        Ok::<Infallible, EngineError>(ingestion.run().await?)
+        Ok::<(), EngineError>(ingestion.run(ingestion_stopped).await?)
     });
     let (stop_outbox, outbox_stopped) = oneshot::channel::<()>();
     let stop_of_outbox = async { outbox_stopped.await.unwrap_or_default() };
@@ -162,9 +166,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let http_ended = http.await.map_err(failed);
     let queries_ended = queries.await.map_err(failed);
     let queries_ended = queries_ended.and_then(|ended| ended.map_err(failed));
-    // Dropped between two acknowledgements: what was not acknowledged comes again and is dropped as a repeat.
-    ingestion.abort();
     guarantees.abort();
+    drop(stop_ingestion);
+    let reads = ingestion_status.borrow().state == IngestState::Running;
+    end_ingestion(ingestion, reads, &ingestion_client).await;
     // A part that failed says itself why, when it is closed.
     let closed = close(assembly).await.and(ended).and(http_ended);
     let closed = closed.and(queries_ended);
@@ -177,6 +182,25 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         tracing::info!("ended");
     }
     closed
+}
+
+/// Has ingestion acknowledge what it has read, where it reads. What it can't acknowledge in time comes again and is dropped as
+/// a repeat.
+async fn end_ingestion<T>(mut ingestion: JoinHandle<T>, reads: bool, client: &Client) {
+    if reads {
+        let acknowledged = async {
+            // How it ended is told by the writer, if by anyone.
+            let _ = (&mut ingestion).await;
+            client.flush().await
+        };
+        if !matches!(
+            timeout(ACKNOWLEDGE_TIME_MAX, acknowledged).await,
+            Ok(Ok(()))
+        ) {
+            tracing::debug!("the last messages were not acknowledged in time");
+        }
+    }
+    ingestion.abort();
 }
 
 async fn keep_up(metrics: PrometheusHandle) {

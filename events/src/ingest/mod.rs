@@ -42,7 +42,7 @@ use async_nats::connection::State;
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{self, Context};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use status::{IngestState, IngestStatus, StreamKeeping, StreamStorage};
 
@@ -137,7 +137,8 @@ impl Ingestion {
     /// Reads the stream, for good. Whatever the broker does is waited out, or, where the stream is another one than
     /// the log's, reported as [`IngestState::Stopped`].
     ///
-    /// It is ended by dropping the future: what was not acknowledged then comes again and is dropped.
+    /// While it reads it ends when `stop` is sent or dropped, with all acknowledged that it has read by then. It can
+    /// also be ended by dropping the future: what was not acknowledged then comes again and is dropped.
     ///
     /// While messages come fast it holds its thread up for a millisecond behind each commit, so that it is best run in a
     /// runtime of its own, with the client's connection and nothing else
@@ -145,14 +146,15 @@ impl Ingestion {
     ///
     /// # Errors
     /// The writer's, with which the process is to end.
-    pub async fn run(mut self) -> Result<Infallible, WriterError> {
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), WriterError> {
         loop {
             let started = Instant::now();
-            let Err(end) = self.session().await;
+            let Err(end) = self.session(&mut stop).await;
             if started.elapsed() >= BACKOFF_RESET {
                 self.wait = BACKOFF_MIN;
             }
             match end {
+                SessionEnd::Told => return Ok(()),
                 SessionEnd::Writer(error) => return Err(error),
                 SessionEnd::Broken(stream_break) => {
                     tracing::error!(stream = %self.options.stream, "ingestion has stopped: {stream_break}");
@@ -172,7 +174,10 @@ impl Ingestion {
         }
     }
 
-    async fn session(&mut self) -> Result<Infallible, SessionEnd> {
+    async fn session(
+        &mut self,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> Result<Infallible, SessionEnd> {
         self.connection().await;
         // Read before anything is asked: a connection that is made anew after this ends the session.
         let connects = self.connects();
@@ -213,6 +218,7 @@ impl Ingestion {
         let end = tokio::select! {
             end = reader.run(&*self.log, decoded_sender) => end,
             end = self.watch(&stream, connects) => end,
+            _ = stop => Err(SessionEnd::Told),
             committed = &mut commits => {
                 // Before the reader, which it gets its batches from, it ends only with the writer.
                 committed?;
@@ -342,6 +348,8 @@ impl Ingestion {
 /// Why a session ended.
 #[derive(Debug)]
 enum SessionEnd {
+    /// It was told to end.
+    Told,
     /// The broker, or the way to it: begin anew.
     Broker(BrokerError),
     /// The stream is not the log's: stop.

@@ -33,6 +33,7 @@ mod unpack;
 pub mod writer;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -261,6 +262,20 @@ pub trait EventLog: Send + Sync + 'static {
     /// # Errors
     /// [`LogError::Corrupt`] with a bad position; [`LogError::IndexDamaged`].
     fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError>;
+
+    /// Hands over all records about one thing, in log order, until `visit` breaks. A few are in memory at a time: one order may
+    /// have any number of dead letters.
+    ///
+    /// # Errors
+    /// As [`read_about`](Self::read_about), behind the records that were handed over by then.
+    fn visit_about(
+        &self,
+        about: &About,
+        visit: &mut dyn FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<(), LogError> {
+        let _ = self.read_about(about)?.into_iter().try_for_each(visit);
+        Ok(())
+    }
 
     /// The record with this identity, if the log has one; the first, should there be several.
     ///

@@ -21,6 +21,7 @@ mod tests;
 mod verify;
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +47,9 @@ use crate::event::About;
 
 /// Uncompressed bytes after which a read stops, however many records were asked for.
 pub const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most records about one thing that are in memory at a time while they are visited.
+const RECORDS_AT_ONCE_MAX: usize = 16;
 
 /// An event log in a directory of its own.
 ///
@@ -339,15 +343,33 @@ impl EventLog for SledLog {
     }
 
     fn read_about(&self, about: &About) -> Result<Vec<Record>, LogError> {
+        let mut records = Vec::new();
+        self.visit_about(about, &mut |record| {
+            records.push(record);
+            ControlFlow::Continue(())
+        })?;
+        Ok(records)
+    }
+
+    fn visit_about(
+        &self,
+        about: &About,
+        visit: &mut dyn FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<(), LogError> {
         if *about == About::Nothing {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let head = self.head_position();
         let mut positions = self.index.positions(index::subject_digest(about, "", ""))?;
         positions.retain(|&position| position <= head);
-        let mut records = self.records_at(&positions)?;
-        records.retain(|record| record.about == *about);
-        Ok(records)
+        for positions in positions.chunks(RECORDS_AT_ONCE_MAX) {
+            for record in self.records_at(positions)? {
+                if record.about == *about && visit(record).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
     fn find(&self, about: &About, source: &str, id: &str) -> Result<Option<Record>, LogError> {

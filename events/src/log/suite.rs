@@ -1,5 +1,7 @@
 //! One suite of tests that every event log passes.
 
+use std::ops::ControlFlow;
+
 use chrono::{DateTime, Utc};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -208,6 +210,21 @@ pub fn records_are_found_by_what_they_are_about<S: Subject>() {
         assert_eq!(found(program.clone()), [5, 11, 17]);
         assert_eq!(found(order("q")), [] as [u64; 0]);
         assert_eq!(found(About::Nothing), [] as [u64; 0]);
+        let visited = |about, records_max| {
+            let mut records = Vec::new();
+            let mut visit = |record| {
+                records.push(record);
+                match records.len() == records_max {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            };
+            subject.log().visit_about(&about, &mut visit).unwrap();
+            positions(&records)
+        };
+        assert_eq!(visited(order("o"), 6), [1, 4, 7, 10, 13, 16]);
+        assert_eq!(visited(order("o"), 2), [1, 4]);
+        assert_eq!(visited(About::Nothing, 1), [] as [u64; 0]);
         subject.reopen();
     }
 }

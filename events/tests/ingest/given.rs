@@ -16,7 +16,7 @@ use farelog_events::log::writer::{AdmitAll, LogWriter, WriterError, WriterLimits
 use farelog_events::log::{EventLog, Position, Record};
 use farelog_test_support::broker::Broker;
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -105,7 +105,10 @@ pub fn start(log: &Arc<dyn EventLog>, client: Client, options: IngestOptions) ->
     let ingestion = Ingestion::new(client, Arc::clone(log), running.writer, options);
     Running {
         status: ingestion.status(),
-        task: tokio::spawn(async { ingestion.run().await.unwrap_err() }),
+        task: tokio::spawn(async {
+            let (_never, stop) = oneshot::channel();
+            ingestion.run(stop).await.unwrap_err()
+        }),
     }
 }
 

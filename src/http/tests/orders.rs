@@ -378,6 +378,54 @@ async fn a_message_that_was_not_taken_is_told_with_what_was_wrong_with_it() {
     );
 }
 
+/// All messages that were ever refused of an order were once read for each of its timelines: of an order that is too large,
+/// whatever a publisher sends.
+#[tokio::test]
+async fn dead_letters_of_an_order_are_told_part_by_part() {
+    let mut site = Site::open();
+    site.arrive(&sale("O1", None, "39.00")).await;
+    let refused = json!({ "orderVersion": 0, "comment": "x".repeat(20_000) });
+    let letters: Vec<Value> = (0..RECORDS_TOLD_MAX)
+        .map(|number| {
+            let mut event = event("OrderConfirmed", 3, "O1", refused.clone());
+            event["id"] = json!(format!("refused-{number}"));
+            event
+        })
+        .collect();
+    site.arrive_together(&letters).await;
+    site.act("/sales/v1/ticket-distributions/O1/generate").await;
+    let unknown = json!({ "orderLineId": "O1-1", "ticketDistributionId": 1 });
+    site.arrive(&[event("TicketDistributionAdded", 4, "O1", unknown)])
+        .await;
+
+    let first = site.get("/v1/orders/O1/timeline").await;
+    assert!(first.text.len() < 1_000_000, "{}", first.text.len());
+    let entries = first.json["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), RECORDS_TOLD_MAX);
+    assert_eq!(
+        entries[3]["summary"],
+        "A message is incomplete or malformed and is dead letter 4."
+    );
+    let next = &first.json["nextPosition"];
+    assert_eq!(next, 1_001);
+    let rest = site
+        .get(&format!("/v1/orders/O1/timeline?fromPosition={next}"))
+        .await;
+    let entries = rest.json["entries"].as_array().unwrap();
+    assert_eq!(entries[0]["position"], *next);
+    assert_eq!(
+        entries
+            .iter()
+            .filter(|entry| entry["kind"] == "GROUP")
+            .count(),
+        1
+    );
+    let last = entries.last().unwrap();
+    assert_eq!(last["eventType"], "TicketDistributionAdded");
+    assert!(last["ignored"].is_object(), "{last}");
+    assert_eq!(rest.json["nextPosition"], Value::Null);
+}
+
 /// Of an order that is not there one could not tell whether it was not there yet.
 #[tokio::test]
 async fn that_there_is_no_order_is_said_with_the_position_where_there_was_none() {
