@@ -8,6 +8,7 @@ use farelog_events::event::{EventKind, NewEvent};
 use farelog_events::id::OrderId;
 
 use crate::document::OrderDocument;
+use crate::store::{self, ProjectionError, Store};
 
 /// How large an order may be, in bytes of what decides about it: its events' data, and its transactions.
 ///
@@ -22,9 +23,9 @@ const TRANSACTION_BYTES_USUAL: usize = 512;
 /// How large an order may become by what takes something away, which a full order is still to hear of.
 const ORDER_BYTES_AT_THE_VERY_MOST: usize = 4 * ORDER_BYTES_MAX;
 
-/// The orders that were seen to be larger than one may be, since the server was started: no more is to be taken in of
-/// them. Which ones is noted when they are stored, so events that are on their way by then are taken in still, and some more
-/// after each start.
+/// The orders that were seen to be larger than one may be: no more is to be taken in of them. Which ones is noted when they are
+/// stored, so events that are on their way by then are taken in still. The store has which ones they are, for the next
+/// start.
 #[derive(Debug, Default)]
 pub struct FullOrders {
     /// Looked at first, since there are none as a rule.
@@ -33,18 +34,34 @@ pub struct FullOrders {
 }
 
 impl FullOrders {
+    /// Those that a store has.
+    pub(crate) fn of(store: &Store) -> Result<Self, ProjectionError> {
+        let full = Self::default();
+        for stored in store.scan::<usize>(store::FULL_ORDERS) {
+            let (key, bytes) = stored?;
+            if let Some(order) = store::parse_full_order_key(&key) {
+                full.insert(order, bytes);
+            }
+        }
+        Ok(full)
+    }
+
+    /// Notes an order's size. Says whether it was known to be full.
+    fn insert(&self, order: OrderId, bytes: usize) -> bool {
+        let mut full = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
+        let is_known = full.insert(order, bytes).is_some();
+        drop(full);
+        self.any.store(true, Ordering::Release);
+        is_known
+    }
+
     /// Notes those of some orders that are full.
     pub(crate) fn note<'o>(&self, documents: impl IntoIterator<Item = &'o OrderDocument>) {
         for document in documents {
-            let bytes = bytes_of(document);
-            if bytes <= ORDER_BYTES_MAX {
+            let Some(bytes) = bytes_if_full(document) else {
                 continue;
-            }
-            let mut full = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
-            let is_known = full.insert(document.order_id.clone(), bytes).is_some();
-            drop(full);
-            self.any.store(true, Ordering::Release);
-            if !is_known {
+            };
+            if !self.insert(document.order_id.clone(), bytes) {
                 tracing::error!(
                     order = %document.order_id,
                     events = document.events.len(),
@@ -86,6 +103,11 @@ fn takes_away(kind: EventKind) -> bool {
             | K::TicketDistributionCancelled
             | K::TicketDistributionCancelledExternally
     )
+}
+
+/// How large an order is that is larger than one may be.
+pub(crate) fn bytes_if_full(document: &OrderDocument) -> Option<usize> {
+    Some(bytes_of(document)).filter(|bytes| *bytes > ORDER_BYTES_MAX)
 }
 
 fn bytes_of(document: &OrderDocument) -> usize {

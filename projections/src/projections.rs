@@ -100,6 +100,7 @@ impl Projections {
     ) -> Result<Self, ProjectionError> {
         let place = Place::settle(directory)?;
         let (store, checkpoint) = Store::open(directory, log.id(), log.head().position, memory)?;
+        let full_orders = Arc::new(FullOrders::of(&store)?);
         let mut catalog = ProgramCatalog::default();
         let mut versions = Vec::new();
         for version in store.scan::<StoredVersion>(store::PROGRAMS) {
@@ -125,7 +126,7 @@ impl Projections {
                 checkpoint,
                 memory,
                 catalog: RwLock::new(Arc::new(catalog)),
-                full_orders: Arc::default(),
+                full_orders,
                 place: Mutex::new(place),
             }),
         })

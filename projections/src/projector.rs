@@ -18,6 +18,7 @@ use crate::account_cache::AccountCache;
 use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::batch::WriteBatch;
 use crate::document::{Effects, OrderDocument};
+use crate::full_orders;
 use crate::member::{MemberCache, MemberChangeKind};
 use crate::order::OrderEvent;
 use crate::outbox::fact::FactContent;
@@ -361,6 +362,10 @@ impl<'s> Projector<'s> {
             if let Some(order) = self.orders.get_mut(&order_id) {
                 order.is_changed = false;
                 let document = Arc::clone(&order.document);
+                if let Some(bytes) = full_orders::bytes_if_full(&document) {
+                    let key = store::full_order_key(&order_id);
+                    changes.values.insert(key, store::encode(&bytes)?);
+                }
                 changes.values.insert_order(order_id, document);
             }
         }

@@ -22,7 +22,9 @@ pub struct Patience {
     /// While nothing at all gets to the disk. The longest single piece of work is to merge some gigabytes of tables, which a
     /// disk of ten megabytes a second does within ten minutes.
     pub standstill_max: Duration,
-    /// At the end, where something has failed: what the thread is at may never be done.
+    /// At the end, for a piece of work. What is not on the disk then is made again by the next start.
+    pub closing_piece: Duration,
+    /// The same where something has failed: what the thread is at may never be done.
     pub ending_max: Duration,
 }
 
@@ -30,6 +32,7 @@ impl Patience {
     /// That of a process in use.
     pub const USUAL: Self = Self {
         standstill_max: Duration::from_secs(600),
+        closing_piece: Duration::from_secs(60),
         ending_max: Duration::from_secs(10),
     };
 }
@@ -197,7 +200,7 @@ impl TreeWriter {
 }
 
 impl Drop for TreeWriter {
-    /// Waits for the thread; where something has failed not for long, for it may be what hangs.
+    /// Waits for the thread while it gets something done; where something has failed not for long, for it may be what hangs.
     fn drop(&mut self) {
         self.background.change(|state| {
             if self.is_adding {
@@ -207,16 +210,21 @@ impl Drop for TreeWriter {
             }
         });
         let mut state = self.background.state();
-        if state.wish == Wish::Abandon {
-            let until = Instant::now() + self.patience.ending_max;
-            while !state.has_ended {
-                let Some(left) = until.checked_duration_since(Instant::now()) else {
-                    let thread = self.form.name;
-                    tracing::error!(thread, "files are still being written and are left alone");
-                    return;
-                };
-                state = self.background.wait_for(state, left);
+        let piece_max = match state.wish {
+            Wish::Abandon => self.patience.ending_max,
+            _ => self.patience.closing_piece,
+        };
+        let mut progress = (state.turns, Instant::now());
+        while !state.has_ended {
+            if state.turns != progress.0 {
+                progress = (state.turns, Instant::now());
             }
+            let Some(left) = piece_max.checked_sub(progress.1.elapsed()) else {
+                let thread = self.form.name;
+                tracing::error!(thread, "files are still being written and are left alone");
+                return;
+            };
+            state = self.background.wait_for(state, left);
         }
         drop(state);
         if let Some(thread) = self.thread.take() {

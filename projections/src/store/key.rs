@@ -5,6 +5,7 @@
 //! | `c` | the checkpoint |
 //! | `s` | counters |
 //! | `o` order id | the order, [`OrderDocument`], with its transactions apart: [`crate::stored_order`] |
+//! | `l` order id | how large the order is, in bytes, where that is more than one may be |
 //! | `p` program id, position | a published version of a program |
 //! | `e` customer id | the customer's members of all programs, by program |
 //! | `a` customer id | the customer's merges, [`crate::member::Identity`] |
@@ -37,6 +38,20 @@ pub const COUNTERS: &[u8] = b"s";
 /// Key of an order.
 pub fn order_key(order: &OrderId) -> Vec<u8> {
     [b"o", order.as_str().as_bytes()].concat()
+}
+
+/// Prefix of orders that are larger than one may be.
+pub const FULL_ORDERS: &[u8] = b"l";
+
+/// Key of the size of an order that is larger than one may be.
+pub fn full_order_key(order: &OrderId) -> Vec<u8> {
+    [FULL_ORDERS, order.as_str().as_bytes()].concat()
+}
+
+/// The order in the key of its size.
+pub fn parse_full_order_key(key: &[u8]) -> Option<OrderId> {
+    let order = key.strip_prefix(FULL_ORDERS)?;
+    std::str::from_utf8(order).ok()?.parse().ok()
 }
 
 /// Prefix of all versions of all programs.

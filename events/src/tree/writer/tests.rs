@@ -27,6 +27,7 @@ const SMALL: Form = Form {
 
 const SHORT: Patience = Patience {
     standstill_max: Duration::from_millis(20),
+    closing_piece: Patience::USUAL.closing_piece,
     ending_max: Duration::from_millis(20),
 };
 
@@ -202,6 +203,24 @@ fn who_has_failed_does_not_wait_for_a_tree_that_hangs() {
         thread::yield_now();
     }
     assert!(open(&place).is_empty().unwrap());
+}
+
+/// A server that was told to end waited for a disk that hangs until somebody killed it.
+#[test]
+fn who_ends_does_not_wait_for_a_tree_that_hangs_for_good() {
+    let (place, mut writer, begin) = held_up_writer();
+    writer.patience.closing_piece = SHORT.ending_max;
+    add(&mut writer, 1);
+    drop(writer);
+    let locked = DirectoryLock::take(place.path());
+    assert!(matches!(locked, Err(TreeError::InUse(_))), "{locked:?}");
+
+    // Where the disk goes on after all, so does the tree.
+    begin.send(()).unwrap();
+    while DirectoryLock::take(place.path()).is_err() {
+        thread::yield_now();
+    }
+    assert_eq!(value(&open(&place), 0, u64::MAX), Some(1));
 }
 
 /// The library may panic between two keys. A checkpoint behind them would say of what is there that it is all.
