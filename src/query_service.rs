@@ -43,7 +43,7 @@ const HANDED_ON: [&str; 4] = [
 /// Why nothing can be asked any more.
 #[derive(Debug, Error)]
 #[error("questions can't be taken from NATS: {0}")]
-pub struct QueryServiceError(String);
+struct QueryServiceError(String);
 
 /// Takes questions from NATS and answers them.
 pub struct QueryService {
@@ -59,11 +59,15 @@ impl QueryService {
 
     /// Answers questions until `stop` is sent or dropped, and then those that are being answered, for a time.
     ///
-    /// A broker that is away is waited for: the service is there again when it is back.
-    ///
-    /// # Errors
-    /// The client was closed.
-    pub async fn run(self, stop: oneshot::Receiver<()>) -> Result<(), QueryServiceError> {
+    /// A broker that is away is waited for: the service is there again when it is back. It ends by itself only where the client was
+    /// closed, and says so in the log.
+    pub async fn run(self, stop: oneshot::Receiver<()>) {
+        if let Err(error) = self.answer_until(stop).await {
+            tracing::error!("{error}");
+        }
+    }
+
+    async fn answer_until(&self, stop: oneshot::Receiver<()>) -> Result<(), QueryServiceError> {
         let refused = |error: async_nats::Error| QueryServiceError(error.to_string());
         let service = self
             .client

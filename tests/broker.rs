@@ -81,11 +81,13 @@ async fn a_stream_in_memory_is_a_warning() {
 /// Ingestion was once cut off where it stood: the broker took what was in the log already for not delivered, and sent it again.
 #[tokio::test]
 async fn what_was_read_when_it_ended_is_acknowledged() {
+    /// More than are read before it is told to end.
+    const MESSAGES: u64 = 30_000;
     let mut server = Server::start().await;
     server.kill();
     let jetstream = server.nats.jetstream().await;
     let mut published = Vec::new();
-    for number in 0..4_000 {
+    for number in 0..MESSAGES {
         let order = format!("O{number}");
         let events = sale(&order, None, "50.00");
         let event = events[0].to_string();
@@ -125,7 +127,7 @@ async fn what_was_read_when_it_ended_is_acknowledged() {
         );
         let acknowledged = stream.consumer_info(&name).await.unwrap().ack_floor;
         assert_eq!(acknowledged.stream_sequence, last, "round {round}");
-        if last == 4_000 {
+        if last == MESSAGES {
             break;
         }
     }

@@ -18,11 +18,11 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use async_nats::Client;
-use farelog_events::ingest::{IngestOptions, IngestState, Ingestion};
+use farelog_events::ingest::{IngestOptions, IngestState, IngestStatus, Ingestion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -132,19 +132,17 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         ended: ended.clone(),
     };
     let (stop, stopped) = oneshot::channel();
-    let connections_max = config.connections_max.get();
-    let unreadable = Unreadable::new(server.public_url());
     let router = http::router(server.clone());
-    let (stop_queries, queries_stopped) = oneshot::channel();
-    let queries = QueryService::new(broker.client(), Questions::new(router.clone(), server));
-    let queries = part("the service of NATS").run(queries.run(queries_stopped));
     let http = part("HTTP").run(listener::serve(
         listener,
-        router,
-        unreadable,
-        connections_max,
+        router.clone(),
+        Unreadable::new(server.public_url()),
+        config.connections_max.get(),
         stopped,
     ));
+    let (stop_queries, queries_stopped) = oneshot::channel();
+    let queries = QueryService::new(broker.client(), Questions::new(router, server));
+    let queries = part("the service of NATS").run(queries.run(queries_stopped));
     // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
     let (stop_ingestion, ingestion_stopped) = oneshot::channel();
     let ingestion = part("ingestion").run_on(reading.runtime(), async move {
@@ -165,16 +163,14 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     drop((stop, stop_queries));
     let http_ended = http.await.map_err(failed);
     let queries_ended = queries.await.map_err(failed);
-    let queries_ended = queries_ended.and_then(|ended| ended.map_err(failed));
     guarantees.abort();
     drop(stop_ingestion);
-    let reads = ingestion_status.borrow().state == IngestState::Running;
-    end_ingestion(ingestion, reads, &ingestion_client).await;
+    end_ingestion(ingestion, ingestion_status, &ingestion_client).await;
     // A part that failed says itself why, when it is closed.
     let closed = close(assembly).await.and(ended).and(http_ended);
-    let closed = closed.and(queries_ended);
     drop(stop_outbox);
-    let closed = closed.and(outbox.await.map_err(failed));
+    let outbox_ended = outbox.await.map_err(failed);
+    let closed = closed.and(queries_ended).and(outbox_ended);
     reading.end().await;
     broker.stop().await;
     drop(address);
@@ -186,7 +182,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 
 /// Has ingestion acknowledge what it has read, where it reads. What it can't acknowledge in time comes again and is dropped as
 /// a repeat.
-async fn end_ingestion<T>(mut ingestion: JoinHandle<T>, reads: bool, client: &Client) {
+async fn end_ingestion<T>(
+    mut ingestion: JoinHandle<T>,
+    status: watch::Receiver<IngestStatus>,
+    client: &Client,
+) {
+    let reads = status.borrow().state == IngestState::Running;
     if reads {
         let acknowledged = async {
             // How it ended is told by the writer, if by anyone.

@@ -214,9 +214,10 @@ pub fn records_are_found_by_what_they_are_about<S: Subject>() {
             let mut records = Vec::new();
             let mut visit = |record| {
                 records.push(record);
-                match records.len() == records_max {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
+                if records.len() == records_max {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
                 }
             };
             subject.log().visit_about(&about, &mut visit).unwrap();

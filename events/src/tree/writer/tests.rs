@@ -220,7 +220,7 @@ fn who_ends_does_not_wait_for_a_tree_that_hangs_for_good() {
     while DirectoryLock::take(place.path()).is_err() {
         thread::yield_now();
     }
-    assert_eq!(value(&open(&place), 0, u64::MAX), Some(1));
+    assert_eq!(value(&open(&place), 0, LATEST), Some(1));
 }
 
 /// The library may panic between two keys. A checkpoint behind them would say of what is there that it is all.
