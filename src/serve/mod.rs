@@ -169,8 +169,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     // A part that failed says itself why, when it is closed.
     let closed = close(assembly).await.and(ended).and(http_ended);
     drop(stop_outbox);
-    let outbox_ended = outbox.await.map_err(failed);
-    let closed = closed.and(queries_ended).and(outbox_ended);
+    let closed = closed.and(queries_ended).and(outbox.await.map_err(failed));
     reading.end().await;
     broker.stop().await;
     drop(address);
