@@ -159,10 +159,10 @@ impl Worker {
                 return None;
             } else if is_waiting && !is_sorted_first {
                 return Some(Work::Write);
-            } else if state.wish == Wish::End && !is_waiting {
-                state.waiting.push_back(tree.rotate_memtable()?);
             } else if state.can_forget(&self.tree) {
                 return Some(Work::Forget);
+            } else if state.wish == Wish::End && !is_waiting {
+                state.waiting.push_back(tree.rotate_memtable()?);
             } else if is_unsorted {
                 return Some(Work::SortIn);
             } else {

@@ -103,7 +103,7 @@ impl OpenTree {
         let tree = Tree {
             library,
             directory: Arc::from(directory),
-            moments: Arc::default(),
+            moments: Arc::new(Moments::new(sequence.clone())),
         };
         Ok(Self {
             tree,

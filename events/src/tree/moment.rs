@@ -3,35 +3,48 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lsm_tree::SeqNo;
-
-use super::LATEST;
+use lsm_tree::{SeqNo, SequenceNumberCounter};
 
 /// The moments that are held, and by how many.
 ///
 /// What was written before a moment stays visible at it since the tree keeps the version of its tables that stood then, with
 /// what was gathered then. Versions from before the oldest moment may go.
-#[derive(Debug, Default)]
-pub(super) struct Moments(Mutex<BTreeMap<SeqNo, usize>>);
+#[derive(Debug)]
+pub(super) struct Moments {
+    /// Numbers batches, and versions of the tree.
+    sequence: SequenceNumberCounter,
+    held: Mutex<BTreeMap<SeqNo, usize>>,
+}
 
 impl Moments {
-    pub(super) fn hold(self: &Arc<Self>, sequence: SeqNo) -> Moment {
-        *self.held().entry(sequence).or_default() += 1;
+    pub(super) fn new(sequence: SequenceNumberCounter) -> Self {
+        Self {
+            sequence,
+            held: Mutex::default(),
+        }
+    }
+
+    /// The moment that is now. To be called between two batches: what has a number is there as a whole then.
+    pub(super) fn hold(self: &Arc<Self>) -> Moment {
+        let mut held = self.held();
+        // Under the lock, as below: no version goes that this one needs.
+        let sequence = self.sequence.get();
+        *held.entry(sequence).or_default() += 1;
         Moment {
             sequence,
             moments: Arc::clone(self),
         }
     }
 
-    /// Nobody wants to see what stood before this one.
+    /// Nobody wants to see what stood before this one, and nobody will.
     pub(super) fn oldest(&self) -> SeqNo {
-        self.held()
-            .first_key_value()
-            .map_or(LATEST, |(oldest, _)| *oldest)
+        let held = self.held();
+        let oldest = held.first_key_value();
+        oldest.map_or_else(|| self.sequence.get(), |(oldest, _)| *oldest)
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<SeqNo, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

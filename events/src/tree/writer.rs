@@ -106,8 +106,7 @@ impl TreeWriter {
 
     /// What it is now.
     pub fn moment(&self) -> Moment {
-        // Between two batches all that has a number is there as a whole.
-        self.tree.moments.hold(self.sequence.get())
+        self.tree.moments.hold()
     }
 
     /// Hands on what was gathered once it is enough, and waits where too much of that is not on the disk yet. To be called

@@ -337,6 +337,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     /// Whatever is written, brought to the disk and sorted in meanwhile, who looks at a moment sees what stood then.
+    ///
+    /// Who began to look while a table was written, and nobody else did, found that the version was gone by then that it
+    /// was to see.
     #[test]
     fn what_is_seen_at_a_moment_stays(steps in prop::collection::vec(step(), 1..60)) {
         let place = tempfile::tempdir().unwrap();
