@@ -1,6 +1,6 @@
 //! One CEL expression: read, checked, rewritten so that it can't run away, and evaluated.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use cel::common::ast::{EntryExpr, Expr, SourceInfo};
 use cel::common::value::CowVal;
@@ -38,6 +38,8 @@ const FINDINGS_SHOWN_MAX: usize = 5;
 pub(super) struct Expression {
     bounded: Bounded,
     is_constant: bool,
+    /// What it gave, where it always gives the same: most definitions give one point.
+    constant: OnceLock<Outcome>,
 }
 
 /// What is wrong with an expression, and where in it.
@@ -180,6 +182,7 @@ impl Expression {
         Ok(Self {
             bounded,
             is_constant,
+            constant: OnceLock::new(),
         })
     }
 
@@ -187,7 +190,8 @@ impl Expression {
     pub(super) fn into_key(self) -> Self {
         Self {
             bounded: self.bounded.within(key::KEY),
-            ..self
+            is_constant: self.is_constant,
+            constant: OnceLock::new(),
         }
     }
 
@@ -200,6 +204,7 @@ impl Expression {
         let expression = Self {
             bounded,
             is_constant: false,
+            constant: OnceLock::new(),
         };
         Ok(expression.into_key())
     }
@@ -222,6 +227,9 @@ impl Expression {
 
     /// Runs it.
     pub(super) fn evaluate(&self, names: &Names<'_>) -> Result<Outcome, ExecutionError> {
+        if let Some(known) = self.constant.get() {
+            return Ok(known.clone());
+        }
         let variables = Variables {
             names,
             patterns: &self.bounded.patterns,
@@ -230,7 +238,11 @@ impl Expression {
         context.set_variable_resolver(&variables);
         // Through the context and not `Value::resolve_val`: that one is inlined here, with frames of 30 kB in a debug
         // build, and recursive.
-        Outcome::of(context.resolve(&self.bounded.tree))
+        let outcome = Outcome::of(context.resolve(&self.bounded.tree))?;
+        if self.is_constant {
+            return Ok(self.constant.get_or_init(|| outcome).clone());
+        }
+        Ok(outcome)
     }
 }
 
