@@ -144,17 +144,15 @@ impl Accounts for AccountCache<'_> {
 
     fn transactions(&self, member: MemberId, definition: PointDefinitionId) -> Vec<Transaction> {
         let prefix = store::transactions_prefix(member);
-        let all: Result<Vec<_>, _> = self.store.scan::<Transaction>(&prefix).collect();
-        match all {
-            Ok(all) => all
-                .into_iter()
-                .map(|(_, transaction)| transaction)
-                .filter(|transaction| transaction.point_definition_id == definition)
-                .collect(),
-            Err(error) => {
-                self.fail(error);
-                Vec::new()
-            }
-        }
+        let of_definition = |transaction: &Result<Transaction, _>| {
+            transaction
+                .as_ref()
+                .map_or(true, |it| it.point_definition_id == definition)
+        };
+        let all = self.store.transactions(&prefix).filter(of_definition);
+        all.collect::<Result<_, _>>().unwrap_or_else(|error| {
+            self.fail(error);
+            Vec::new()
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 mod bytes;
 
-pub(crate) use self::bytes::read_id;
+pub(crate) use self::bytes::{read_id, read_number};
 
 use farelog_events::event::{EventData, EventKind};
 use farelog_events::id::{OrderId, OrderLineId, ProgramId};

@@ -20,7 +20,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::answer::{Page, Paged};
 use crate::batch::{Change, WriteBatch};
 use crate::document::OrderDocument;
 use crate::outbox::{Fact, FactPlace};
@@ -33,6 +32,7 @@ mod opening;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 pub use self::error::ProjectionError;
 pub use self::key::*;
@@ -238,26 +238,6 @@ impl Store {
     ) -> impl Iterator<Item = Result<Slice, ProjectionError>> + use<> {
         self.range(range)
             .map(|entry| entry.map(|(key, _)| key).map_err(ProjectionError::from))
-    }
-
-    /// A page of the values whose keys begin with `prefix`, in the order of keys. Values on other pages are counted and not
-    /// decoded.
-    pub fn page<T: DeserializeOwned>(
-        &self,
-        prefix: &[u8],
-        page: Page,
-    ) -> Result<Paged<T>, ProjectionError> {
-        let shown = page.offset()..page.offset().saturating_add(page.per_page);
-        let mut items = Vec::new();
-        let mut total = 0;
-        for entry in self.prefix(prefix) {
-            let (key, bytes) = entry?;
-            if shown.contains(&total) {
-                items.push(parse(&bytes, || format!("key {}", key.escape_ascii()))?);
-            }
-            total += 1;
-        }
-        Ok(Paged::new(items, total, page))
     }
 
     /// Everything but facts, which are paged by batches.

@@ -117,3 +117,12 @@ pub(crate) fn read_id<T: std::str::FromStr>(reader: &mut Reader<'_>) -> Result<T
     let id = reader.text()?.parse();
     id.map_err(|_| Malformed("an id is none"))
 }
+
+/// Reads a numeric id.
+pub(crate) fn read_number<T>(
+    reader: &mut Reader<'_>,
+    id: impl FnOnce(i64) -> Option<T>,
+) -> Result<T, Malformed> {
+    let number = i64::try_from(reader.varint()?).ok();
+    number.and_then(id).ok_or(Malformed("an id is none"))
+}

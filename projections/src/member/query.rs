@@ -156,8 +156,8 @@ impl Projections {
                     programs.push(ProgramStatus::of(program_id));
                 }
                 if let Some(status) = programs.last_mut() {
-                    for entry in store.scan(&store::transactions_prefix(member.id)) {
-                        status.points.add(&entry?.1, at);
+                    for transaction in store.transactions(&store::transactions_prefix(member.id)) {
+                        status.points.add(&transaction?, at);
                     }
                     status.memberships.push(member);
                 }
@@ -187,10 +187,9 @@ impl Projections {
                 return Paged::of(of_order.into_iter().map(Ok), page, admits);
             }
             if filter.point_definition_reference.is_none() {
-                return store.page(&prefix, page);
+                return store.page_of_transactions(&prefix, page);
             }
-            let all = store.scan(&prefix);
-            Paged::of(all.map(|entry| entry.map(|(_, it)| it)), page, admits)
+            Paged::of(store.transactions(&prefix), page, admits)
         })
     }
 }

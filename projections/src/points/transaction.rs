@@ -1,5 +1,6 @@
 //! A points transaction, as the interfaces show it.
 
+mod bytes;
 pub(crate) mod json;
 
 use chrono::{DateTime, Utc};

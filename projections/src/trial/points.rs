@@ -101,10 +101,7 @@ pub fn compare(
 
 /// The members who have transactions. Transactions stand by member, so one member is in memory at a time.
 fn members(store: &Store) -> impl Iterator<Item = Result<MemberSums, ProjectionError>> + use<> {
-    let mut transactions = store
-        .scan::<Transaction>(store::TRANSACTIONS)
-        .map(|entry| entry.map(|(_, transaction)| transaction))
-        .peekable();
+    let mut transactions = store.transactions(store::TRANSACTIONS).peekable();
     from_fn(move || {
         let first = match transactions.next()? {
             Ok(first) => first,

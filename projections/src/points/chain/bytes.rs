@@ -5,7 +5,7 @@ use farelog_events::id::{MemberId, PointDefinitionId, ProgramId};
 use rust_decimal::Decimal;
 
 use super::{Chain, Cut, Wish};
-use crate::document::read_id;
+use crate::document::{read_id, read_number};
 use crate::order::TriggerKind;
 use crate::points::entitlement::Slot;
 use crate::points::transaction::RegistrationKind;
@@ -102,13 +102,4 @@ impl Wish {
             times: from.map(|from| (from, end)),
         }))
     }
-}
-
-/// Reads a numeric id.
-fn read_number<T>(
-    reader: &mut Reader<'_>,
-    id: impl FnOnce(i64) -> Option<T>,
-) -> Result<T, Malformed> {
-    let number = i64::try_from(reader.varint()?).ok();
-    number.and_then(id).ok_or(Malformed("an id is none"))
 }
