@@ -8,13 +8,13 @@
 
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use farelog_events::log::{EventLog, Position, Record};
 
 use crate::order::OrderEvent;
-use crate::projector::{Changes, Projector, decode};
+use crate::projector::{Changes, LetGo, Projector, decode};
 use crate::store::ProjectionError;
 use crate::write_behind::{Folded, WriteBehind};
 
@@ -42,6 +42,10 @@ impl Limits {
 /// Reads that may wait to be folded.
 const READS_WAITING_MAX: usize = 4;
 
+/// What the reader lets go for each read: what it read before, and some orders. More does not come for each read, and the
+/// fold need not wait.
+const LET_GO_MAX: usize = 2;
+
 /// Folds all that the log has behind the projector. `write` writes each batch, on another thread, in order; `progress`
 /// is told of each that is on its way. Where one of them breaks, that is given back, and the projector is not to be
 /// used again; so it is after an error.
@@ -67,9 +71,13 @@ fn catch_up_within(
     let first = projector.position() + 1;
     thread::scope(|scope| {
         let (reads, to_fold) = sync_channel(READS_WAITING_MAX);
-        let reader = scope.spawn(move || read(limits, log, first, &reads));
+        // Nearly all of it is the reader's, so it does not get ahead of who lets it go.
+        let (let_go, to_let_go) = channel();
+        let reader = scope.spawn(move || read(limits, log, first, &reads, &to_let_go));
         let mut writer = WriteBehind::start(scope, projector.store(), &write, 0);
-        let folded = fold(limits, projector, to_fold, &mut writer, progress);
+        projector.set_let_go(Some(let_go.clone()));
+        let folded = fold(limits, projector, to_fold, &let_go, &mut writer, progress);
+        projector.set_let_go(None);
         let written = writer.settle();
         let read = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
         // The reader ends without an error of its own when the fold has ended.
@@ -90,6 +98,7 @@ fn read(
     log: &dyn EventLog,
     first: Position,
     reads: &SyncSender<Read>,
+    to_let_go: &Receiver<LetGo>,
 ) -> Result<(), ProjectionError> {
     let mut next = first;
     loop {
@@ -109,6 +118,7 @@ fn read(
         if reads.send(read).is_err() {
             return Ok(());
         }
+        to_let_go.try_iter().take(LET_GO_MAX).for_each(drop);
     }
 }
 
@@ -116,6 +126,7 @@ fn fold(
     limits: Limits,
     projector: &mut Projector<'_>,
     reads: Receiver<Read>,
+    let_go: &Sender<LetGo>,
     writer: &mut WriteBehind<
         '_,
         impl Fn(&Folded) -> Result<ControlFlow<()>, ProjectionError> + Sync,
@@ -129,14 +140,16 @@ fn fold(
         Ok(progress(projector.position()))
     };
     let mut changes = Changes::default();
-    for read in reads {
-        for (record, event) in read.records {
-            projector.fold(&record, event, &mut changes)?;
+    for mut read in reads {
+        for (record, event) in &mut read.records {
+            projector.fold(record, event.take(), &mut changes)?;
             if changes.has_publication && send(projector, std::mem::take(&mut changes))?.is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
         }
+        // Where nobody takes them they are let go here.
+        let _ = let_go.send(Box::new(read.records));
         let is_full =
             changes.records >= limits.records_batched || changes.bytes >= limits.bytes_batched;
         if (read.is_last || is_full) && send(projector, std::mem::take(&mut changes))?.is_break() {

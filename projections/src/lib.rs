@@ -16,6 +16,7 @@ pub mod distribution;
 pub mod document;
 mod full_orders;
 mod json;
+mod key_filter;
 pub mod member;
 pub mod order;
 pub mod outbox;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use farelog_events::dead_letter::DeadLetterSettled;
 use farelog_events::event::{EventData, EventKind};
@@ -19,6 +20,7 @@ use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::batch::WriteBatch;
 use crate::document::{Effects, OrderDocument};
 use crate::full_orders;
+use crate::key_filter::KeyFilter;
 use crate::member::{MemberCache, MemberChangeKind};
 use crate::order::OrderEvent;
 use crate::outbox::fact::FactContent;
@@ -34,6 +36,9 @@ use crate::write_behind::Folded;
 /// Orders that stay decoded in memory between batches, so that the events of an order which come close together
 /// don't read it again. Counted after a batch: those that the last two batches touched come on top.
 const ORDERS_CACHED_MAX: usize = 4_096;
+
+/// Orders that are let go at once, where somebody else does it who has other work too.
+const ORDERS_LET_GO_MAX: usize = 256;
 
 /// Customers of members that stay in memory between batches.
 const CUSTOMERS_CACHED_MAX: usize = 16_384;
@@ -53,6 +58,10 @@ pub struct Projector<'s> {
     accounts: AccountCache<'s>,
     orders: HashMap<OrderId, KnownOrder>,
     orders_before: HashMap<OrderId, KnownOrder>,
+    /// Who lets go of orders that are not kept any longer; else it is done here.
+    let_go: Option<Sender<LetGo>>,
+    /// All orders that are in the store or in memory; `None` where it was not empty at first.
+    orders_ever: Option<KeyFilter>,
     /// Customers of members, as far as they were asked for or are new.
     customers: HashMap<(ProgramId, MemberId), CustomerId>,
     counters: Counters,
@@ -65,6 +74,9 @@ struct KnownOrder {
     /// Whether it is among what the batch changed.
     is_changed: bool,
 }
+
+/// What is not needed any longer. Memory is given back in least time on the thread that took it.
+pub type LetGo = Box<dyn Send>;
 
 /// What a batch of records changed and is not written yet.
 #[derive(Default)]
@@ -88,18 +100,27 @@ impl<'s> Projector<'s> {
         checkpoint: Checkpoint,
         catalog: Arc<ProgramCatalog>,
     ) -> Result<Self, ProjectionError> {
+        // Where nothing was folded, the store has no order and no member.
+        let filter = || (checkpoint.position == 0).then(KeyFilter::empty);
         Ok(Self {
             store,
             checkpoint,
             catalog,
-            members: MemberCache::new(store),
+            members: MemberCache::new(store).with_filter(filter()),
             accounts: AccountCache::new(store),
             orders: HashMap::default(),
             orders_before: HashMap::default(),
+            let_go: None,
+            orders_ever: filter(),
             customers: HashMap::default(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
             facts: FactKeeper::new(store)?,
         })
+    }
+
+    /// From here on orders that are not kept any longer are let go by somebody else, a few at a time; `None`: by itself.
+    pub fn set_let_go(&mut self, let_go: Option<Sender<LetGo>>) {
+        self.let_go = let_go;
     }
 
     /// The last record that is in.
@@ -223,7 +244,12 @@ impl<'s> Projector<'s> {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(match self.orders_before.remove(order_id) {
                 Some(before) => before,
-                None => load_order(self.store, order_id, &mut self.counters)?,
+                None => load_order(
+                    self.store,
+                    &mut self.orders_ever,
+                    order_id,
+                    &mut self.counters,
+                )?,
             }),
         };
         if !order.is_changed {
@@ -285,7 +311,6 @@ impl<'s> Projector<'s> {
         {
             put_transaction(changes, transaction);
         }
-        Ok(())
     }
 
     fn publish(
@@ -325,6 +350,7 @@ impl<'s> Projector<'s> {
             put(changes, store::member_id_key(program, member.id), &customer)?;
             self.customers.insert((program, member.id), customer);
         }
+        Ok(())
     }
 
     fn settle_dead_letter(
@@ -399,7 +425,17 @@ impl<'s> Projector<'s> {
 
     fn forget_old(&mut self) {
         if self.orders.len() >= ORDERS_CACHED_MAX {
-            self.orders_before = std::mem::take(&mut self.orders);
+            let orders = std::mem::take(&mut self.orders);
+            let mut forgotten = std::mem::replace(&mut self.orders_before, orders)
+                .into_values()
+                .map(|order| order.document);
+            while let Some(let_go) = &self.let_go
+                && forgotten.len() > 0
+            {
+                let some: Vec<_> = forgotten.by_ref().take(ORDERS_LET_GO_MAX).collect();
+                // Where nobody takes them they are let go here.
+                let _ = let_go.send(Box::new(some));
+            }
         }
         self.members.forget_old();
         self.accounts.forget_old();
@@ -412,10 +448,17 @@ impl<'s> Projector<'s> {
 /// An order as it was left in the store; one that is not there is new.
 fn load_order(
     store: &Store,
+    ever: &mut Option<KeyFilter>,
     order_id: &OrderId,
     counters: &mut Counters,
 ) -> Result<KnownOrder, ProjectionError> {
-    let stored = store.read_order(order_id)?;
+    let stored = match ever {
+        Some(ever) if !ever.may_have(order_id) => {
+            ever.put(order_id);
+            None
+        }
+        _ => store.read_order(order_id)?,
+    };
     let document = stored.unwrap_or_else(|| {
         counters.orders += 1;
         OrderDocument::new(order_id.clone())

@@ -12,6 +12,7 @@ use super::identity::{Identity, Merge};
 use super::membership::{Member, MemberChangeKind};
 use super::people::{Members, MergeIgnored};
 use crate::batch::WriteBatch;
+use crate::key_filter::KeyFilter;
 use crate::store::{self, ProjectionError, Store};
 
 /// Customers with their members, and as many customers' merges, that stay decoded in memory between batches.
@@ -26,6 +27,8 @@ pub struct MemberCache<'s> {
     store: &'s Store,
     members: RefCell<KnownMembers>,
     identities: RefCell<HashMap<CustomerId, Option<Arc<Identity>>>>,
+    /// All customers who are in the store or have changed; `None` where it was not empty at first.
+    ever: Option<KeyFilter>,
     /// Whether any customers were ever merged. Where none were, nobody is looked for.
     has_merges: Cell<bool>,
     changed_members: HashSet<CustomerId>,
@@ -41,6 +44,7 @@ impl<'s> MemberCache<'s> {
             store,
             members: RefCell::default(),
             identities: RefCell::default(),
+            ever: None,
             has_merges: Cell::new(false),
             changed_members: HashSet::default(),
             changed_identities: HashSet::default(),
@@ -51,6 +55,12 @@ impl<'s> MemberCache<'s> {
             Err(error) => cache.fail(error),
         }
         cache
+    }
+
+    /// The same with the filter of a store that is empty: who is not in it is not looked for.
+    #[must_use]
+    pub fn with_filter(self, ever: Option<KeyFilter>) -> Self {
+        Self { ever, ..self }
     }
 
     /// Fails if any look-up since the last call did: what was folded with it must not be used.
@@ -93,6 +103,9 @@ impl<'s> MemberCache<'s> {
             Arc::make_mut(member).change(kind, place, record.recorded_at, membership);
             self.remember(member);
             self.changed_members.insert(member.customer_id.clone());
+            if let Some(ever) = &mut self.ever {
+                ever.put(&member.customer_id);
+            }
         }
         changed.pop().filter(|_| is_new)
     }
@@ -197,14 +210,19 @@ impl Members for MemberCache<'_> {
         if let Some(of_customer) = self.members.borrow().get(customer) {
             return of_program(of_customer, program);
         }
-        let of_customer: Vec<Arc<Member>> =
-            match self.store.read(&store::members_key(customer), "members") {
-                Ok(stored) => stored.unwrap_or_default(),
-                Err(error) => {
-                    self.fail(error);
-                    return None;
-                }
-            };
+        let is_new = self.ever.as_ref().is_some_and(|it| !it.may_have(customer));
+        let stored = if is_new {
+            Ok(None)
+        } else {
+            self.store.read(&store::members_key(customer), "members")
+        };
+        let of_customer: Vec<Arc<Member>> = match stored {
+            Ok(stored) => stored.unwrap_or_default(),
+            Err(error) => {
+                self.fail(error);
+                return None;
+            }
+        };
         let member = of_program(&of_customer, program);
         self.members
             .borrow_mut()
