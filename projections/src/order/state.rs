@@ -218,12 +218,12 @@ pub(super) struct Fold<'e> {
 impl<'e> Fold<'e> {
     /// The fold of all events, first of those that have a place in the sequence.
     pub(super) fn of(events: &'e [OrderEvent]) -> Self {
-        let places = events.iter().map(|it| Some((it.place_in_sequence()?, it)));
-        let mut sequence: Vec<_> = places.flatten().collect();
-        sequence.sort_by_key(|(place, _)| *place);
-        let outside = events.iter().filter(|it| it.order_version().is_none());
+        let has_place = |event: &&OrderEvent| event.order_version().is_some();
+        let mut sequence: Vec<_> = events.iter().filter(has_place).collect();
+        sequence.sort_by(|a, b| a.place_in_sequence().cmp(&b.place_in_sequence()));
+        let outside = events.iter().filter(|event| !has_place(event));
         let mut fold = Self::default();
-        for event in sequence.into_iter().map(|(_, event)| event).chain(outside) {
+        for event in sequence.into_iter().chain(outside) {
             fold.add(event);
         }
         fold
@@ -299,14 +299,12 @@ impl<'e> Fold<'e> {
 
     /// The line, which begins as cancelled where its order already is.
     fn line(&mut self, id: &OrderLineId) -> &mut LineState<'e> {
-        if !self.state.lines.contains_key(id) {
-            let line = LineState {
-                ends: self.order_end.into_iter().collect(),
-                ..LineState::default()
-            };
-            self.state.lines.insert(id.clone(), line);
-        }
-        self.state.lines.entry(id.clone()).or_default()
+        let order_end = self.order_end;
+        let line = self.state.lines.entry(id.clone());
+        line.or_insert_with(|| LineState {
+            ends: order_end.into_iter().collect(),
+            ..LineState::default()
+        })
     }
 
     /// Confirms what is pending: of all lines, or of these lines and the replacements by one of them.
