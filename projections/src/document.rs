@@ -159,6 +159,10 @@ impl OrderDocument {
         world: World<'_>,
         witness: &mut impl Witness,
     ) -> Effects {
+        if self.only_prepares(event.kind) {
+            self.events.push(event);
+            return Effects::default();
+        }
         let mut events = std::mem::take(&mut self.events);
         let passing;
         let event = if decides_state(event.kind) {
@@ -186,6 +190,17 @@ impl OrderDocument {
         drop(state);
         self.events = events;
         effects
+    }
+
+    /// Whether an event of this kind is only kept, for those that come. Before any line is confirmed there is no trigger and
+    /// there are no groups, so nothing counts and nothing is to be withdrawn.
+    fn only_prepares(&self, kind: EventKind) -> bool {
+        let is_decided_later = decides_state(kind) && !confirms(kind);
+        // An activation is told to the tickets too, and says of one that is not known that it is ignored.
+        is_decided_later
+            && kind != EventKind::TicketActivated
+            && self.groups.is_empty()
+            && !self.events.iter().any(|event| confirms(event.kind))
     }
 
     fn note_trigger_places(&mut self, state: &OrderState<'_>, position: Position) {
@@ -288,6 +303,14 @@ fn decides_state(kind: EventKind) -> bool {
             | K::OrderLinesReplaced
             | K::TicketActivated
             | K::PaymentTransactionCaptured
+    )
+}
+
+/// Whether lines become confirmed by such an event.
+fn confirms(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::OrderConfirmed | EventKind::OrderPartiallyConfirmed
     )
 }
 
