@@ -1,5 +1,6 @@
 //! How far the projections are, for those who wait.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use farelog_events::log::Position;
@@ -10,6 +11,8 @@ use crate::store::ProjectionError;
 /// The position that the projections have reached, and word of each new one.
 #[derive(Debug)]
 pub struct Progress {
+    /// Changed with the state locked; read without, since every answer looks at it.
+    position: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
     watch: watch::Receiver<Position>,
@@ -17,7 +20,6 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct State {
-    position: Position,
     /// Tells of it in async code, until the end.
     teller: Option<watch::Sender<Position>>,
     /// Why nothing will come any more.
@@ -29,8 +31,8 @@ impl Progress {
     pub fn new(position: Position) -> Self {
         let (teller, watch) = watch::channel(position);
         Self {
+            position: AtomicU64::new(position),
             state: Mutex::new(State {
-                position,
                 teller: Some(teller),
                 ended: None,
             }),
@@ -45,7 +47,7 @@ impl Progress {
 
     /// The position now.
     pub fn position(&self) -> Position {
-        self.state().position
+        self.position.load(Ordering::Acquire)
     }
 
     /// For waiting in async code. Closed at the end.
@@ -55,8 +57,8 @@ impl Progress {
 
     /// A new position was reached.
     pub fn advance(&self, position: Position) {
-        let mut state = self.state();
-        state.position = position;
+        let state = self.state();
+        self.position.store(position, Ordering::Release);
         if let Some(teller) = &state.teller {
             teller.send_replace(position);
         }
@@ -79,7 +81,7 @@ impl Progress {
     /// [`ProjectionError::Ended`] when it never will be.
     pub fn wait_until(&self, position: Position) -> Result<(), ProjectionError> {
         let mut state = self.state();
-        while state.position < position {
+        while self.position() < position {
             if let Some(why) = &state.ended {
                 return Err(ProjectionError::Ended(why.clone()));
             }

@@ -3,22 +3,22 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::thread;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use farelog_events::envelope::CORRELATION_ID_BYTES_MAX;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, ready};
+use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
-use uuid::Uuid;
 use uuid::fmt::Hyphenated;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::client_name::client_name;
 use super::figures::Figures;
@@ -34,10 +34,12 @@ pub static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation
 pub struct CorrelationId(Arc<str>);
 
 impl CorrelationId {
-    /// A new one.
+    /// A new one. Of two that are made within a millisecond, either may sort first: a count to tell would be kept under one
+    /// lock for all threads.
     pub fn made() -> Self {
         let mut text = [0; Hyphenated::LENGTH];
-        let id: &str = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        let id = Uuid::new_v7(Timestamp::now(NoContext));
+        let id: &str = id.hyphenated().encode_lower(&mut text);
         Self(id.into())
     }
 
@@ -86,10 +88,13 @@ impl<S> Layer<S> for CorrelationLayer {
 
     /// Called for each operation, so that each has figures of its own.
     fn layer(&self, inner: S) -> Correlation<S> {
+        let operation = Operation {
+            server: self.server.clone(),
+            figures: Figures::default(),
+        };
         Correlation {
             inner,
-            server: self.server.clone(),
-            figures: Arc::default(),
+            operation: Arc::new(operation),
         }
     }
 }
@@ -98,14 +103,19 @@ impl<S> Layer<S> for CorrelationLayer {
 #[derive(Clone)]
 pub struct Correlation<S> {
     inner: S,
+    operation: Arc<Operation>,
+}
+
+/// What all requests to an operation have in common.
+struct Operation {
     server: Server,
-    figures: Arc<Figures>,
+    figures: Figures,
 }
 
 impl<S> Service<Request> for Correlation<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -121,9 +131,9 @@ where
             correlation_id: CorrelationId::of(request.headers()),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
-            server: self.server.clone(),
-            figures: Arc::clone(&self.figures),
+            // Taken, since nobody behind this asks for it: its place is then the id's.
+            route: request.extensions_mut().remove(),
+            operation: Arc::clone(&self.operation),
         };
         request
             .extensions_mut()
@@ -136,10 +146,14 @@ where
             method = %exchange.method,
             path = exchange.uri.path()
         );
-        // The one that said that it is ready is the one to call; its copy has not been asked.
-        let copy = self.inner.clone();
-        let inner = mem::replace(&mut self.inner, copy);
-        Box::pin(exchange.complete(inner, request).map(Ok).instrument(span))
+        // What is done before there is a future to wait for may panic too.
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            match origin::known_host(&request, &self.operation.server) {
+                Ok(()) => Either::Left(self.inner.call(request)),
+                Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
+            }
+        }));
+        Box::pin(exchange.complete(answer).instrument(span))
     }
 }
 
@@ -150,25 +164,18 @@ struct Exchange {
     method: Method,
     uri: Uri,
     route: Option<MatchedPath>,
-    server: Server,
-    figures: Arc<Figures>,
+    operation: Arc<Operation>,
 }
 
 impl Exchange {
-    /// Has the request answered; completes, counts and logs the answer.
-    async fn complete<S>(self, mut inner: S, request: Request) -> Response
-    where
-        S: Service<Request, Response = Response, Error = Infallible>,
-    {
-        // What is done before there is a future to wait for may panic too.
-        let answer = async {
-            if let Err(refusal) = origin::known_host(&request, &self.server) {
-                return refusal.into_response();
-            }
-            let Ok(response) = inner.call(request).await;
-            response
-        };
-        let response = panic::caught(deadline::within_time(answer)).await;
+    /// Waits for the answer; completes, counts and logs it.
+    async fn complete(
+        self,
+        answer: thread::Result<impl Future<Output = Result<Response, Infallible>>>,
+    ) -> Result<Response, Infallible> {
+        let Operation { server, figures } = &*self.operation;
+        let in_time = answer.map(|answer| deadline::within_time(self.started, answer));
+        let response = panic::caught(in_time).await;
         let code = response
             .extensions()
             .get::<Problem>()
@@ -176,7 +183,7 @@ impl Exchange {
         let mut response = problem::complete(response, || Occurrence {
             path: self.uri.path(),
             correlation_id: &self.correlation_id,
-            public_url: self.server.public_url(),
+            public_url: server.public_url(),
             now: Utc::now(),
         });
         if let Ok(value) = HeaderValue::from_str(self.correlation_id.as_str()) {
@@ -184,8 +191,7 @@ impl Exchange {
         }
         let took = self.started.elapsed();
         let status = response.status();
-        self.figures
-            .count(&self.method, self.route.as_ref(), status, took);
+        figures.count(&self.method, self.route.as_ref(), status, took);
         let status = status.as_u16();
         let elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if is_probe(self.uri.path()) {
@@ -193,7 +199,7 @@ impl Exchange {
         } else {
             tracing::info!(status, code, elapsed_us, "answered");
         }
-        response
+        Ok(response)
     }
 }
 

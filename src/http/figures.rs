@@ -71,22 +71,24 @@ impl Figures {
             .iter()
             .find(|known| *known == method)
             .map_or("other", Method::as_str);
-        let figure = self
-            .known(method, status)
-            .unwrap_or_else(|| self.made(method, route, status));
-        figure.requests.increment(1);
-        figure.seconds.record(took.as_secs_f64());
+        if !self.count_known(method, status, took) {
+            self.made(method, route, status).count(took);
+        }
     }
 
-    fn known(&self, method: &str, status: StatusCode) -> Option<Figure> {
+    /// Counts an answer if there was one of its kind before; gives whether there was.
+    fn count_known(&self, method: &str, status: StatusCode, took: Duration) -> bool {
         let of_answers = self
             .of_answers
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        of_answers
+        let known = of_answers
             .iter()
-            .find(|figure| figure.status == status && figure.method == method)
-            .cloned()
+            .find(|figure| figure.status == status && figure.method == method);
+        if let Some(figure) = known {
+            figure.count(took);
+        }
+        known.is_some()
     }
 
     fn made(
@@ -110,6 +112,13 @@ impl Figures {
         // Two requests may have made the same one at once; they count in the same place.
         of_answers.push(figure.clone());
         figure
+    }
+}
+
+impl Figure {
+    fn count(&self, took: Duration) {
+        self.requests.increment(1);
+        self.seconds.record(took.as_secs_f64());
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use farelog_events::json::wording;
 use farelog_events::number::WholeNumber;
 use farelog_projections::answer::Page;
+use smol_str::SmolStr;
 
 use super::problem::{FieldProblem, Problem};
 use crate::errors;
@@ -28,7 +29,7 @@ pub const QUERY_PARAMETERS_MAX: usize = 100;
 /// An operation reads the ones that it knows and ends with [`finish`](Self::finish), which refuses the rest.
 #[derive(Debug)]
 pub struct QueryParameters {
-    unread: Vec<(String, String)>,
+    unread: Vec<(SmolStr, SmolStr)>,
     problems: Vec<FieldProblem>,
 }
 
@@ -36,8 +37,8 @@ impl QueryParameters {
     /// The parameters of a query in its percent-encoded form.
     pub fn parse(query: &str) -> Self {
         let unread: Vec<_> = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
             .take(QUERY_PARAMETERS_MAX + 1)
+            .map(|(name, value)| (name.into(), value.into()))
             .collect();
         let mut problems = Vec::new();
         if unread.len() > QUERY_PARAMETERS_MAX {
@@ -51,7 +52,7 @@ impl QueryParameters {
     }
 
     /// The values of a parameter that may stand several times, in the order in which they stand.
-    pub fn values(&mut self, name: &str) -> Vec<String> {
+    pub fn values(&mut self, name: &str) -> Vec<SmolStr> {
         self.unread
             .extract_if(.., |(key, _)| key == name)
             .map(|(_, value)| value)
@@ -65,6 +66,10 @@ impl QueryParameters {
 
     /// The value of a parameter that may be absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        self.value(name).map(String::from)
+    }
+
+    fn value(&mut self, name: &str) -> Option<SmolStr> {
         let mut values = self.values(name);
         if values.len() > 1 {
             self.refuse(name, &errors::FIELD_REPEATED, "must be given once");
@@ -74,7 +79,7 @@ impl QueryParameters {
 
     /// The value of a parameter that may be absent, read as `T`.
     pub fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
-        let text = self.text(name)?;
+        let text = self.value(name)?;
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
@@ -107,7 +112,7 @@ impl QueryParameters {
         limits: std::ops::RangeInclusive<u64>,
         default: u64,
     ) -> u64 {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.value(name) else {
             return default;
         };
         match text.parse().map(|WholeNumber(number)| number) {
@@ -132,7 +137,7 @@ impl QueryParameters {
 
     /// A switch: `true` or `false`, off when absent.
     pub fn switch(&mut self, name: &str) -> bool {
-        match self.text(name).as_deref() {
+        match self.value(name).as_deref() {
             None | Some("false") => false,
             Some("true") => true,
             Some(_) => {
@@ -160,7 +165,7 @@ impl QueryParameters {
         for (name, _) in &self.unread {
             if !self.problems.iter().any(|problem| problem.field == *name) {
                 self.problems.push(FieldProblem::new(
-                    name,
+                    name.as_str(),
                     &errors::FIELD_UNKNOWN,
                     "is no parameter of this operation",
                 ));
