@@ -3,6 +3,8 @@
 //! A command is answered when its events are durable and projected, so that whoever reads after the answer sees what
 //! the command did (design, rules 1 and 3).
 
+mod look_ups;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,11 +17,9 @@ use farelog_projections::answer::Answer;
 use farelog_projections::{ProjectionError, Projections};
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tracing::Span;
 
-/// How often a look-up asks for its place before it goes to another thread.
-const LOOK_UP_TRIES: u32 = 3;
+use look_ups::LookUps;
 
 /// Log, projections and writer, as the interfaces use them. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -29,8 +29,9 @@ pub struct Engine {
     writer: LogWriter,
     /// The end of the log when it was opened.
     catch_up_to: Position,
-    /// One less than the threads that serve connections.
-    look_ups: Arc<Semaphore>,
+    look_ups: Arc<LookUps>,
+    /// Where what takes longer takes place, whoever asks for it.
+    runtime: Handle,
 }
 
 /// Why a query or a command was not carried out. Not a refusal: that is for the decision's own error to say.
@@ -51,14 +52,15 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// Puts the parts of a log together that was just opened.
+    /// Puts the parts of a log together that was just opened, in the runtime whose threads for work that may block it uses.
     pub fn new(log: Arc<dyn EventLog>, projections: Projections, writer: LogWriter) -> Self {
         Self {
             catch_up_to: log.head().position,
             log,
             projections,
             writer,
-            look_ups: Arc::new(Semaphore::new(connection_threads().saturating_sub(1))),
+            look_ups: Arc::default(),
+            runtime: Handle::current(),
         }
     }
 
@@ -92,14 +94,14 @@ impl Engine {
         query: impl FnOnce(&Projections) -> Result<Answer<T>, ProjectionError> + Send + 'static,
     ) -> Result<Answer<T>, EngineError> {
         let projections = self.projections.clone();
-        blocking(move || query(&projections))
+        self.apart(move || query(&projections))
             .await?
             .map_err(EngineError::from)
     }
 
     /// Asks for what one key of the projections holds: on the thread that asks, which takes a fraction of the time that
-    /// handing it to another takes, as long as one more thread serves connections, should the disk or a batch be slow.
-    /// Where none is left, other connections have their turn first: mostly a look-up has ended by then.
+    /// handing it to another takes. Where look-ups have come to wait for the disk they are made as other queries are, so
+    /// that many can wait at a time.
     ///
     /// # Errors
     /// The projections can't answer.
@@ -107,13 +109,13 @@ impl Engine {
         &self,
         query: impl FnOnce(&Projections) -> Result<Answer<T>, ProjectionError> + Send + 'static,
     ) -> Result<Answer<T>, EngineError> {
-        for _ in 0..LOOK_UP_TRIES {
-            if let Ok(_permit) = self.look_ups.try_acquire() {
-                return Ok(query(&self.projections)?);
-            }
-            tokio::task::yield_now().await;
+        if self.look_ups.are_slow() {
+            let look_ups = Arc::clone(&self.look_ups);
+            self.read(move |projections| look_ups.make(|| query(projections)))
+                .await
+        } else {
+            Ok(self.look_ups.make(|| query(&self.projections))?)
         }
-        self.read(query).await
     }
 
     /// Asks the log and the projections together.
@@ -124,7 +126,19 @@ impl Engine {
         let Self {
             log, projections, ..
         } = self.clone();
-        blocking(move || query(&*log, &projections)).await?
+        self.apart(move || query(&*log, &projections)).await?
+    }
+
+    /// Does what may block apart from the threads that serve connections.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let span = Span::current();
+        self.runtime
+            .spawn_blocking(move || span.in_scope(work))
+            .await
+            .map_err(|_| EngineError::Panicked)
     }
 
     /// Has a decision taken on projections that are as far as the log, and its events recorded.
@@ -205,18 +219,4 @@ impl Engine {
         let _ = progress.wait_for(|reached| *reached >= position).await;
         Ok(self.projections.wait_until(position)?)
     }
-}
-
-/// Those of the runtime that the engine is made in.
-fn connection_threads() -> usize {
-    Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, EngineError> {
-    let span = Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(work))
-        .await
-        .map_err(|_| EngineError::Panicked)
 }

@@ -2,6 +2,7 @@
 //!
 //! axum's own `serve` has no limits, so connections are accepted here (decision 0022).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::connection_threads::ConnectionThreads;
 use super::refusal::Refusals;
 use super::stall::StallGuard;
+use crate::cli::exit::Failure;
 use crate::http::Unreadable;
 
 /// How long a client may take for the head of a request; also how long a connection may be idle between two.
@@ -26,9 +29,28 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(10);
 /// Wait after a connection could not be accepted, for example because files are used up.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Serves connections until `stop` is sent or dropped, then lets requests that are under way finish, for a time.
+/// Listens at an address, and starts the threads for connections.
+///
+/// # Errors
+/// The address is taken or none of this machine, or the system gives no thread.
+pub async fn listen(address: SocketAddr) -> Result<(TcpListener, ConnectionThreads), Failure> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::Failed(format!(
+            "HTTP can't be served at {address}: {error}; choose another --listen"
+        ))
+    })?;
+    let threads = ConnectionThreads::start().map_err(|error| {
+        Failure::Failed(format!(
+            "the threads for connections can't be started: {error}; let the server have more threads"
+        ))
+    })?;
+    Ok((listener, threads))
+}
+
+/// Accepts connections, which are served on threads of their own, until `stop` is sent or dropped, then lets requests that are under way finish, for a time.
 pub async fn serve(
     listener: TcpListener,
+    threads: ConnectionThreads,
     router: Router,
     unreadable: Unreadable,
     connections_max: usize,
@@ -54,13 +76,18 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = graceful.watch(connection(stream, router.clone(), unreadable.clone()));
-        tokio::spawn(async move {
+        let (router, unreadable) = (router.clone(), unreadable.clone());
+        let watcher = graceful.watcher();
+        let serving = threads.serve(stream, async move |stream| {
+            let connection = watcher.watch(connection(stream, router, unreadable));
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke off");
             }
             drop(permit);
         });
+        if let Err(error) = serving {
+            tracing::warn!(%error, "a connection could not be handed on");
+        }
     }
     drop(listener);
     let open = graceful.count();
@@ -70,6 +97,7 @@ pub async fn serve(
     {
         tracing::warn!(open, "requests were not finished in time and are cut off");
     }
+    threads.end().await;
 }
 
 type Connection =

@@ -7,20 +7,18 @@
 
 mod address;
 mod broker;
+mod connection_threads;
 mod listener;
 mod own_thread;
 mod refusal;
 mod signals;
 mod stall;
 
-use std::num::NonZero;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use async_nats::Client;
 use farelog_events::ingest::{IngestOptions, IngestState, IngestStatus, Ingestion};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -55,7 +53,6 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args)?;
     telemetry::log_to_stderr(config.log_format, &config.log_filter)?;
     let runtime = Builder::new_multi_thread()
-        .worker_threads(connection_threads())
         .enable_all()
         .build()
         .map_err(|error| {
@@ -66,21 +63,10 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
     ended
 }
 
-/// One more than the machine has cores: a look-up that each core is busy with leaves one for other connections (see
-/// [`crate::engine::Engine::look_up`]).
-fn connection_threads() -> usize {
-    available_parallelism().map_or(1, NonZero::get) + 1
-}
-
 async fn serve(config: &Config) -> Result<(), Failure> {
     let mut told = ToldToEnd::listen()?;
     let metrics = telemetry::gather_metrics()?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        Failure::Failed(format!(
-            "HTTP can't be served at {}: {error}; choose another --listen",
-            config.listen
-        ))
-    })?;
+    let (listener, threads) = listener::listen(config.listen).await?;
     let data_dir = config.data_dir.clone();
     let mut assembly = tokio::task::spawn_blocking(move || Assembly::open(&data_dir))
         .await
@@ -135,6 +121,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let router = http::router(server.clone());
     let http = part("HTTP").run(listener::serve(
         listener,
+        threads,
         router.clone(),
         Unreadable::new(server.public_url()),
         config.connections_max.get(),
