@@ -1,14 +1,16 @@
 //! The projections as a whole: opened once, brought forward by one thread, queried by many.
 
+use std::iter;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farelog_events::id::OrderId;
+use farelog_events::log::feed::Feed;
 use farelog_events::log::{EventLog, Position, Record};
 use farelog_events::program::document;
 use tokio::sync::watch;
@@ -141,11 +143,7 @@ impl Projections {
     ///
     /// # Errors
     /// The store or the log failed. Who waits for a position is told; nothing is brought forward any more.
-    pub fn run(
-        &self,
-        log: &dyn EventLog,
-        feed: &Receiver<Vec<Record>>,
-    ) -> Result<(), ProjectionError> {
+    pub fn run(&self, log: &dyn EventLog, feed: &Feed) -> Result<(), ProjectionError> {
         let _end = EndOfProgress(&self.inner.progress);
         let result = self.follow(log, feed);
         let flushed = self.store().flush();
@@ -156,11 +154,7 @@ impl Projections {
         result.and(flushed)
     }
 
-    fn follow(
-        &self,
-        log: &dyn EventLog,
-        feed: &Receiver<Vec<Record>>,
-    ) -> Result<(), ProjectionError> {
+    fn follow(&self, log: &dyn EventLog, feed: &Feed) -> Result<(), ProjectionError> {
         while self.follow_into(&self.in_use(), log, feed)?.is_continue() {}
         Ok(())
     }
@@ -171,7 +165,7 @@ impl Projections {
         &self,
         in_use: &InUse,
         log: &dyn EventLog,
-        feed: &Receiver<Vec<Record>>,
+        feed: &Feed,
     ) -> Result<ControlFlow<()>, ProjectionError> {
         let store = &in_use.store;
         let writing = store.for_writer();
@@ -183,11 +177,11 @@ impl Projections {
         thread::scope(|scope| {
             let mut writer = WriteBehind::start(scope, &writing, &write, WRITTEN_BEHIND_MIN);
             loop {
-                let mut records = match feed.try_recv() {
+                let records = match feed.try_next() {
                     Ok(records) => records,
                     // While there is nothing to fold no batch is in flight.
                     Err(_) if writer.settle()?.is_break() => return Ok(ControlFlow::Continue(())),
-                    Err(_) => match feed.recv_timeout(STORE_HELD_IDLE_MAX) {
+                    Err(_) => match feed.next_within(STORE_HELD_IDLE_MAX) {
                         Ok(records) => records,
                         Err(RecvTimeoutError::Timeout) if Arc::ptr_eq(store, &self.store()) => {
                             continue;
@@ -196,11 +190,6 @@ impl Projections {
                         Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Break(())),
                     },
                 };
-                while records.len() < FED_RECORDS_MAX
-                    && let Ok(mut next) = feed.try_recv()
-                {
-                    records.append(&mut next);
-                }
                 let gap = records
                     .first()
                     .is_some_and(|first| first.position > projector.position() + 1);
@@ -211,7 +200,7 @@ impl Projections {
                     return Ok(ControlFlow::Continue(()));
                 }
                 let put = |folded| writer.put(folded);
-                if projector.project_with(&records, put)?.is_break() {
+                if projector.project_with(fed(records, feed), put)?.is_break() {
                     return Ok(ControlFlow::Continue(()));
                 }
             }
@@ -481,4 +470,16 @@ impl Projections {
             value: read(&store.as_it_stands())?,
         })
     }
+}
+
+/// Records of the feed that are folded into one batch: what has come, and behind it what comes meanwhile, up to the limit. They
+/// are taken as they are folded, so that few of them are in memory.
+fn fed(first: Vec<Record>, feed: &Feed) -> impl Iterator<Item = Record> {
+    let mut taken = first.len();
+    let more = iter::from_fn(move || {
+        let next = (taken < FED_RECORDS_MAX).then(|| feed.try_next().ok())??;
+        taken += next.len();
+        Some(next)
+    });
+    iter::once(first).chain(more).flatten()
 }

@@ -1,5 +1,6 @@
 //! The fold of log records into the store: what each record changes, gathered and written in one batch.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
@@ -150,14 +151,16 @@ impl<'s> Projector<'s> {
         self.project_with(records, write).map(|_| ())
     }
 
-    /// The same with `write` for what writes a batch; where that breaks, the projector is not to be used again.
-    pub fn project_with<'r>(
+    /// The same with `write` for what writes a batch; where that breaks, the projector is not to be used again. A record that
+    /// is given away is let go when it is folded.
+    pub fn project_with(
         &mut self,
-        records: impl IntoIterator<Item = &'r Record>,
+        records: impl IntoIterator<Item: Borrow<Record>>,
         mut write: impl FnMut(Folded) -> Result<ControlFlow<()>, ProjectionError>,
     ) -> Result<ControlFlow<()>, ProjectionError> {
         let mut changes = Changes::default();
         for record in records {
+            let record = record.borrow();
             if record.position <= self.checkpoint.position {
                 continue;
             }

@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use farelog_events::event::{About, EventKind, NewEvent, decode};
 use farelog_events::id::{CustomerId, OrderId, ProgramId};
 use farelog_events::json::JsonText;
+use farelog_events::log::feed::feed;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::{Batch, Entry, EventLog, Head, LogError, LogStats, Position, Record};
 use farelog_projections::answer::Page;
@@ -193,7 +193,7 @@ fn follow(
     let mut number = 0;
     for run in events.chunks(batch * reopen_every) {
         let projections = Projections::open(directory, &log).unwrap();
-        let (sender, feed) = sync_channel(reopen_every);
+        let (sender, feed) = feed(usize::MAX);
         for batch in run.chunks(batch) {
             let mut records = Vec::new();
             for event in batch {
@@ -272,8 +272,8 @@ fn a_backlog_that_is_fed_in_large_batches_gives_the_same_bytes() {
 
     let growing = MemoryLog::new();
     let followed = Projections::open(&home.path().join("fed"), &growing).unwrap();
-    // Without room: the next batch is there when one was taken.
-    let (sender, feed) = sync_channel(0);
+    // With room for one batch: the next is there when it was taken.
+    let (sender, feed) = feed(1);
     thread::scope(|scope| {
         let (projections, log) = (&followed, &growing);
         let following = scope.spawn(move || projections.run(log, &feed));
@@ -304,7 +304,7 @@ fn a_rebuild_while_records_come_in_gives_the_same_bytes_and_no_answer_goes_back(
     let directory = home.path().join("projections");
     let log = Arc::new(MemoryLog::new());
     let projections = Projections::open(&directory, &*log).unwrap();
-    let (sender, feed) = sync_channel(4);
+    let (sender, feed) = feed(4 * 1024);
     let following = {
         let (projections, log) = (projections.clone(), Arc::clone(&log));
         thread::spawn(move || projections.run(&*log, &feed))

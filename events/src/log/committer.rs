@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +9,7 @@ use metrics::{counter, describe_counter, describe_histogram, histogram};
 use tokio::sync::{mpsc, oneshot};
 
 use super::draft::{Draft, Outcome, Rejected};
+use super::feed::FeedSender;
 use super::writer::{
     Admission, Arrival, Decided, Decision, Moment, Receipt, Refused, TakenIn, WriterError,
 };
@@ -55,7 +55,7 @@ pub(super) struct Committer {
     log: Arc<dyn EventLog>,
     admission: Box<dyn Admission>,
     /// `None` once nobody listens.
-    feed: Option<SyncSender<Vec<Record>>>,
+    feed: Option<FeedSender>,
     last_recorded_at: Option<DateTime<Utc>>,
     /// Set once; from then on nothing is done and everyone is told.
     failed: Option<Arc<LogError>>,
@@ -65,7 +65,7 @@ impl Committer {
     pub(super) fn new(
         log: Arc<dyn EventLog>,
         admission: Box<dyn Admission>,
-        feed: SyncSender<Vec<Record>>,
+        feed: FeedSender,
         last_recorded_at: Option<DateTime<Utc>>,
     ) -> Self {
         describe_metrics();
@@ -133,7 +133,8 @@ impl Committer {
         self.ready()?;
         let mut checkpoint = self.log.head().checkpoint;
         let mut receipts = Vec::with_capacity(requests.len());
-        let mut draft = Draft::new(&*self.log, &mut *self.admission);
+        let arrivals = requests.iter().map(|(arrivals, _)| arrivals.len());
+        let mut draft = Draft::new(&*self.log, &mut *self.admission, arrivals.sum());
         let drafted = requests.into_iter().try_for_each(|(arrivals, behind)| {
             let mut receipt = Receipt::default();
             for arrival in arrivals {
@@ -254,7 +255,7 @@ impl Committer {
         fill: impl FnOnce(&mut Draft<'_>) -> Result<T, Rejected>,
     ) -> Result<(T, Vec<Record>), WriterError> {
         self.ready().map_err(WriterError::Log)?;
-        let mut draft = Draft::new(&*self.log, &mut *self.admission);
+        let mut draft = Draft::new(&*self.log, &mut *self.admission, 1);
         let answer = match fill(&mut draft) {
             Ok(answer) => answer,
             Err(Rejected::Refused(refused)) => {

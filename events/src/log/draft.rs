@@ -4,9 +4,8 @@
 //! and id) and the same content is a repeat, one with other content a conflict (contract, section 2). A new one is
 //! put to admission. What may not enter becomes a dead letter, which keeps the message whole.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
+use foldhash::{HashMap, HashMapExt as _};
 use smol_str::SmolStr;
 
 use super::index::identity_digest;
@@ -63,15 +62,20 @@ enum Standing {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(log: &'a dyn EventLog, admission: &'a mut dyn Admission) -> Self {
+    /// An empty batch, with room for so many events.
+    pub(super) fn new(
+        log: &'a dyn EventLog,
+        admission: &'a mut dyn Admission,
+        events: usize,
+    ) -> Self {
         let head = log.head().position;
         Self {
             log,
             admission,
             head,
-            entries: Vec::new(),
-            places: HashMap::new(),
-            admitted: Vec::new(),
+            entries: Vec::with_capacity(events),
+            places: HashMap::with_capacity(events),
+            admitted: Vec::with_capacity(events),
         }
     }
 

@@ -13,6 +13,7 @@ mod committer;
 mod directory;
 mod draft;
 pub mod export;
+pub mod feed;
 #[cfg(test)]
 mod format_tests;
 #[cfg(fuzzing)]

@@ -65,6 +65,13 @@ impl Record {
         }
     }
 
+    /// What it takes in memory, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let correlation_id = self.correlation_id.as_ref().map_or(0, SmolStr::len);
+        let texts = self.source.len() + self.id.len() + correlation_id + self.data.get().len();
+        size_of::<Self>() + texts
+    }
+
     /// Whether this is the record of the event that `about`, `source` and `id` identify.
     pub(super) fn has_identity(&self, about: &About, source: &str, id: &str) -> bool {
         self.about == *about && *self.source == *source && *self.id == *id

@@ -12,7 +12,6 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use chrono::{DateTime, Utc};
@@ -20,6 +19,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::committer::{Committer, IngestRequest, Reply, Request};
+use super::feed::{Feed, feed};
 use super::{EventLog, Head, LogError, Position, Record, StreamCheckpoint};
 use crate::dead_letter::{DeadLetter, DeadLetterReason, RawMessage};
 use crate::event::NewEvent;
@@ -144,8 +144,8 @@ pub struct WriterLimits {
     pub queue_requests_max: usize,
     /// Events that one commit takes at most, from however many requests.
     pub commit_events_max: usize,
-    /// Batches of records on their way to the projections; a full feed makes the writer wait.
-    pub feed_batches_max: usize,
+    /// Bytes of records on their way to the projections, as they are in memory; a full feed makes the writer wait.
+    pub feed_bytes_max: usize,
 }
 
 impl Default for WriterLimits {
@@ -154,7 +154,7 @@ impl Default for WriterLimits {
         Self {
             queue_requests_max: 256,
             commit_events_max: 4096,
-            feed_batches_max: 8,
+            feed_bytes_max: 4 * 1024 * 1024,
         }
     }
 }
@@ -174,9 +174,9 @@ pub struct RunningWriter {
     /// The way to it.
     pub writer: LogWriter,
     /// Each batch of records once it is durable, from the one behind the head that the log had at the start, without
-    /// a gap. The writer waits while [`WriterLimits::feed_batches_max`] are unread; once the receiver is dropped it
+    /// a gap. The writer waits while [`WriterLimits::feed_bytes_max`] are unread; once the receiver is dropped it
     /// goes on without.
-    pub feed: Receiver<Vec<Record>>,
+    pub feed: Feed,
     /// Ends with the writer: with an error where the log failed, and then the process is to end.
     pub thread: JoinHandle<Result<(), Arc<LogError>>>,
 }
@@ -192,7 +192,7 @@ impl LogWriter {
         limits: WriterLimits,
     ) -> io::Result<RunningWriter> {
         let (requests, queue) = mpsc::channel(limits.queue_requests_max.max(1));
-        let (feed_sender, feed) = sync_channel(limits.feed_batches_max);
+        let (feed_sender, feed) = feed(limits.feed_bytes_max);
         let last_recorded_at = log.stats().map_err(io::Error::other)?.last_recorded_at;
         let committer = Committer::new(log, admission, feed_sender, last_recorded_at);
         let thread = thread::Builder::new()

@@ -7,14 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
 use chrono::Utc;
+use farelog_events::log::feed::feed;
 use farelog_events::log::memory::MemoryLog;
 use farelog_events::log::sled_log::SledLog;
-use farelog_events::log::{Batch, EventLog, Record};
+use farelog_events::log::{Batch, EventLog};
 use farelog_projections::Projections;
 use farelog_test_support::directory::{copy, files_in};
 
@@ -42,7 +42,7 @@ fn child_that_projects() {
     let log = Arc::new(SledLog::open(&log_directory(&directory)).unwrap());
     let projections =
         Projections::open_within(SMALL, &projections_directory(&directory), &*log).unwrap();
-    let (sender, feed) = sync_channel::<Vec<Record>>(4);
+    let (sender, feed) = feed(64 * 1024);
     let follower = {
         let log = Arc::clone(&log);
         thread::spawn(move || projections.run(&*log, &feed).unwrap())

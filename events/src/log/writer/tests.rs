@@ -3,9 +3,10 @@
 mod decide;
 mod ingest;
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +18,7 @@ use super::{
 use crate::dead_letter::{DeadLetter, DeadLetterReason, DeadLetterSettled, RawMessage};
 use crate::event::{About, EventData, EventKind, NewEvent, OWN_SOURCE};
 use crate::json::JsonText;
+use crate::log::feed::Feed;
 use crate::log::memory::MemoryLog;
 use crate::log::samples::{checkpoint, event};
 use crate::log::{EventLog, LogError, Record, StreamCheckpoint};
@@ -49,7 +51,7 @@ struct Scene {
     log: Arc<MemoryLog>,
     gate: Gate,
     writer: LogWriter,
-    feed: Receiver<Vec<Record>>,
+    feed: Feed,
     thread: JoinHandle<Result<(), Arc<LogError>>>,
 }
 
@@ -90,6 +92,11 @@ impl Scene {
     async fn ingest(&self, arrivals: Vec<Arrival>) -> Receipt {
         let last = arrivals.last().unwrap().message.stream_sequence;
         self.writer.ingest(arrivals, behind(last)).await.unwrap()
+    }
+
+    /// The next batch of the feed, which comes behind the answer to who asked for it.
+    fn fed(&self) -> Vec<Record> {
+        self.feed.next_within(Duration::from_mins(1)).unwrap()
     }
 
     fn ids(&self) -> Vec<String> {

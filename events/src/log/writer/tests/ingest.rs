@@ -26,7 +26,7 @@ async fn events_are_durable_when_ingest_returns_and_then_fed() {
         }
     );
     assert_eq!(scene.log.head().checkpoint, Some(behind(2)));
-    let fed = scene.feed.recv().unwrap();
+    let fed = scene.fed();
     assert_eq!(fed.len(), 2);
     let origin = fed[1].origin.as_ref().unwrap();
     assert_eq!((&*origin.stream, origin.sequence), ("ORDERS", 2));
@@ -63,7 +63,7 @@ async fn what_waits_together_is_committed_together() {
     let decided = decided.unwrap();
     assert_eq!((decided.answer, decided.head), (2, 3));
     assert_eq!(three.unwrap().head, 4);
-    let batches: Vec<usize> = scene.feed.iter().take(3).map(|batch| batch.len()).collect();
+    let batches = [(); 3].map(|()| scene.fed().len());
     assert_eq!(batches, [2, 1, 1]);
     assert_eq!(scene.ids(), ["a", "b", "c", "d"]);
 }
