@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::log::StreamCheckpoint;
 use crate::log::writer::Arrival;
 
-/// What may wait in the queue, as a weight: two batches as large as the reader makes them.
-const QUEUE_WEIGHT_MAX: u32 = 8192;
+/// What may wait in the queue, as a weight: as much as is taken at once, and a batch as the reader makes them.
+const QUEUE_WEIGHT_MAX: u32 = 4096 + 512;
 /// Weight from which on a batch takes no other in.
 const BATCH_WEIGHT_MAX: usize = 4096;
 /// A message weighs one, and one more for each of these bytes that it takes in memory.

@@ -1,7 +1,6 @@
 //! The reader of a session: takes messages in sequence, in batches, and decodes them.
 
 use std::convert::Infallible;
-use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use async_nats::{Client, HeaderMap};
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt};
 use metrics::counter;
-use tokio::task::{spawn_blocking, unconstrained};
+use tokio::task::{unconstrained, yield_now};
 use tokio::time::sleep;
 
 use super::broker::BrokerError;
@@ -22,13 +21,15 @@ use super::stream::{self, SourceStream};
 use super::{SessionEnd, note_removed, sequence_of};
 use crate::dead_letter::RawMessage;
 use crate::envelope;
-use crate::log::writer::Arrival;
 use crate::log::{EventLog, StreamCheckpoint};
 
-/// Messages of a batch at most.
-const BATCH_MESSAGES_MAX: usize = 4096;
+/// Messages of a batch at most. Few, so that what they take in memory is used again for the next while it is warm; the
+/// queue behind makes commits of them.
+const BATCH_MESSAGES_MAX: usize = 512;
 /// Bytes after which a batch takes no further message.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Messages that are asked for at a time.
+const PULL_MESSAGES_MAX: usize = 4096;
 /// Bytes that are asked for at a time; more where the broker takes larger messages, since one that is larger than
 /// what is asked for would never come.
 const PULL_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -39,8 +40,6 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long nothing may come before the consumer is asked whether it delivered something after all.
 const IDLE_LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// Batches up to this size are decoded in place: it takes less time than handing them to another thread.
-const DECODE_IN_PLACE_MAX: usize = 64;
 
 /// The reader of a session.
 pub(super) struct Reader {
@@ -76,7 +75,7 @@ impl Reader {
         let message_bytes_max = client.try_server_info().map_or(0, |info| info.max_payload);
         let messages = consumer
             .stream()
-            .max_messages_per_batch(BATCH_MESSAGES_MAX)
+            .max_messages_per_batch(PULL_MESSAGES_MAX)
             .max_bytes_per_batch(PULL_BYTES_MAX.max(2 * message_bytes_max))
             .expires(PULL_EXPIRES)
             .heartbeat(HEARTBEAT)
@@ -115,8 +114,13 @@ impl Reader {
             let Some(decoded) = self.decode(batch, log).await? else {
                 continue;
             };
+            let is_full = decoded.arrivals.len() >= BATCH_MESSAGES_MAX;
             if !batches.send(decoded).await {
                 return Err(BrokerError::Ended.into());
+            }
+            if is_full {
+                // More is there already: the commit that waits for this, and the connection, have their turn first.
+                yield_now().await;
             }
         }
     }
@@ -195,7 +199,7 @@ impl Reader {
         batch: Vec<Message>,
         log: &dyn EventLog,
     ) -> Result<Option<Decoded<Acker>>, BrokerError> {
-        let mut raw = Vec::with_capacity(batch.len());
+        let mut arrivals = Vec::with_capacity(batch.len());
         let mut last = None;
         let (mut begin, mut removed) = (None, 0);
         for message in batch {
@@ -216,8 +220,8 @@ impl Reader {
             }
             match self.place(&info)? {
                 Place::Next(published_at) => {
-                    raw.push(self.raw(&message, published_at));
-                    last = Some(message);
+                    arrivals.push(envelope::read(self.raw(&message, published_at)));
+                    last = Some((message, published_at));
                 }
                 Place::Again(sequence) => {
                     counter!("farelog_ingest_redelivered_total").increment(1);
@@ -237,8 +241,7 @@ impl Reader {
             );
             self.said_removed = true;
         }
-        let (Some(message), Some(published_at)) = (last, raw.last().map(|raw| raw.published_at))
-        else {
+        let Some((message, published_at)) = last else {
             return Ok(None);
         };
         let checkpoint = StreamCheckpoint {
@@ -249,7 +252,7 @@ impl Reader {
         };
         let (_, last) = message.split();
         Ok(Some(Decoded {
-            arrivals: read_all(raw).await,
+            arrivals,
             checkpoint,
             last,
         }))
@@ -331,14 +334,4 @@ fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     // Stable, so that the values of a name keep their order.
     headers.sort_by(|(one, _), (other, _)| one.cmp(other));
     headers
-}
-
-async fn read_all(raw: Vec<RawMessage>) -> Vec<Arrival> {
-    if raw.len() <= DECODE_IN_PLACE_MAX {
-        return raw.into_iter().map(envelope::read).collect();
-    }
-    match spawn_blocking(|| raw.into_iter().map(envelope::read).collect()).await {
-        Ok(arrivals) => arrivals,
-        Err(error) => resume_unwind(error.into_panic()),
-    }
 }

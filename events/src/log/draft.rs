@@ -4,6 +4,8 @@
 //! and id) and the same content is a repeat, one with other content a conflict (contract, section 2). A new one is
 //! put to admission. What may not enter becomes a dead letter, which keeps the message whole.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use foldhash::{HashMap, HashMapExt as _};
 use smol_str::SmolStr;
@@ -26,6 +28,8 @@ pub(super) struct Draft<'a> {
     places: HashMap<u64, usize>,
     /// Places in `entries` of what admission was asked about.
     admitted: Vec<usize>,
+    /// The name of the stream that the last message came from, which others share.
+    stream: Option<Arc<str>>,
 }
 
 /// What became of a message.
@@ -76,6 +80,7 @@ impl<'a> Draft<'a> {
             entries: Vec::with_capacity(events),
             places: HashMap::with_capacity(events),
             admitted: Vec::with_capacity(events),
+            stream: None,
         }
     }
 
@@ -91,7 +96,8 @@ impl<'a> Draft<'a> {
         };
         let refused = match self.admit(&event, Some(&message)) {
             Ok(true) => {
-                self.push(event, Some(origin(&message)));
+                let origin = self.origin(&message);
+                self.push(event, Some(origin));
                 return Ok(Outcome::Appended);
             }
             Ok(false) => return Ok(Outcome::Repeat),
@@ -115,7 +121,8 @@ impl<'a> Draft<'a> {
     ) -> Result<bool, Rejected> {
         let is_new = self.admit(&event, message)?;
         if is_new {
-            self.push(event, message.map(origin));
+            let origin = message.map(|message| self.origin(message));
+            self.push(event, origin);
         }
         Ok(is_new)
     }
@@ -152,7 +159,8 @@ impl<'a> Draft<'a> {
         let event = dead_letter_event(dead_letter, correlation_id);
         match self.standing(&event, None)? {
             Standing::New => {
-                self.push(event, Some(origin(&dead_letter.message)));
+                let origin = self.origin(&dead_letter.message);
+                self.push(event, Some(origin));
                 Ok(Outcome::DeadLetter(dead_letter.reason))
             }
             Standing::Repeat | Standing::Conflict(_) => Ok(Outcome::Repeat),
@@ -179,6 +187,18 @@ impl<'a> Draft<'a> {
         }
         self.places.insert(digest, self.entries.len());
         self.entries.push(Entry { event, origin });
+    }
+
+    /// Where a message came from.
+    fn origin(&mut self, message: &RawMessage) -> StreamOrigin {
+        let stream = match &self.stream {
+            Some(stream) if **stream == *message.stream => Arc::clone(stream),
+            _ => Arc::clone(self.stream.insert(message.stream.as_str().into())),
+        };
+        StreamOrigin {
+            stream,
+            sequence: message.stream_sequence,
+        }
     }
 
     fn standing(
@@ -228,14 +248,6 @@ fn conflict(event: &NewEvent, position: Position) -> Refused {
              event under a new id",
             event.source, event.id
         ),
-    }
-}
-
-/// Where a message came from.
-fn origin(message: &RawMessage) -> StreamOrigin {
-    StreamOrigin {
-        stream: message.stream.as_str().into(),
-        sequence: message.stream_sequence,
     }
 }
 
