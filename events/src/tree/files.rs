@@ -32,8 +32,16 @@ const UNFINISHED_PREFIX: &str = ".tmp";
 const READ_BYTES: usize = 256 * 1024;
 
 /// Whether there was a tree: the library makes this file last.
-pub fn has_tree(directory: &Path) -> bool {
-    directory.join(CURRENT).exists()
+///
+/// # Errors
+/// The system does not say, or what it says is damage.
+pub fn has_tree(directory: &Path) -> Result<bool, TreeError> {
+    is_there(&directory.join(CURRENT))
+}
+
+/// What the system refuses to say is no "no": what is there would be taken for new.
+fn is_there(path: &Path) -> Result<bool, TreeError> {
+    path.try_exists().map_err(refused_or_damaged(path))
 }
 
 /// Where a table is.
@@ -42,10 +50,15 @@ pub(super) fn table(directory: &Path, number: u64) -> PathBuf {
 }
 
 /// Whether there is nothing in a directory but its lock, or no directory.
-pub fn is_new(directory: &Path) -> bool {
-    fs::read_dir(directory).map_or(true, |mut entries| {
-        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK))
-    })
+///
+/// # Errors
+/// As [`has_tree`].
+pub fn is_new(directory: &Path) -> Result<bool, TreeError> {
+    Ok(!is_there(directory)?
+        || entries(directory)
+            .map_err(refused_or_damaged(directory))?
+            .iter()
+            .all(|entry| entry.file_name() == LOCK))
 }
 
 /// Leaves word that the tree is damaged, for the next start.
@@ -78,7 +91,7 @@ pub fn check(directory: &Path) -> Result<(), TreeError> {
 /// # Errors
 /// As [`check`].
 pub fn check_list(directory: &Path) -> Result<PathBuf, TreeError> {
-    if directory.join(DAMAGED).exists() {
+    if is_there(&directory.join(DAMAGED))? {
         return Err(TreeError::Damaged("it was found to be damaged".to_owned()));
     }
     let current = directory.join(CURRENT);
@@ -220,7 +233,7 @@ pub(super) fn can_not_be_read(error: &io::Error) -> bool {
 pub fn remove(directory: &Path) -> Result<(), TreeError> {
     remove_entry(&directory.join(CURRENT))?;
     sync_directory(directory)?;
-    for entry in entries(directory)? {
+    for entry in entries(directory).map_err(TreeError::io("list", directory))? {
         if entry.file_name() != DAMAGED && entry.file_name() != LOCK {
             remove_entry(&entry.path())?;
         }
@@ -239,7 +252,7 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), TreeError> {
 fn remove_entry(path: &Path) -> Result<(), TreeError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {
-            for entry in entries(path)? {
+            for entry in entries(path).map_err(TreeError::io("list", path))? {
                 remove_entry(&entry.path())?;
             }
             fs::remove_dir(path)
@@ -251,18 +264,16 @@ fn remove_entry(path: &Path) -> Result<(), TreeError> {
     removed.map_err(TreeError::io("remove", path))
 }
 
-fn entries(directory: &Path) -> Result<Vec<DirEntry>, TreeError> {
-    fs::read_dir(directory)
-        .and_then(Iterator::collect)
-        .map_err(TreeError::io("list", directory))
+fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
+    fs::read_dir(directory).and_then(Iterator::collect)
 }
 
 /// Removes what a kill leaves while the library replaces a file: the new one under another name.
 ///
 /// # Errors
-/// The system refuses.
+/// The system refuses, or the directory can't be read.
 pub fn remove_unfinished(directory: &Path) -> Result<(), TreeError> {
-    for entry in entries(directory)? {
+    for entry in entries(directory).map_err(refused_or_damaged(directory))? {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with(UNFINISHED_PREFIX) {
             remove_entry(&entry.path())?;
@@ -286,6 +297,18 @@ mod tests {
             let unusable = reading_fails_with(error);
             assert!(matches!(unusable, TreeError::Damaged(_)), "{unusable:?}");
         }
+    }
+
+    /// A directory that could not be listed counted as new, and the log was folded a second time over what was there.
+    #[test]
+    fn a_directory_that_can_not_be_listed_is_not_new() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("points-to-itself");
+        assert!(is_new(&directory).unwrap());
+        std::os::unix::fs::symlink(&directory, &directory).unwrap();
+        assert!(is_new(&directory).is_err());
+        assert!(has_tree(&directory).is_err());
+        assert!(check(&directory).is_err());
     }
 
     #[test]

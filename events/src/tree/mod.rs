@@ -20,6 +20,7 @@ mod moment;
 mod part;
 mod writer;
 
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,8 +83,13 @@ impl OpenTree {
     /// Makes a tree in a directory that has none.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refuses, or there is a tree: who makes one relies on its being empty.
     pub fn make(directory: &Path, form: Form) -> Result<Self, TreeError> {
+        if files::has_tree(directory)? {
+            return Err(TreeError::io("make a tree in", directory)(
+                ErrorKind::AlreadyExists.into(),
+            ));
+        }
         Self::open_or_make(directory, form)
             .map_err(|error| TreeError::of_library("write", directory, error))
     }

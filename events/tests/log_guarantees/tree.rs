@@ -78,7 +78,7 @@ fn child_that_applies() {
 
 /// Up to which batch all is there; nothing is there of any other.
 fn last_whole_batch(directory: &Path) -> u64 {
-    if !files::has_tree(directory) {
+    if !files::has_tree(directory).unwrap() {
         return 0;
     }
     files::remove_unfinished(directory).unwrap();

@@ -8,10 +8,12 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use farelog_events::log::Position;
-use farelog_events::tree::{DirectoryLock, OpenTree, Patience, TreeError, TreeWriter, files};
+use farelog_events::tree::{
+    DirectoryLock, LATEST, OpenTree, Patience, TreeError, TreeWriter, files,
+};
 use uuid::Uuid;
 
-use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store, tables};
+use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store, parse, tables};
 
 /// What a store may take of memory.
 #[derive(Debug, Clone, Copy)]
@@ -59,84 +61,36 @@ impl Store {
             position: 0,
         };
         let lock = Arc::new(DirectoryLock::take(directory)?);
-        if files::is_new(directory) {
-            return Ok((Self::make_in(directory, lock, memory)?, fresh));
-        }
-        let reason = match Self::open_whole(directory, &lock, memory) {
-            Ok((store, None)) => return Ok((store, fresh)),
-            Ok((store, Some(checkpoint)))
-                if checkpoint.log_id == log_id
-                    && checkpoint.fold_version == FOLD_VERSION
-                    && checkpoint.position <= log_head =>
-            {
-                return Ok((store, checkpoint));
-            }
-            Ok((store, Some(found))) => {
-                drop(store);
-                format!("they are at {found:?}, and don't fit the log")
-            }
+        let fits = |checkpoint: &Checkpoint| {
+            checkpoint.log_id == log_id
+                && checkpoint.fold_version == FOLD_VERSION
+                && checkpoint.position <= log_head
+        };
+        let make = || OpenTree::make(directory, tables::form(memory));
+        let (tree, checkpoint) = match open_there(directory, memory, fits) {
+            Ok(Some(found)) => found,
+            Ok(None) => (make()?, None),
             Err(
                 error @ (ProjectionError::Store(TreeError::Damaged(_))
                 | ProjectionError::Unreadable { .. }),
-            ) => error.to_string(),
+            ) => {
+                tracing::warn!(reason = %error, "the projections can't be used and are made anew");
+                files::remove(directory)?;
+                (make()?, None)
+            }
             Err(refused) => return Err(refused),
         };
-        tracing::warn!(reason, "the projections can't be used and are made anew");
-        files::remove(directory)?;
-        Ok((Self::make_in(directory, lock, memory)?, fresh))
-    }
-
-    /// Opens a store that was made before, and says how far it is; `None` for an empty one.
-    fn open_whole(
-        directory: &Path,
-        lock: &Arc<DirectoryLock>,
-        memory: StoreMemory,
-    ) -> Result<(Self, Option<Checkpoint>), ProjectionError> {
-        let damaged = |problem: &str| TreeError::Damaged(problem.to_owned());
-        if !files::has_tree(directory) {
-            return Err(damaged("they are of another kind, or unfinished").into());
-        }
-        if was_being_opened(directory) {
-            return Err(damaged("they were not opened to the end").into());
-        }
-        files::remove_unfinished(directory)?;
-        files::check_list(directory)?;
-        let sign = directory.join(BEING_OPENED);
-        let refused = |source| ProjectionError::Directory {
-            directory: directory.to_owned(),
-            source,
-        };
-        File::create(&sign).map_err(refused)?;
-        // The library can panic over damaged files.
-        let opened = catch_unwind(|| OpenTree::open(directory, tables::form(memory)))
-            .unwrap_or_else(|_| Err(damaged("their library panicked, as said above")));
-        match fs::remove_file(&sign) {
-            Err(source) if source.kind() != ErrorKind::NotFound => return Err(refused(source)),
-            _ => {}
-        }
-        let store = Self::of(opened?, Arc::clone(lock))?;
-        let checkpoint = store.read(CHECKPOINT, "checkpoint")?;
-        if checkpoint.is_none() && !store.tree.is_empty()? {
-            return Err(damaged("they have no checkpoint").into());
-        }
-        Ok((store, checkpoint))
+        Ok((Self::of(tree, lock)?, checkpoint.unwrap_or(fresh)))
     }
 
     /// Makes a store in a directory that is not there yet.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refuses, or there is one.
     pub fn make(directory: &Path, memory: StoreMemory) -> Result<Self, ProjectionError> {
         let lock = DirectoryLock::take(directory)?;
-        Self::make_in(directory, Arc::new(lock), memory)
-    }
-
-    fn make_in(
-        directory: &Path,
-        lock: Arc<DirectoryLock>,
-        memory: StoreMemory,
-    ) -> Result<Self, ProjectionError> {
-        Self::of(OpenTree::make(directory, tables::form(memory))?, lock)
+        let tree = OpenTree::make(directory, tables::form(memory))?;
+        Self::of(tree, Arc::new(lock))
     }
 
     fn of(tree: OpenTree, lock: Arc<DirectoryLock>) -> Result<Self, ProjectionError> {
@@ -151,6 +105,58 @@ impl Store {
             in_flight: RwLock::default(),
             open: Arc::new(()),
         })
+    }
+}
+
+/// Opens the tree that was made before, and says how far it is: `None` for an empty one. It must fit. Where there is no
+/// tree, `None`.
+///
+/// Judged before there is a thread, which would begin with sorting in what is to be thrown away.
+fn open_there(
+    directory: &Path,
+    memory: StoreMemory,
+    fits: impl FnOnce(&Checkpoint) -> bool,
+) -> Result<Option<(OpenTree, Option<Checkpoint>)>, ProjectionError> {
+    let damaged = |problem: &str| TreeError::Damaged(problem.to_owned());
+    if files::is_new(directory)? {
+        return Ok(None);
+    }
+    if !files::has_tree(directory)? {
+        return Err(damaged("they are of another kind, or unfinished").into());
+    }
+    if was_being_opened(directory) {
+        return Err(damaged("they were not opened to the end").into());
+    }
+    files::remove_unfinished(directory)?;
+    files::check_list(directory)?;
+    let sign = directory.join(BEING_OPENED);
+    let refused = |source| ProjectionError::Directory {
+        directory: directory.to_owned(),
+        source,
+    };
+    File::create(&sign).map_err(refused)?;
+    // The library can panic over damaged files.
+    let opened = catch_unwind(|| OpenTree::open(directory, tables::form(memory)))
+        .unwrap_or_else(|_| Err(damaged("their library panicked, as said above")));
+    match fs::remove_file(&sign) {
+        Err(source) if source.kind() != ErrorKind::NotFound => return Err(refused(source)),
+        _ => {}
+    }
+    let open = opened?;
+    let tree = open.reader();
+    let Some(checkpoint) = tree.get(CHECKPOINT, LATEST)? else {
+        return if tree.is_empty()? {
+            Ok(Some((open, None)))
+        } else {
+            Err(damaged("they have no checkpoint").into())
+        };
+    };
+    let checkpoint = parse(&checkpoint, || "checkpoint".to_owned())?;
+    if fits(&checkpoint) {
+        Ok(Some((open, Some(checkpoint))))
+    } else {
+        let problem = format!("they are at {checkpoint:?}, and don't fit the log");
+        Err(TreeError::Damaged(problem).into())
     }
 }
 

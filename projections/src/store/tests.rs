@@ -96,8 +96,9 @@ fn small_batches_wait_for_the_disk_and_none_is_lost() {
         store.apply(&small_batch(number)).unwrap();
     }
     assert_eq!(store.prefix(b"z").count() as u64, BATCHES);
+    put_checkpoint(&store, FOLD_VERSION, 9);
     drop(store);
-    let store = Store::make(&directory, SMALL).unwrap();
+    let (store, _) = Store::open(&directory, Uuid::nil(), 9, SMALL).unwrap();
     assert_eq!(store.prefix(b"z").count() as u64, BATCHES);
 }
 

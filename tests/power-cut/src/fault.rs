@@ -12,6 +12,7 @@ const LATE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Read,
+    List,
     Write,
     Sync,
     Range,
@@ -41,6 +42,7 @@ impl Fault {
         let mut parts = text.split(':');
         let call = match parts.next()? {
             "read" => Call::Read,
+            "list" => Call::List,
             "write" => Call::Write,
             "sync" => Call::Sync,
             "range" => Call::Range,

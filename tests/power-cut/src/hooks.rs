@@ -31,6 +31,19 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> 
 }
 
 /// # Safety
+/// As for opendir(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn opendir(path: *const c_char) -> *mut libc::DIR {
+    // SAFETY: the caller gives a path that ends with NUL.
+    let path = unsafe { CStr::from_ptr(path) };
+    if let Some(Err(error)) = recorder().map(|recorder| recorder.may_list(path)) {
+        let _: c_int = system::failure(error);
+        return std::ptr::null_mut();
+    }
+    system::list(path)
+}
+
+/// # Safety
 /// As for read(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn read(fd: c_int, bytes: *mut c_void, count: size_t) -> ssize_t {

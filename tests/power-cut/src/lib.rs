@@ -17,7 +17,7 @@
 //! | `POWER_CUT_FAULT` | `call:number:kind`, for example `write:17:full`: which call fails, from 1, and how |
 //! | `POWER_CUT_FAULT_ON` | a path in the directory, `.` for itself: only calls on what was opened as that, or below it, are counted and fail. All of them when it is not set |
 //!
-//! Calls that can fail: `read` (`pread` too), `write`, `sync` (`fsync` and `fdatasync`), `range` (`sync_file_range`). Kinds: `once` (EIO, the
+//! Calls that can fail: `read` (`pread` too), `list` (`opendir`), `write`, `sync` (`fsync` and `fdatasync`), `range` (`sync_file_range`). Kinds: `once` (EIO, the
 //! next succeeds), `late` (the same after a tenth of a second), `broken` (EIO from then on), `short` (a write of half the bytes, once), `full` (half the bytes, then
 //! ENOSPC).
 //!

@@ -134,6 +134,18 @@ impl Recorder {
         }
     }
 
+    /// So is listing a directory.
+    pub(crate) fn may_list(&self, path: &CStr) -> Result<(), c_int> {
+        match self.relative(path) {
+            Some(relative) => {
+                let can_fail = self.can_fail(relative);
+                let mut state = self.state();
+                self.allow(&mut state, can_fail, Call::List, 0).map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn write(&self, fd: c_int, bytes: &[u8], offset: Option<i64>) -> isize {
         let write = |bytes: &[u8]| match offset {
             Some(offset) => system::write_at(fd, bytes, offset),

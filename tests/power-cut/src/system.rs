@@ -16,6 +16,16 @@ pub(crate) fn open(directory: c_int, path: &CStr, flags: c_int, mode: c_uint) ->
     narrow(unsafe { libc::syscall(libc::SYS_openat, directory, path.as_ptr(), flags, mode) })
 }
 
+/// Opens a directory to be listed; null where that fails.
+pub(crate) fn list(path: &CStr) -> *mut libc::DIR {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    match open(libc::AT_FDCWD, path, flags, 0) {
+        -1 => std::ptr::null_mut(),
+        // SAFETY: the descriptor is of a directory, and nobody else has it.
+        fd => unsafe { libc::fdopendir(fd) },
+    }
+}
+
 /// # Safety
 /// There is room for so many bytes.
 pub(crate) unsafe fn read(fd: c_int, bytes: *mut c_void, count: usize) -> isize {

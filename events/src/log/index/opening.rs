@@ -33,8 +33,10 @@ pub(crate) fn open(
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<Opened, LogError> {
     fs::create_dir_all(directory).map_err(failed("create", directory))?;
-    files::remove_unfinished(directory)?;
-    let (tree, checkpoint) = match open_there(directory, end, memory, digest_at) {
+    let found = files::remove_unfinished(directory)
+        .map_err(Unusable::from)
+        .and_then(|()| open_there(directory, end, memory, digest_at));
+    let (tree, checkpoint) = match found {
         Ok(found) => found,
         Err(Unusable::Refused(error)) => return Err(error),
         Err(Unusable::Damaged(reason)) => {
@@ -106,7 +108,7 @@ fn open_there(
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<(OpenTree, IndexCheckpoint), Unusable> {
     let damaged = |reason: &str| Unusable::Damaged(reason.to_owned());
-    if !files::has_tree(directory) {
+    if !files::has_tree(directory)? {
         return Err(damaged("there is none"));
     }
     files::check(directory)?;

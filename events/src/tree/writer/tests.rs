@@ -170,6 +170,15 @@ fn what_would_take_long_to_make_again_is_brought_to_the_disk() {
     }
 }
 
+/// Who makes a tree puts into it what is made from the beginning. What was there already would then be there twice.
+#[test]
+fn what_is_made_does_not_open_what_is_there() {
+    let place = tempfile::tempdir().unwrap();
+    drop(OpenTree::make(place.path(), SMALL).unwrap());
+    let again = OpenTree::make(place.path(), SMALL).map(drop);
+    assert!(matches!(again, Err(TreeError::Io { .. })), "{again:?}");
+}
+
 #[test]
 fn what_was_flushed_is_on_the_disk() {
     let place = tempfile::tempdir().unwrap();
