@@ -79,8 +79,6 @@ pub struct Counters {
 pub struct Store {
     tree: Tree,
     writer: Arc<Mutex<TreeWriter>>,
-    /// Taken behind each batch: one that is taken while a batch is applied would see a part of it.
-    latest: Arc<RwLock<Arc<Moment>>>,
     /// What is read is what stood then; see [`as_it_stands`](Self::as_it_stands).
     instant: Option<Arc<Moment>>,
     /// Whether any facts are kept.
@@ -109,8 +107,7 @@ impl Store {
     /// The store as it stands behind the last batch that was applied, whatever is written to it later. Not to be kept: what
     /// it still sees stays on the disk.
     pub fn as_it_stands(&self) -> Self {
-        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
-        self.seen_at(Some(Arc::clone(&latest)))
+        self.seen_at(Some(Arc::new(self.tree.moment())))
     }
 
     /// Stays for as long as the files are open, by this one or by another that came of it.
@@ -122,7 +119,6 @@ impl Store {
         Self {
             tree: self.tree.clone(),
             writer: Arc::clone(&self.writer),
-            latest: Arc::clone(&self.latest),
             instant,
             keeps_facts: self.keeps_facts,
             facts_kept_from: Arc::clone(&self.facts_kept_from),
@@ -335,9 +331,6 @@ impl Store {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.make_room()?;
         writer.apply(entries, batch.replay_bytes);
-        let moment = Arc::new(writer.moment());
-        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
-        *latest = moment;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{mem, thread};
 
 use lsm_tree::compaction::{CompactionStrategy, Leveled};
-use lsm_tree::{AbstractTree, Memtable, SeqNo, SequenceNumberCounter};
+use lsm_tree::{AbstractTree, Memtable, SeqNo};
 
 use super::{Form, Tree, TreeError, files, part};
 
@@ -100,7 +100,6 @@ impl Background {
 /// What the thread works with.
 pub(super) struct Worker {
     pub(super) tree: Tree,
-    pub(super) sequence: SequenceNumberCounter,
     pub(super) form: Form,
     pub(super) background: Arc<Background>,
 }
@@ -235,7 +234,7 @@ impl Worker {
     fn turn(&self) {
         self.background.change(|state| {
             state.turns += 1;
-            state.older_than = Some(self.sequence.get());
+            state.older_than = Some(self.tree.moments.behind_all());
         });
     }
 

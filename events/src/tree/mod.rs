@@ -65,7 +65,6 @@ pub struct Form {
 /// A tree that was opened and has no writer yet.
 pub struct OpenTree {
     tree: Tree,
-    sequence: SequenceNumberCounter,
     form: Form,
 }
 
@@ -109,13 +108,9 @@ impl OpenTree {
         let tree = Tree {
             library,
             directory: Arc::from(directory),
-            moments: Arc::new(Moments::new(sequence.clone())),
+            moments: Arc::new(Moments::new(sequence)),
         };
-        Ok(Self {
-            tree,
-            sequence,
-            form,
-        })
+        Ok(Self { tree, form })
     }
 
     /// For who reads.
@@ -133,6 +128,11 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// The moment behind the last batch that was added.
+    pub fn moment(&self) -> Moment {
+        self.moments.hold_latest()
+    }
+
     /// The value of a key at a [moment](Moment::sequence), or the [`LATEST`].
     ///
     /// # Errors

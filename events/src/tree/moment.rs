@@ -5,46 +5,88 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lsm_tree::{SeqNo, SequenceNumberCounter};
 
-/// The moments that are held, and by how many.
+/// The latest moment, and those that are held, and by how many.
 ///
 /// What was written before a moment stays visible at it since the tree keeps the version of its tables that stood then, with
-/// what was gathered then. Versions from before the oldest moment may go.
+/// what was gathered then. Versions from before the oldest moment may go. No moment that is taken is older than what
+/// [`oldest`](Self::oldest) said before: its version would be gone.
 #[derive(Debug)]
 pub(super) struct Moments {
-    /// Numbers batches, and versions of the tree.
     sequence: SequenceNumberCounter,
-    held: Mutex<BTreeMap<SeqNo, usize>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// All that has a lower number is there as a whole.
+    latest: SeqNo,
+    /// A batch is being added; for ever, where the library panicked over it.
+    is_adding: bool,
+    held: BTreeMap<SeqNo, usize>,
 }
 
 impl Moments {
+    /// Batches and versions get their numbers from here.
     pub(super) fn new(sequence: SequenceNumberCounter) -> Self {
+        let state = State {
+            latest: sequence.get(),
+            is_adding: false,
+            held: BTreeMap::new(),
+        };
         Self {
             sequence,
-            held: Mutex::default(),
+            state: Mutex::new(state),
         }
     }
 
-    /// The moment that is now. To be called between two batches: what has a number is there as a whole then.
-    pub(super) fn hold(self: &Arc<Self>) -> Moment {
-        let mut held = self.held();
-        // Under the lock, as below: no version goes that this one needs.
-        let sequence = self.sequence.get();
-        *held.entry(sequence).or_default() += 1;
+    /// Begins a batch, which is not seen before its [end](Self::end_batch). Gives its number.
+    pub(super) fn begin_batch(&self) -> SeqNo {
+        self.state().is_adding = true;
+        self.sequence.next()
+    }
+
+    pub(super) fn end_batch(&self) {
+        self.state().is_adding = false;
+        self.renew();
+    }
+
+    pub(super) fn is_adding(&self) -> bool {
+        self.state().is_adding
+    }
+
+    /// Has the latest moment show the versions that were made since, while no batch is being added: otherwise what they
+    /// took the place of would be kept for it until the next batch comes.
+    pub(super) fn renew(&self) {
+        let mut state = self.state();
+        if !state.is_adding {
+            state.latest = self.sequence.get();
+        }
+    }
+
+    pub(super) fn hold_latest(self: &Arc<Self>) -> Moment {
+        let mut state = self.state();
+        let sequence = state.latest;
+        *state.held.entry(sequence).or_default() += 1;
         Moment {
             sequence,
             moments: Arc::clone(self),
         }
     }
 
-    /// Nobody wants to see what stood before this one, and nobody will.
+    /// Nobody wants to see what stood before this one.
     pub(super) fn oldest(&self) -> SeqNo {
-        let held = self.held();
-        let oldest = held.first_key_value();
-        oldest.map_or_else(|| self.sequence.get(), |(oldest, _)| *oldest)
+        let state = self.state();
+        let held = state.held.first_key_value();
+        held.map_or(state.latest, |(oldest, _)| *oldest)
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<SeqNo, usize>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A moment that has seen all versions there are now.
+    pub(super) fn behind_all(&self) -> SeqNo {
+        self.sequence.get()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,11 +107,11 @@ impl Moment {
 
 impl Drop for Moment {
     fn drop(&mut self) {
-        let mut held = self.moments.held();
-        if let Some(holders) = held.get_mut(&self.sequence) {
+        let mut state = self.moments.state();
+        if let Some(holders) = state.held.get_mut(&self.sequence) {
             *holders -= 1;
             if *holders == 0 {
-                held.remove(&self.sequence);
+                state.held.remove(&self.sequence);
             }
         }
     }

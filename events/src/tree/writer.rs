@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lsm_tree::{AbstractTree, InternalValue, SequenceNumberCounter, Slice, ValueType};
+use lsm_tree::{AbstractTree, InternalValue, Slice, ValueType};
 
 use super::background::{Background, Ending, State, Wish, Worker};
-use super::{Form, Moment, OpenTree, Tree, TreeError};
+use super::{Form, OpenTree, Tree, TreeError};
 
 /// Parts of what was gathered that may wait to be brought to the disk.
 const PARTS_WAITING_MAX: usize = 2;
@@ -40,13 +40,10 @@ impl Patience {
 /// The one who adds to a tree. Dropped, it brings to the disk what was gathered.
 pub struct TreeWriter {
     tree: Tree,
-    sequence: SequenceNumberCounter,
     form: Form,
     patience: Patience,
     /// Of what was added since the last part was handed on.
     replay_bytes: u64,
-    /// A batch is being added; otherwise one was added in part, since the library panicked, and nothing more is.
-    is_adding: bool,
     background: Arc<Background>,
     thread: Option<JoinHandle<()>>,
 }
@@ -75,7 +72,6 @@ impl TreeWriter {
         let background = Arc::<Background>::default();
         let worker = Worker {
             tree: tree.clone(),
-            sequence: open.sequence.clone(),
             form: open.form,
             background: Arc::clone(&background),
         };
@@ -89,11 +85,9 @@ impl TreeWriter {
             .map_err(TreeError::io("start a thread for", &tree.directory))?;
         Ok(Self {
             tree,
-            sequence: open.sequence,
             form: open.form,
             patience,
             replay_bytes: 0,
-            is_adding: false,
             background,
             thread: Some(thread),
         })
@@ -102,11 +96,6 @@ impl TreeWriter {
     /// For who reads.
     pub fn reader(&self) -> Tree {
         self.tree.clone()
-    }
-
-    /// What it is now.
-    pub fn moment(&self) -> Moment {
-        self.tree.moments.hold()
     }
 
     /// Hands on what was gathered once it is enough, and waits where too much of that is not on the disk yet. To be called
@@ -145,7 +134,7 @@ impl TreeWriter {
 
     fn wait_until(&self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
         let standstill_max = self.patience.standstill_max;
-        if self.is_adding {
+        if self.tree.moments.is_adding() {
             return Err(TreeError::Failed);
         }
         let mut state = self.background.state();
@@ -176,9 +165,8 @@ impl TreeWriter {
         entries: impl IntoIterator<Item = (Slice, Option<Slice>)>,
         replay_bytes: u64,
     ) {
-        self.is_adding = true;
+        let sequence = self.tree.moments.begin_batch();
         // Only this one begins new parts, so the batch is in one.
-        let sequence = self.sequence.next();
         let part = self.tree.library.active_memtable();
         for (key, value) in entries {
             part.insert(match value {
@@ -189,7 +177,7 @@ impl TreeWriter {
             });
         }
         self.replay_bytes += replay_bytes;
-        self.is_adding = false;
+        self.tree.moments.end_batch();
     }
 
     /// Leaves what was gathered in memory: nothing more is to be written.
@@ -202,7 +190,7 @@ impl Drop for TreeWriter {
     /// Waits for the thread while it gets something done; where something has failed not for long, for it may be what hangs.
     fn drop(&mut self) {
         self.background.change(|state| {
-            if self.is_adding {
+            if self.tree.moments.is_adding() {
                 state.wish = Wish::Abandon;
             } else if state.wish != Wish::Abandon {
                 state.wish = Wish::End;

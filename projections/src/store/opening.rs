@@ -97,7 +97,6 @@ impl Store {
         let writer = TreeWriter::start(tree, Patience::USUAL, lock)?;
         Ok(Self {
             tree: writer.reader(),
-            latest: Arc::new(RwLock::new(Arc::new(writer.moment()))),
             writer: Arc::new(Mutex::new(writer)),
             instant: None,
             keeps_facts: true,

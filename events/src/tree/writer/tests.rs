@@ -237,7 +237,7 @@ fn who_ends_does_not_wait_for_a_tree_that_hangs_for_good() {
 fn a_batch_that_was_added_in_part_does_not_get_to_the_disk() {
     let (place, mut writer) = writer_with(Worker::work);
     add(&mut writer, 1);
-    writer.is_adding = true;
+    writer.tree.moments.begin_batch();
     assert!(matches!(writer.make_room(), Err(TreeError::Failed)));
     assert!(matches!(writer.flush(), Err(TreeError::Failed)));
     drop(writer);
@@ -281,6 +281,34 @@ fn what_nobody_sees_any_more_is_held_no_longer() {
     assert_eq!(value(&tree, 0, LATEST), Some(49));
 }
 
+/// The thread had found that no moment was held when the first one was taken, and let go what it showed: whoever looked
+/// panicked, until the next batch.
+#[test]
+fn what_a_moment_shows_stays_where_it_is_taken_while_tables_are_written() {
+    let (looked, has_looked) = channel();
+    let (go_on, goes_on) = channel::<()>();
+    let (_place, mut writer) = writer_with(move |worker| {
+        let Tree {
+            library, moments, ..
+        } = &worker.tree;
+        goes_on.recv().unwrap();
+        let oldest = moments.oldest();
+        looked.send(()).unwrap();
+        goes_on.recv().unwrap();
+        library.flush(&library.get_flush_lock(), oldest).unwrap();
+    });
+    let tree = writer.reader();
+    put(&mut writer, [0], 1);
+    writer.hand_on();
+    go_on.send(()).unwrap();
+    has_looked.recv().unwrap();
+    let moment = tree.moment();
+    go_on.send(()).unwrap();
+    until_its_thread_has_ended(&writer);
+    assert_eq!(value(&tree, 0, moment.sequence()), Some(1));
+    assert_eq!(value(&tree, 0, tree.moment().sequence()), Some(1));
+}
+
 /// Who looks at a moment while batches are applied sees each of them whole or not at all.
 #[test]
 fn a_moment_shows_whole_batches() {
@@ -293,13 +321,12 @@ fn a_moment_shows_whole_batches() {
     let mut writer = writer_in(&place, form, LONG, Worker::work);
     let tree = writer.reader();
     put(&mut writer, KEYS, 0);
-    let latest = std::sync::RwLock::new(Arc::new(writer.moment()));
     let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let mut seen = 0;
             while !has_ended.load(Ordering::Relaxed) {
-                let moment = Arc::clone(&latest.read().unwrap());
+                let moment = tree.moment();
                 let first = value(&tree, 0, moment.sequence());
                 for key in KEYS {
                     assert_eq!(value(&tree, key, moment.sequence()), first);
@@ -311,7 +338,6 @@ fn a_moment_shows_whole_batches() {
         for number in 0..2_000 {
             writer.make_room().unwrap();
             put(&mut writer, KEYS, number);
-            *latest.write().unwrap() = Arc::new(writer.moment());
         }
         has_ended.store(true, Ordering::Relaxed);
         assert!(reading.join().unwrap() > 10);
@@ -371,7 +397,7 @@ proptest! {
                     writer.apply([([b'k', key].into(), None)], 1);
                 }
                 Step::Flush => writer.flush().unwrap(),
-                Step::Hold => held.push_back((writer.moment(), now)),
+                Step::Hold => held.push_back((tree.moment(), now)),
                 Step::Release => drop(held.pop_front()),
             }
             for (moment, expected) in &held {
