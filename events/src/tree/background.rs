@@ -1,5 +1,6 @@
 //! The thread that brings a tree to the disk.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,11 @@ use std::{mem, thread};
 use lsm_tree::compaction::{CompactionStrategy, Leveled};
 use lsm_tree::{AbstractTree, Memtable, SeqNo};
 
+use super::files::can_not_be_read;
 use super::{Form, Tree, TreeError, files, part};
+
+/// How long is waited until it is looked again whether somebody sees what is to be let go.
+const SEEN_STILL_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the thread and the one who writes tell each other.
 #[derive(Default)]
@@ -25,7 +30,7 @@ pub(super) enum Wish {
     Gather,
     /// That it does so as fast as it can: somebody waits.
     Flush,
-    /// That it brings all to the disk, and ends.
+    /// That it brings all to the disk, sorts nothing in any more, and ends.
     End,
     /// That it ends. What was gathered is not to be brought to the disk.
     Abandon,
@@ -56,15 +61,20 @@ impl State {
         match self.failure.take() {
             Some(error) => Err(error),
             None if self.has_failed => Err(TreeError::Failed),
-            None if self.has_ended => Err(TreeError::Panicked),
+            None if self.has_ended && !self.is_closed() => Err(TreeError::Panicked),
             None => Ok(()),
         }
     }
 
     /// Whether nobody sees the versions any more that the tree keeps.
-    pub(super) fn can_forget(&self, tree: &Tree) -> bool {
+    fn can_forget(&self, tree: &Tree) -> bool {
         let oldest = || tree.moments.oldest();
         self.older_than.is_some_and(|moment| moment <= oldest())
+    }
+
+    /// Everything was brought to the disk, as the last thing.
+    fn is_closed(&self) -> bool {
+        self.wish == Wish::End && self.waiting.is_empty()
     }
 }
 
@@ -75,10 +85,6 @@ impl Background {
 
     pub(super) fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
-        self.tell();
-    }
-
-    pub(super) fn tell(&self) {
         self.changed.notify_all();
     }
 
@@ -104,6 +110,11 @@ pub(super) struct Worker {
     pub(super) background: Arc<Background>,
 }
 
+/// Versions of the tree from before tables were sorted in. The files of a table are removed with the last version that has
+/// it: held here, that is while nobody waits for the library's lock.
+#[derive(Default)]
+struct Replaced(Vec<Box<dyn Any>>);
+
 /// What there is to do next.
 enum Work {
     /// To write what was handed on as a table.
@@ -125,16 +136,17 @@ impl Worker {
         );
         // Whether tables may be left to sort in.
         let mut is_unsorted = true;
+        let mut replaced = Replaced::default();
         while let Some(work) = self.next(is_unsorted) {
             let done = match work {
                 Work::Write => {
                     is_unsorted = true;
-                    self.write()
+                    self.write(&mut replaced)
                 }
                 Work::SortIn => self
-                    .sort_in(&sorting_in)
+                    .sort_in(&sorting_in, &mut replaced)
                     .map(|has_sorted| is_unsorted = has_sorted),
-                Work::Forget => self.forget(),
+                Work::Forget => self.forget(&mut replaced),
             };
             if let Err(error) = done {
                 tracing::error!(%error, thread = self.form.name, "nothing more is brought to the disk");
@@ -143,6 +155,7 @@ impl Worker {
                     state.has_failed = true;
                 });
             }
+            self.background.change(|state| state.turns += 1);
         }
     }
 
@@ -156,21 +169,24 @@ impl Worker {
             let is_sorted_first = is_unsorted && tree.l0_run_count() >= self.form.runs_unsorted_max;
             if state.wish == Wish::Abandon {
                 return None;
-            } else if is_waiting && !is_sorted_first {
-                return Some(Work::Write);
             } else if state.can_forget(&self.tree) {
+                // Before all else, so that it is no more in memory for all that there is to write.
                 return Some(Work::Forget);
-            } else if state.wish == Wish::End && !is_waiting {
+            } else if is_waiting && (state.wish == Wish::End || !is_sorted_first) {
+                return Some(Work::Write);
+            } else if state.wish == Wish::End {
                 state.waiting.push_back(tree.rotate_memtable()?);
             } else if is_unsorted {
                 return Some(Work::SortIn);
+            } else if state.older_than.is_some() {
+                state = self.background.wait_for(state, SEEN_STILL_PAUSE);
             } else {
                 state = self.background.wait(state);
             }
         }
     }
 
-    fn write(&self) -> Result<(), TreeError> {
+    fn write(&self, replaced: &mut Replaced) -> Result<(), TreeError> {
         let Some(part) = self.background.state().waiting.front().cloned() else {
             return Ok(());
         };
@@ -180,12 +196,13 @@ impl Worker {
         let oldest = self.tree.moments.oldest();
         let written = part::write(library, directory, &part, oldest, || self.rest());
         written.map_err(|error| self.failed(error))?;
+        // Before there is room for another batch.
+        self.tree.moments.renew();
         self.background.change(|state| {
             state.waiting.pop_front();
             state.written.push(part);
         });
-        self.turn();
-        Ok(())
+        self.forget(replaced)
     }
 
     /// Rests for a moment, where nobody waits for what is done; says whether that is so still.
@@ -196,46 +213,60 @@ impl Worker {
     }
 
     /// Sorts some tables in, where the strategy sees a need; false: it does not.
-    fn sort_in(&self, strategy: &Arc<dyn CompactionStrategy>) -> Result<bool, TreeError> {
+    fn sort_in(
+        &self,
+        strategy: &Arc<dyn CompactionStrategy>,
+        replaced: &mut Replaced,
+    ) -> Result<bool, TreeError> {
         let tree = &self.tree.library;
-        let before = tree.current_version().id();
+        let before = tree.current_version();
+        let before_id = before.id();
+        replaced.0.push(Box::new(before));
         let oldest = self.tree.moments.oldest();
         let sorted = tree.compact(Arc::clone(strategy), oldest);
-        sorted.map_err(|error| {
-            if matches!(&error, lsm_tree::Error::Io(error) if files::can_not_be_read(error)) {
-                // It may be one of the tables that were read, at each time.
-                files::mark_damaged(&self.tree.directory);
-            }
-            self.failed(error)
-        })?;
-        self.turn();
-        Ok(tree.current_version().id() != before)
+        sorted.map_err(|error| self.sorting_failed(error))?;
+        self.forget(replaced)?;
+        Ok(tree.current_version().id() != before_id)
     }
 
-    /// Lets go of the versions that nobody sees any more, which the library does only when it makes another.
-    fn forget(&self) -> Result<(), TreeError> {
-        self.background.change(|state| state.older_than = None);
-        let tree = &self.tree.library;
-        let oldest = self.tree.moments.oldest();
-        let forgotten = tree
-            .get_version_history_lock()
-            .maintenance(&self.tree.directory, oldest);
+    /// Lets go of the versions that nobody sees any more, which the library does only when it makes another, and of what
+    /// they alone had in memory and on the disk.
+    fn forget(&self, replaced: &mut Replaced) -> Result<(), TreeError> {
+        let Tree {
+            library,
+            directory,
+            moments,
+            ..
+        } = &self.tree;
+        moments.renew();
+        let mut versions = library.get_version_history_lock();
+        let forgotten = versions.maintenance(directory, moments.oldest());
+        let is_all = versions.free_list_len() == 0;
+        drop(versions);
         forgotten.map_err(|error| self.failed(error))?;
         let mut state = self.background.state();
+        state.older_than = (!is_all).then(|| moments.behind_all());
         let (seen, unseen) = mem::take(&mut state.written)
             .into_iter()
             .partition(|part| Arc::strong_count(part) > 1);
         state.written = seen;
         drop(state);
         drop::<Vec<_>>(unseen);
+        if is_all {
+            *replaced = Replaced::default();
+        }
         Ok(())
     }
 
-    fn turn(&self) {
-        self.background.change(|state| {
-            state.turns += 1;
-            state.older_than = Some(self.tree.moments.behind_all());
-        });
+    /// What can't be read would not be at the next time either, so the next start is to know. Where it was a write that
+    /// failed, all that is there can be read.
+    fn sorting_failed(&self, error: lsm_tree::Error) -> TreeError {
+        if matches!(&error, lsm_tree::Error::Io(error) if can_not_be_read(error))
+            && let Err(TreeError::Damaged(problem)) = files::check(&self.tree.directory)
+        {
+            return self.tree.damaged(&problem);
+        }
+        self.failed(error)
     }
 
     fn failed(&self, error: lsm_tree::Error) -> TreeError {

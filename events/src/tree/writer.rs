@@ -44,6 +44,8 @@ pub struct TreeWriter {
     patience: Patience,
     /// Of what was added since the last part was handed on.
     replay_bytes: u64,
+    /// What was asked for last has failed.
+    has_failed: bool,
     background: Arc<Background>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,6 +90,7 @@ impl TreeWriter {
             form: open.form,
             patience,
             replay_bytes: 0,
+            has_failed: false,
             background,
             thread: Some(thread),
         })
@@ -120,10 +123,30 @@ impl TreeWriter {
     pub fn flush(&mut self) -> Result<(), TreeError> {
         self.wait_until(|state| state.waiting.len() < PARTS_WAITING_MAX)?;
         self.hand_on();
-        self.background.change(|state| state.wish = Wish::Flush);
+        self.wish(Wish::Flush);
         let flushed = self.wait_until(|state| state.waiting.is_empty());
-        self.background.change(|state| state.wish = Wish::Gather);
+        self.wish(Wish::Gather);
         flushed
+    }
+
+    /// Brings everything to the disk as the last thing: tables are not sorted in any more, which could take long. What is
+    /// added behind it stays in memory.
+    ///
+    /// # Errors
+    /// As [`make_room`](Self::make_room).
+    pub fn close(&mut self) -> Result<(), TreeError> {
+        if !self.tree.moments.is_adding() {
+            self.wish(Wish::End);
+        }
+        self.wait_until(|state| state.has_ended)
+    }
+
+    fn wish(&self, wish: Wish) {
+        self.background.change(|state| {
+            if matches!(state.wish, Wish::Gather | Wish::Flush) {
+                state.wish = wish;
+            }
+        });
     }
 
     fn hand_on(&mut self) {
@@ -132,17 +155,24 @@ impl TreeWriter {
         self.background.change(|state| state.waiting.extend(part));
     }
 
-    fn wait_until(&self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
+    fn wait_until(&mut self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
+        let waited = if self.tree.moments.is_adding() {
+            Err(TreeError::Failed)
+        } else {
+            self.wait_for_thread_until(is_done)
+        };
+        self.has_failed = waited.is_err();
+        waited
+    }
+
+    fn wait_for_thread_until(&self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
         let standstill_max = self.patience.standstill_max;
-        if self.tree.moments.is_adding() {
-            return Err(TreeError::Failed);
-        }
         let mut state = self.background.state();
         let mut progress = (state.turns, Instant::now());
         loop {
             state.check()?;
             if is_done(&state) {
-                break;
+                return Ok(());
             }
             if state.turns != progress.0 {
                 progress = (state.turns, Instant::now());
@@ -152,10 +182,6 @@ impl TreeWriter {
             };
             state = self.background.wait_for(state, left);
         }
-        if state.can_forget(&self.tree) {
-            self.background.tell();
-        }
-        Ok(())
     }
 
     /// Adds a batch: values to put under keys, in this order, and `None` for keys to remove. It is in memory then, and on
@@ -189,13 +215,10 @@ impl TreeWriter {
 impl Drop for TreeWriter {
     /// Waits for the thread while it gets something done; where something has failed not for long, for it may be what hangs.
     fn drop(&mut self) {
-        self.background.change(|state| {
-            if self.tree.moments.is_adding() {
-                state.wish = Wish::Abandon;
-            } else if state.wish != Wish::Abandon {
-                state.wish = Wish::End;
-            }
-        });
+        if self.has_failed || self.tree.moments.is_adding() {
+            self.abandon();
+        }
+        self.wish(Wish::End);
         let mut state = self.background.state();
         let piece_max = match state.wish {
             Wish::Abandon => self.patience.ending_max,

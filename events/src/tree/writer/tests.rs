@@ -10,7 +10,7 @@ use lsm_tree::AbstractTree;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{PARTS_WAITING_MAX, Patience, TreeWriter, Worker};
+use super::{PARTS_WAITING_MAX, Patience, TreeWriter, Wish, Worker};
 use crate::tree::{DirectoryLock, Form, LATEST, OpenTree, Tree, TreeError, files};
 
 /// So little that each batch of [`add`] is enough for a table.
@@ -200,9 +200,25 @@ fn what_was_flushed_is_on_the_disk() {
 /// A process whose tree hung said that it ends, and waited for the tree: it stood there until somebody killed it.
 #[test]
 fn who_has_failed_does_not_wait_for_a_tree_that_hangs() {
+    assert_does_not_wait(|writer| {
+        add(writer, 1);
+        writer.abandon();
+    });
+}
+
+/// Who writes had to say so, and the projections did not.
+#[test]
+fn who_has_said_that_nothing_gets_to_the_disk_does_not_wait_for_it() {
+    assert_does_not_wait(|writer| drop(fill(writer)));
+    assert_does_not_wait(|writer| {
+        add(writer, 1);
+        assert!(writer.flush().is_err());
+    });
+}
+
+fn assert_does_not_wait(fail: impl FnOnce(&mut TreeWriter)) {
     let (place, mut writer, begin) = held_up_writer();
-    fill(&mut writer);
-    writer.abandon();
+    fail(&mut writer);
     drop(writer);
     // What still may write has the directory.
     let locked = DirectoryLock::take(place.path());
@@ -238,10 +254,62 @@ fn a_batch_that_was_added_in_part_does_not_get_to_the_disk() {
     let (place, mut writer) = writer_with(Worker::work);
     add(&mut writer, 1);
     writer.tree.moments.begin_batch();
-    assert!(matches!(writer.make_room(), Err(TreeError::Failed)));
-    assert!(matches!(writer.flush(), Err(TreeError::Failed)));
-    drop(writer);
+    let tree = writer.reader();
+    assert_eq!(value(&tree, 0, tree.moment().sequence()), Some(1));
+    for _ in 0..2 {
+        assert!(matches!(writer.make_room(), Err(TreeError::Failed)));
+        assert!(matches!(writer.flush(), Err(TreeError::Failed)));
+    }
+    drop((writer, tree));
     assert!(open(&place).is_empty().unwrap());
+}
+
+/// An end waited for a merge that was only just begun, or was due before there could be another table.
+#[test]
+fn at_the_end_nothing_is_sorted_in() {
+    let place = tempfile::tempdir().unwrap();
+    let never = Form {
+        runs_together: u8::MAX,
+        runs_unsorted_max: usize::MAX,
+        ..SMALL
+    };
+    let mut writer = writer_in(&place, never, LONG, Worker::work);
+    for number in 0..10 {
+        add(&mut writer, number);
+        writer.flush().unwrap();
+    }
+    drop(writer);
+    let (mut writer, begin) = {
+        let (begin, begins) = channel();
+        let work = move |worker: &Worker| {
+            begins.recv().unwrap();
+            worker.work();
+        };
+        (writer_in(&place, SMALL, LONG, work), begin)
+    };
+    add(&mut writer, 10);
+    writer.wish(Wish::End);
+    begin.send(()).unwrap();
+    writer.close().unwrap();
+    let tree = writer.reader();
+    assert_eq!(tree.library.l0_run_count(), 11);
+    drop((writer, tree));
+    assert_eq!(value(&open(&place), 0, LATEST), Some(10));
+}
+
+/// The thread let go what it had written only when there was nothing to write: where the disk was behind all the time, all
+/// of it stayed in memory.
+#[test]
+fn however_much_there_is_to_write_so_much_is_in_memory_and_no_more() {
+    let place = tempfile::tempdir().unwrap();
+    let mut writer = writer_in(&place, SMALL, LONG, Worker::work);
+    for number in 0..500 {
+        writer.make_room().unwrap();
+        add(&mut writer, number);
+        let state = writer.background.state();
+        let parts = state.waiting.len() + state.written.len();
+        assert!(parts <= PARTS_WAITING_MAX + 1, "{parts} at {number}");
+    }
 }
 
 #[test]
@@ -262,7 +330,7 @@ fn what_can_not_be_written_is_said_once_with_its_cause_and_nothing_is_taken_from
     assert_is_made_anew(&place);
 }
 
-/// Versions of the tree go while it is written to, and with them what was gathered long ago.
+/// What was gathered long ago stayed, with its versions, until the second batch that came then.
 #[test]
 fn what_nobody_sees_any_more_is_held_no_longer() {
     let place = tempfile::tempdir().unwrap();
@@ -275,7 +343,6 @@ fn what_nobody_sees_any_more_is_held_no_longer() {
     writer.flush().unwrap();
     while tree.library.version_free_list_len() > 0 || !writer.background.state().written.is_empty()
     {
-        writer.make_room().unwrap();
         thread::yield_now();
     }
     assert_eq!(value(&tree, 0, LATEST), Some(49));
