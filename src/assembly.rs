@@ -151,7 +151,7 @@ impl Assembly {
             Ok(Ok(result)) => result?,
             Ok(Err(_)) => return Err(AssemblyError::Panicked("projections")),
             Err(_) => tracing::warn!(
-                "the projections are still catching up and are left at their checkpoint, from which the next start goes on"
+                "the projections are not all on the disk yet and are left at their checkpoint, from which the next start goes on"
             ),
         }
         Ok(())

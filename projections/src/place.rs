@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use farelog_events::tree::DirectoryLock;
+
 use crate::store::{ProjectionError, was_being_opened};
 
 /// The directories of the projections of one log.
@@ -69,7 +71,11 @@ impl Place {
     }
 
     /// A directory for a store that is to take the place of the one in use. It is not there yet.
+    ///
+    /// # Errors
+    /// What is left there can't be removed, or is still being written: see [`clear`](Self::clear).
     pub fn unfinished(&self) -> Result<&Path, ProjectionError> {
+        self.check_is_closed()?;
         remove(&self.unfinished)?;
         Ok(&self.unfinished)
     }
@@ -90,9 +96,23 @@ impl Place {
         old
     }
 
-    /// Removes what was to take the place of the store in use, finished or not. It is closed.
+    /// Removes what was to take the place of the store in use, finished or not. Where it could not be closed, since its disk
+    /// hangs, it stays until the next start: what still may write there goes by paths, which another store would have.
+    ///
+    /// # Errors
+    /// It can't be removed, or was not closed.
     pub fn clear(&self) -> Result<(), ProjectionError> {
+        self.check_is_closed()?;
         self.retire(self.free())
+    }
+
+    fn check_is_closed(&self) -> Result<(), ProjectionError> {
+        for directory in [&*self.unfinished, self.free()] {
+            if directory.exists() {
+                DirectoryLock::take(directory)?;
+            }
+        }
+        Ok(())
     }
 
     /// A directory for throw-away stores, which go with what is returned.

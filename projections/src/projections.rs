@@ -146,12 +146,13 @@ impl Projections {
     pub fn run(&self, log: &dyn EventLog, feed: &Feed) -> Result<(), ProjectionError> {
         let _end = EndOfProgress(&self.inner.progress);
         let result = self.follow(log, feed);
-        let flushed = self.store().flush();
+        // Before the disk is waited for, which may be what hangs: who waits for a position need not wait for that.
         self.inner.progress.end(match &result {
             Ok(()) => "the event log was closed".to_owned(),
             Err(error) => error.to_string(),
         });
-        result.and(flushed)
+        result?;
+        self.store().close()
     }
 
     fn follow(&self, log: &dyn EventLog, feed: &Feed) -> Result<(), ProjectionError> {

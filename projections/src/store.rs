@@ -342,6 +342,16 @@ impl Store {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(writer.flush()?)
     }
+
+    /// The same as the last thing: nothing is to be applied behind it. So the end waits for no merge of tables that only a
+    /// later start gains by.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn close(&self) -> Result<(), ProjectionError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.close()?)
+    }
 }
 
 fn parse<T: DeserializeOwned>(
