@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
-use std::{mem, thread};
 
 use lsm_tree::compaction::{CompactionStrategy, Leveled};
 use lsm_tree::{AbstractTree, Memtable, SeqNo};
@@ -246,12 +246,10 @@ impl Worker {
         forgotten.map_err(|error| self.failed(error))?;
         let mut state = self.background.state();
         state.older_than = (!is_all).then(|| moments.behind_all());
-        let (seen, unseen) = mem::take(&mut state.written)
-            .into_iter()
-            .partition(|part| Arc::strong_count(part) > 1);
-        state.written = seen;
+        let is_unseen = |part: &mut Arc<Memtable>| is_all || Arc::strong_count(part) == 1;
+        let unseen: Vec<_> = state.written.extract_if(.., is_unseen).collect();
         drop(state);
-        drop::<Vec<_>>(unseen);
+        drop(unseen);
         if is_all {
             *replaced = Replaced::default();
         }

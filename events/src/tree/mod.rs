@@ -47,7 +47,7 @@ pub struct Form {
     /// What is kept of blocks that were read, in bytes.
     pub cache_bytes: u64,
     /// What is written is gathered up to so many bytes, and while it is brought to the disk the next is gathered; three
-    /// times as much, and three batches, at most.
+    /// times as much, and three batches, at most, and what somebody looks at still.
     pub gathered_bytes: u64,
     /// What was gathered is also brought to the disk when so much would have to be read again after a kill, in bytes.
     pub replay_bytes_max: u64,
@@ -117,6 +117,30 @@ impl OpenTree {
     pub fn reader(&self) -> Tree {
         self.tree.clone()
     }
+
+    /// The value of a key, for who judges whether the tree is of use: damage is an error, and no word of it is left.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn get(&self, key: &[u8]) -> Result<Option<Slice>, TreeError> {
+        let Tree {
+            library, directory, ..
+        } = &self.tree;
+        let value = library.get(key, LATEST);
+        value.map_err(|error| TreeError::of_reading("read", directory, error))
+    }
+
+    /// Whether there is nothing in it; for the same.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn is_empty(&self) -> Result<bool, TreeError> {
+        let Tree {
+            library, directory, ..
+        } = &self.tree;
+        let is_empty = library.is_empty(LATEST, None);
+        is_empty.map_err(|error| TreeError::of_reading("read", directory, error))
+    }
 }
 
 /// A tree as it is read, by any thread.
@@ -156,14 +180,6 @@ impl Tree {
     /// Goes through everything, in the order of keys.
     pub fn iter(&self, at: SeqNo) -> Entries {
         self.entries(self.library.iter(at, None))
-    }
-
-    /// Whether there is nothing in it.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn is_empty(&self) -> Result<bool, TreeError> {
-        self.iter(LATEST).next().transpose().map(|it| it.is_none())
     }
 
     fn entries(&self, inner: LibraryEntries) -> Entries {

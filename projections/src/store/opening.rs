@@ -8,9 +8,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use farelog_events::log::Position;
-use farelog_events::tree::{
-    DirectoryLock, LATEST, OpenTree, Patience, TreeError, TreeWriter, files,
-};
+use farelog_events::tree::{DirectoryLock, OpenTree, Patience, TreeError, TreeWriter, files};
 use uuid::Uuid;
 
 use super::{CHECKPOINT, Checkpoint, FOLD_VERSION, ProjectionError, Store, parse, tables};
@@ -141,18 +139,17 @@ fn open_there(
         Err(source) if source.kind() != ErrorKind::NotFound => return Err(refused(source)),
         _ => {}
     }
-    let open = opened?;
-    let tree = open.reader();
-    let Some(checkpoint) = tree.get(CHECKPOINT, LATEST)? else {
+    let tree = opened?;
+    let Some(checkpoint) = tree.get(CHECKPOINT)? else {
         return if tree.is_empty()? {
-            Ok(Some((open, None)))
+            Ok(Some((tree, None)))
         } else {
             Err(damaged("they have no checkpoint").into())
         };
     };
     let checkpoint = parse(&checkpoint, || "checkpoint".to_owned())?;
     if fits(&checkpoint) {
-        Ok(Some((open, Some(checkpoint))))
+        Ok(Some((tree, Some(checkpoint))))
     } else {
         let problem = format!("they are at {checkpoint:?}, and don't fit the log");
         Err(TreeError::Damaged(problem).into())

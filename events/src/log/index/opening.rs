@@ -8,7 +8,7 @@ use super::{CHECKPOINT_KEY, Index, IndexCheckpoint, IndexMemory, IndexWriter, fo
 use crate::bytes::Malformed;
 use crate::log::directory::{Directory, failed};
 use crate::log::{LogError, Position};
-use crate::tree::{LATEST, OpenTree, Patience, TreeError, TreeWriter, files};
+use crate::tree::{OpenTree, Patience, TreeError, TreeWriter, files};
 
 /// An index that is open, and not yet as far as the log.
 pub(crate) struct Opened {
@@ -113,8 +113,8 @@ fn open_there(
     }
     files::check(directory)?;
     let tree = OpenTree::open(directory, form(memory))?;
-    let Some(value) = tree.reader().get(CHECKPOINT_KEY, LATEST)? else {
-        return if tree.reader().is_empty()? {
+    let Some(value) = tree.get(CHECKPOINT_KEY)? else {
+        return if tree.is_empty()? {
             Ok((tree, IndexCheckpoint::start(end.log_id)))
         } else {
             Err(damaged("it has no checkpoint"))
