@@ -227,6 +227,24 @@ mod tests {
         assert_eq!(content(&directory), "fourth");
     }
 
+    /// What hangs writes to its paths when it wakes, and those would be another store's.
+    #[test]
+    fn what_is_still_being_written_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("projections");
+        store(&directory, "old");
+        let place = Place::settle(&directory).unwrap();
+        for left in [place.unfinished.clone(), place.rebuilt.clone()] {
+            store(&left, "left");
+            let writing = DirectoryLock::take(&left).unwrap();
+            assert!(place.clear().is_err() && place.unfinished().is_err());
+            assert_eq!(content(&left), "left");
+            drop(writing);
+            place.clear().unwrap();
+            assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+        }
+    }
+
     /// What was found to be half open at the next start, where it had taken the place of a store that was whole, was made
     /// anew from the log: a kill while a finished rebuild was being opened cost both.
     #[test]

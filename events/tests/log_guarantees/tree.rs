@@ -13,7 +13,7 @@ use farelog_events::tree::{
 };
 
 use crate::chance::{Chance, rounds, seed};
-use crate::disk::{Disk, read_tree, write_tree};
+use crate::disk::{Disk, Left, Tree, read_tree, write_tree};
 use crate::ingester::{DIRECTORY, Place, WITNESS};
 use crate::journal::{self, Entry};
 use crate::power_cut::any_left;
@@ -99,28 +99,48 @@ fn last_whole_batch(directory: &Path) -> u64 {
     last
 }
 
-#[test]
-fn what_a_power_cut_leaves_of_a_tree_is_whole_batches_and_all_that_was_flushed() {
-    let (cuts, seed) = (rounds(150), seed(5));
-    let mut chance = Chance::new(seed);
-    let place = Place::new();
-    fs::create_dir_all(place.log().parent().unwrap()).unwrap();
-    let before = read_tree(&place.root());
-    let mut command = place.recorded(place.command_of("tree::child_that_applies"));
-    assert!(command.status().unwrap().success());
-    let journal = journal::read(&place.journal());
-    let mut in_between = 0;
-    for _ in 0..cuts {
-        let entries = chance.index(journal.len());
-        let mut disk = Disk::with(&before);
+/// What a run did to its disk, which ignored some syncs.
+struct Run {
+    before: Tree,
+    journal: Vec<Entry>,
+}
+
+impl Run {
+    fn ignoring(syncs: &str) -> Self {
+        let place = Place::new();
+        fs::create_dir_all(place.log().parent().unwrap()).unwrap();
+        let before = read_tree(&place.root());
+        let mut command = place.recorded(place.command_of("tree::child_that_applies"));
+        command.env("POWER_CUT_IGNORE", syncs);
+        assert!(command.status().unwrap().success());
+        let journal = journal::read(&place.journal());
+        Self { before, journal }
+    }
+
+    /// The disk behind so many entries, and up to which batch it was said by then that all is on it.
+    fn up_to(&self, entries: usize) -> (Disk, u64) {
+        let mut disk = Disk::with(&self.before);
         let mut said = String::new();
-        for entry in &journal[..entries] {
+        for entry in &self.journal[..entries] {
             disk.follow(entry);
             if let Entry::Said(text) = entry {
                 said.push_str(text);
             }
         }
         let flushed = said.lines().last().map_or(0, |line| line.parse().unwrap());
+        (disk, flushed)
+    }
+}
+
+#[test]
+fn what_a_power_cut_leaves_of_a_tree_is_whole_batches_and_all_that_was_flushed() {
+    let (cuts, seed) = (rounds(150), seed(5));
+    let mut chance = Chance::new(seed);
+    let run = Run::ignoring("nothing");
+    let mut in_between = 0;
+    for _ in 0..cuts {
+        let entries = chance.index(run.journal.len());
+        let (disk, flushed) = run.up_to(entries);
         let left = any_left(&mut chance);
         println!("{left:?} left at {entries}, seed {seed}: {flushed} were flushed");
         let cut = Place::new();
@@ -130,4 +150,23 @@ fn what_a_power_cut_leaves_of_a_tree_is_whole_batches_and_all_that_was_flushed()
         in_between += u64::from(!last.is_multiple_of(BATCHES_FLUSHED));
     }
     assert!(in_between > cuts / 4, "{in_between}");
+}
+
+/// The proof that the test above sees a missing sync.
+#[test]
+fn a_tree_that_does_not_sync_is_caught() {
+    for (ignored, is_kept) in [("nothing", true), ("files", false), ("directories", false)] {
+        let run = Run::ignoring(ignored);
+        let is_said = |entry: &Entry| matches!(entry, Entry::Said(_));
+        let last = run.journal.iter().rposition(is_said).unwrap();
+        let (disk, flushed) = run.up_to(last + 1);
+        assert!(flushed > 0);
+        let cut = Place::new();
+        write_tree(&disk.cut(Left::Nothing, &mut Chance::new(0)), &cut.root());
+        let kept = match files::check(&cut.log()) {
+            Ok(()) => last_whole_batch(&cut.log()),
+            Err(_) => 0,
+        };
+        assert_eq!(kept >= flushed, is_kept, "{kept}, without {ignored}");
+    }
 }

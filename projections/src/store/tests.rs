@@ -84,8 +84,8 @@ fn small_batch(number: u64) -> WriteBatch {
     changes
 }
 
-/// However slow the disk is, so much is in memory and no more. With the library before, small batches could fill the
-/// queue of its thread while it was busy; the thread then waited for itself, and what was gathered grew from then on.
+/// With the library before, small batches could fill the queue of its thread while it was busy; the thread then waited for
+/// itself, and what was gathered grew from then on. How much of it is in memory now: the tests of the tree.
 #[test]
 fn small_batches_wait_for_the_disk_and_none_is_lost() {
     const BATCHES: u64 = 2_000;
@@ -105,18 +105,26 @@ fn small_batches_wait_for_the_disk_and_none_is_lost() {
 /// A query could read tables that were merged and removed under it.
 #[test]
 fn who_looks_sees_what_stood_when_it_began_whatever_is_merged_meanwhile() {
+    // One more than there may be before they are sorted in.
+    const TABLES: usize = 20;
     let directory = tempfile::tempdir().unwrap();
     let store = Store::make(&directory.path().join("store"), SMALL).unwrap();
     store.apply(&small_batch(0)).unwrap();
     let then = store.as_it_stands();
-    // Some parts more than are sorted in together.
-    for _ in 0..20 {
+    for _ in 0..TABLES {
         for number in 0..80 {
             store.apply(&small_batch(number)).unwrap();
         }
         store.flush().unwrap();
     }
     assert_eq!(then.prefix(b"z").count(), 1);
+    assert_eq!(store.as_it_stands().prefix(b"z").count(), 80);
+    let tables = || std::fs::read_dir(directory.path().join("store/tables")).unwrap();
+    assert!(tables().count() > TABLES);
+    drop(then);
+    while tables().count() >= TABLES {
+        thread::yield_now();
+    }
     assert_eq!(store.as_it_stands().prefix(b"z").count(), 80);
 }
 

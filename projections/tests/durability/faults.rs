@@ -172,7 +172,7 @@ enum Then {
     GoesOn,
     /// It begins with projections that were there, and goes on.
     Starts,
-    /// Some calls belong to work in the background, which is done again.
+    /// Some calls are of the opening, and some of the removal of what is no longer needed, which is passed over.
     Either,
 }
 

@@ -13,7 +13,7 @@
 //! | `POWER_CUT_ROOT` | the directory, absolute and without links. What is below it is recorded |
 //! | `POWER_CUT_JOURNAL` | the file that the journal is appended to, outside of the directory |
 //! | `POWER_CUT_WITNESS` | a file outside of the directory: what is written to it is put into the journal too, so that it says what the process had promised at each place |
-//! | `POWER_CUT_IGNORE` | `fdatasync`, or `directories` for each sync of one: the call does nothing and says that all is well. To see that a test notices |
+//! | `POWER_CUT_IGNORE` | `fdatasync`, or `files` or `directories` for each sync of one: the call does nothing and says that all is well. To see that a test notices |
 //! | `POWER_CUT_FAULT` | `call:number:kind`, for example `write:17:full`: which call fails, from 1, and how |
 //! | `POWER_CUT_FAULT_ON` | a path in the directory, `.` for itself: only calls on what was opened as that, or below it, are counted and fail. All of them when it is not set |
 //!

@@ -27,6 +27,7 @@ pub(crate) struct Recorder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ignored {
     Data,
+    Files,
     Directories,
 }
 
@@ -75,6 +76,7 @@ impl Recorder {
             journal,
             ignored: match variable("POWER_CUT_IGNORE").as_deref() {
                 Some(b"fdatasync") => Some(Ignored::Data),
+                Some(b"files") => Some(Ignored::Files),
                 Some(b"directories") => Some(Ignored::Directories),
                 _ => None,
             },
@@ -207,6 +209,7 @@ impl Recorder {
         };
         let is_ignored = match self.ignored {
             Some(Ignored::Data) => data_only,
+            Some(Ignored::Files) => matches!(known, Known::File { .. }),
             Some(Ignored::Directories) => matches!(known, Known::Directory { .. }),
             None => false,
         };
