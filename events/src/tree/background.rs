@@ -42,8 +42,8 @@ pub(super) struct State {
     pub(super) turns: u64,
     /// Parts of what was gathered that were handed on and are to be written, the oldest first.
     pub(super) waiting: VecDeque<Arc<Memtable>>,
-    /// Parts that were written, until nobody sees them in memory any more. Held here so that they go, which takes some
-    /// hundredths of a second, while nobody waits for it.
+    /// Parts that were written, until nobody sees them in memory any more: two at most, but for who looks for long. Held here
+    /// so that they go, which takes some hundredths of a second, while nobody waits for it.
     pub(super) written: Vec<Arc<Memtable>>,
     /// The tree keeps versions from before this moment.
     older_than: Option<SeqNo>,
@@ -197,12 +197,14 @@ impl Worker {
         let written = part::write(library, directory, &part, oldest, || self.rest());
         written.map_err(|error| self.failed(error))?;
         // Before there is room for another batch.
-        self.tree.moments.renew();
+        self.forget(replaced)?;
         self.background.change(|state| {
             state.waiting.pop_front();
-            state.written.push(part);
+            if state.older_than.is_some() {
+                state.written.push(Arc::clone(&part));
+            }
         });
-        self.forget(replaced)
+        Ok(())
     }
 
     /// Rests for a moment, where nobody waits for what is done; says whether that is so still.

@@ -47,7 +47,7 @@ pub struct Form {
     /// What is kept of blocks that were read, in bytes.
     pub cache_bytes: u64,
     /// What is written is gathered up to so many bytes, and while it is brought to the disk the next is gathered; three
-    /// times as much, and three batches, at most, and what somebody looks at still.
+    /// times as much, and three batches, at most, and what was written since somebody began to look.
     pub gathered_bytes: u64,
     /// What was gathered is also brought to the disk when so much would have to be read again after a kill, in bytes.
     pub replay_bytes_max: u64,
