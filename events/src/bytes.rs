@@ -129,6 +129,10 @@ mod tests {
 
     use super::*;
 
+    /// Of all seconds that have a time, but for the last minute.
+    const EARLIEST: i64 = DateTime::<Utc>::MIN_UTC.timestamp();
+    const LATEST: i64 = DateTime::<Utc>::MAX_UTC.timestamp() - 59;
+
     proptest! {
         #[test]
         fn a_varint_reads_back(value: u64) {
@@ -136,6 +140,22 @@ mod tests {
             put_varint(&mut bytes, value);
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(reader.varint(), Ok(value));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn a_time_reads_back(seconds in EARLIEST..LATEST, nanoseconds in 0..1_000_000_000_u32, is_leap: bool) {
+            // A leap second is the one behind the last of a minute.
+            let (seconds, nanoseconds) = if is_leap {
+                (seconds - seconds.rem_euclid(60) + 59, nanoseconds + 1_000_000_000)
+            } else {
+                (seconds, nanoseconds)
+            };
+            let time = DateTime::from_timestamp(seconds, nanoseconds).unwrap();
+            let mut bytes = Vec::new();
+            put_time(&mut bytes, time);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.time(), Ok(time));
             prop_assert!(reader.is_empty());
         }
     }

@@ -95,10 +95,30 @@ pub mod tests {
     use crate::order::TriggerKind;
     use crate::points::transaction::RegistrationKind;
 
+    /// Times of four digits in whole milliseconds, as nearly all are, and all that there are, in a leap second too.
     fn times() -> impl Strategy<Value = DateTime<Utc>> {
-        (-100_000_000_000_i64..400_000_000_000, 0_u32..1_000)
-            .prop_map(|(seconds, millis)| DateTime::from_timestamp(seconds, millis * 1_000_000))
+        let any_second =
+            DateTime::<Utc>::MIN_UTC.timestamp()..DateTime::<Utc>::MAX_UTC.timestamp() - 59;
+        let usual = (-100_000_000_000_i64..400_000_000_000, 0_u32..1_000)
+            .prop_map(|(seconds, millis)| (seconds, millis * 1_000_000));
+        let any = (any_second.clone(), 0_u32..1_000_000_000);
+        let leap = (any_second, 1_000_000_000_u32..2_000_000_000)
+            .prop_map(|(seconds, nanos)| (seconds - seconds.rem_euclid(60) + 59, nanos));
+        prop_oneof![usual, any, leap]
+            .prop_map(|(seconds, nanos)| DateTime::from_timestamp(seconds, nanos))
             .prop_map(Option::unwrap)
+    }
+
+    /// Amounts of up to 96 bits and 28 decimals, small ones among them.
+    fn amounts() -> impl Strategy<Value = Decimal> {
+        let largest = Decimal::MAX.mantissa();
+        let mantissa = prop_oneof![
+            any::<i64>().prop_map(i128::from),
+            -1_000..1_000_i128,
+            -largest..=largest
+        ];
+        (mantissa, 0..=Decimal::MAX_SCALE)
+            .prop_map(|(mantissa, scale)| Decimal::from_i128_with_scale(mantissa, scale))
     }
 
     fn numbers() -> impl Strategy<Value = i64> {
@@ -110,7 +130,7 @@ pub mod tests {
             (id, program, member, definition, period) in
                 (prop::option::of(numbers()), numbers(), numbers(), numbers(), prop::option::of(any::<i64>())),
             (reference, event) in (prop::option::of(any::<String>()), any::<String>()),
-            (mantissa, scale) in (any::<i64>(), 0_u32..10),
+            amount in amounts(),
             (created_at, valid_from) in (prop::option::of(times()), times()),
             ends in prop::array::uniform3(prop::option::of(times())),
             (order, line) in ("[A-Za-z0-9_:-]{1,64}", "[A-Za-z0-9_:-]{1,64}"),
@@ -125,7 +145,7 @@ pub mod tests {
                 member_id: MemberId::new(member).unwrap(),
                 point_definition_id: PointDefinitionId::new(definition).unwrap(),
                 point_definition_reference: reference,
-                amount: Decimal::new(mantissa, scale),
+                amount,
                 created_at,
                 valid_from,
                 point_period_id: period,
