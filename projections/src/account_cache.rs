@@ -13,9 +13,6 @@ use crate::points::account::{AccountChanges, Accounts, TallyOf};
 use crate::points::period::{Period, PeriodsOf};
 use crate::store::{self, ProjectionError, Store};
 
-/// Lists of periods, and as many sums, that stay decoded in memory between batches.
-const CACHED_MAX: usize = 16_384;
-
 /// Periods and sums of members. Their transactions are seen as the last batch left them, so a batch ends with each
 /// publication of a program: nothing that a new cap is to count is in it, then, when it is first counted.
 pub struct AccountCache<'s> {
@@ -77,12 +74,12 @@ impl<'s> AccountCache<'s> {
         Ok(())
     }
 
-    /// Bounds what is kept in memory. Called when what changed is written.
-    pub fn forget_old(&mut self) {
-        if self.periods.get_mut().len() >= CACHED_MAX {
+    /// Bounds what is kept in memory: so many lists of periods, and as many sums. Called when what changed is written.
+    pub fn forget_old(&mut self, kept_max: usize) {
+        if self.periods.get_mut().len() >= kept_max {
             self.periods.get_mut().clear();
         }
-        if self.tallies.get_mut().len() >= CACHED_MAX {
+        if self.tallies.get_mut().len() >= kept_max {
             self.tallies.get_mut().clear();
         }
     }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::quality::RandomState;
 
-/// Words of 64 bits in a block, which is a line of the processor's cache.
+/// Words of 64 bits in a block, which is as long as a line of the processor's cache.
 const BLOCK_WORDS: usize = 8;
 
 /// Blocks: 2 MiB. With two million keys one new key in fifty is looked up in vain; from some eight million on most are, as
@@ -15,7 +15,7 @@ const BLOCKS: usize = 32 * 1024;
 const BITS: u32 = 4;
 
 /// A Bloom filter of the keys that were put into the store since it was empty. Each key has one block, so that to ask for it
-/// is to wait for memory once.
+/// is to wait for memory once, or twice where the allocator begins within a line.
 pub struct KeyFilter {
     blocks: Box<[[u64; BLOCK_WORDS]]>,
     hasher: RandomState,

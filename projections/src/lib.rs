@@ -19,6 +19,7 @@ mod json;
 mod key_filter;
 pub mod member;
 pub mod order;
+mod order_cache;
 pub mod outbox;
 mod packed;
 mod place;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 
 use farelog_events::dead_letter::DeadLetterSettled;
 use farelog_events::event::{EventData, EventKind};
@@ -19,11 +19,12 @@ use foldhash::HashMap;
 use crate::account_cache::AccountCache;
 use crate::answer::{DeadLetterState, DeadLetterSummary};
 use crate::batch::WriteBatch;
-use crate::document::{Effects, OrderDocument};
+use crate::document::Effects;
 use crate::full_orders;
 use crate::key_filter::KeyFilter;
 use crate::member::{MemberCache, MemberChangeKind};
 use crate::order::OrderEvent;
+use crate::order_cache::{LetGo, OrderCache};
 use crate::outbox::fact::FactContent;
 use crate::outbox::keeper::FactKeeper;
 use crate::outbox::points::points_changed;
@@ -34,15 +35,24 @@ use crate::search::index;
 use crate::store::{self, Checkpoint, Counters, ProjectionError, Store};
 use crate::write_behind::Folded;
 
-/// Orders that stay decoded in memory between batches, so that the events of an order which come close together
-/// don't read it again. Counted after a batch: those that the last two batches touched come on top.
-const ORDERS_CACHED_MAX: usize = 4_096;
+/// What stays in memory between batches, at most. What a batch has brought comes on top, until the batch ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Orders; those that the last two batches changed come on top.
+    pub orders: usize,
+    /// Customers with their members, as many customers' merges, and as many members' customers.
+    pub customers: usize,
+    /// Members' lists of periods, and as many sums.
+    pub accounts: usize,
+}
 
-/// Orders that are let go at once, where somebody else does it who has other work too.
-const ORDERS_LET_GO_MAX: usize = 256;
-
-/// Customers of members that stay in memory between batches.
-const CUSTOMERS_CACHED_MAX: usize = 16_384;
+impl Kept {
+    const USUAL: Self = Self {
+        orders: 4_096,
+        customers: 16_384,
+        accounts: 16_384,
+    };
+}
 
 /// What a record counts beside its data where it has to be read again.
 const RECORD_BYTES_BESIDE_DATA: usize = 200;
@@ -53,31 +63,17 @@ const TRANSACTION_BYTES_USUAL: usize = 192;
 /// Brings the store forward, batch by batch.
 pub struct Projector<'s> {
     store: &'s Store,
+    kept: Kept,
     checkpoint: Checkpoint,
     catalog: Arc<ProgramCatalog>,
     members: MemberCache<'s>,
     accounts: AccountCache<'s>,
-    orders: HashMap<OrderId, KnownOrder>,
-    orders_before: HashMap<OrderId, KnownOrder>,
-    /// Who lets go of orders that are not kept any longer; else it is done here.
-    let_go: Option<Sender<LetGo>>,
-    /// All orders that are in the store or in memory; `None` where it was not empty at first.
-    orders_ever: Option<KeyFilter>,
+    orders: OrderCache<'s>,
     /// Customers of members, as far as they were asked for or are new.
     customers: HashMap<(ProgramId, MemberId), CustomerId>,
     counters: Counters,
     facts: FactKeeper<'s>,
 }
-
-/// An order that is in memory.
-struct KnownOrder {
-    document: Arc<OrderDocument>,
-    /// Whether it is among what the batch changed.
-    is_changed: bool,
-}
-
-/// What is not needed any longer. Memory is given back in least time on the thread that took it.
-pub type LetGo = Box<dyn Send>;
 
 /// What a batch of records changed and is not written yet.
 #[derive(Default)]
@@ -101,27 +97,35 @@ impl<'s> Projector<'s> {
         checkpoint: Checkpoint,
         catalog: Arc<ProgramCatalog>,
     ) -> Result<Self, ProjectionError> {
+        Self::new_that_keeps(Kept::USUAL, store, checkpoint, catalog)
+    }
+
+    /// The same with more or less in memory, which changes nothing but how often the store is asked.
+    pub fn new_that_keeps(
+        kept: Kept,
+        store: &'s Store,
+        checkpoint: Checkpoint,
+        catalog: Arc<ProgramCatalog>,
+    ) -> Result<Self, ProjectionError> {
         // Where nothing was folded, the store has no order and no member.
         let filter = || (checkpoint.position == 0).then(KeyFilter::empty);
         Ok(Self {
             store,
+            kept,
             checkpoint,
             catalog,
             members: MemberCache::new(store).with_filter(filter()),
             accounts: AccountCache::new(store),
-            orders: HashMap::default(),
-            orders_before: HashMap::default(),
-            let_go: None,
-            orders_ever: filter(),
+            orders: OrderCache::new(store, filter()),
             customers: HashMap::default(),
             counters: store.read(store::COUNTERS, "counters")?.unwrap_or_default(),
             facts: FactKeeper::new(store)?,
         })
     }
 
-    /// From here on orders that are not kept any longer are let go by somebody else, a few at a time; `None`: by itself.
-    pub fn set_let_go(&mut self, let_go: Option<Sender<LetGo>>) {
-        self.let_go = let_go;
+    /// From here on orders that are not kept any longer are let go by somebody else; see [`OrderCache::set_let_go`].
+    pub fn set_let_go(&mut self, let_go: Option<SyncSender<LetGo>>) {
+        self.orders.set_let_go(let_go);
     }
 
     /// The last record that is in.
@@ -243,29 +247,15 @@ impl<'s> Projector<'s> {
         let Some(order_id) = record.about.order() else {
             return Ok(());
         };
-        let order = match self.orders.entry(order_id.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(match self.orders_before.remove(order_id) {
-                Some(before) => before,
-                None => load_order(
-                    self.store,
-                    &mut self.orders_ever,
-                    order_id,
-                    &mut self.counters,
-                )?,
-            }),
-        };
-        if !order.is_changed {
-            order.is_changed = true;
-            changes.orders.push(order_id.clone());
-        }
+        let document =
+            (self.orders).begin_change(order_id, &mut changes.orders, &mut self.counters)?;
         let world = World {
             programs: &self.catalog,
             members: &self.members,
             accounts: &self.accounts,
         };
         // A copy only where the batch before, which has the order too, is still being written.
-        let document = Arc::make_mut(&mut order.document);
+        let document = Arc::make_mut(document);
         let groups_before = document.groups.to_view();
         let effects = document.apply(event, world);
         index::follow(
@@ -383,9 +373,7 @@ impl<'s> Projector<'s> {
         self.members.check()?;
         self.accounts.check()?;
         for order_id in changes.orders {
-            if let Some(order) = self.orders.get_mut(&order_id) {
-                order.is_changed = false;
-                let document = Arc::clone(&order.document);
+            if let Some(document) = self.orders.end_change(&order_id) {
                 if let Some(bytes) = full_orders::bytes_if_full(&document) {
                     let key = store::full_order_key(&order_id);
                     changes.values.insert(key, store::encode(&bytes)?);
@@ -427,49 +415,13 @@ impl<'s> Projector<'s> {
     }
 
     fn forget_old(&mut self) {
-        if self.orders.len() >= ORDERS_CACHED_MAX {
-            let orders = std::mem::take(&mut self.orders);
-            let mut forgotten = std::mem::replace(&mut self.orders_before, orders)
-                .into_values()
-                .map(|order| order.document);
-            while let Some(let_go) = &self.let_go
-                && forgotten.len() > 0
-            {
-                let some: Vec<_> = forgotten.by_ref().take(ORDERS_LET_GO_MAX).collect();
-                // Where nobody takes them they are let go here.
-                let _ = let_go.send(Box::new(some));
-            }
-        }
-        self.members.forget_old();
-        self.accounts.forget_old();
-        if self.customers.len() >= CUSTOMERS_CACHED_MAX {
+        self.orders.forget_old(self.kept.orders);
+        self.members.forget_old(self.kept.customers);
+        self.accounts.forget_old(self.kept.accounts);
+        if self.customers.len() >= self.kept.customers {
             self.customers.clear();
         }
     }
-}
-
-/// An order as it was left in the store; one that is not there is new.
-fn load_order(
-    store: &Store,
-    ever: &mut Option<KeyFilter>,
-    order_id: &OrderId,
-    counters: &mut Counters,
-) -> Result<KnownOrder, ProjectionError> {
-    let stored = match ever {
-        Some(ever) if !ever.may_have(order_id) => {
-            ever.put(order_id);
-            None
-        }
-        _ => store.read_order(order_id)?,
-    };
-    let document = stored.unwrap_or_else(|| {
-        counters.orders += 1;
-        OrderDocument::new(order_id.clone())
-    });
-    Ok(KnownOrder {
-        document: Arc::new(document),
-        is_changed: false,
-    })
 }
 
 /// The event in a record; `None` where there is nothing to fold.

@@ -15,9 +15,6 @@ use crate::batch::WriteBatch;
 use crate::key_filter::KeyFilter;
 use crate::store::{self, ProjectionError, Store};
 
-/// Customers with their members, and as many customers' merges, that stay decoded in memory between batches.
-const CACHED_MAX: usize = 16_384;
-
 /// A customer's members of all programs, by program: read and written together, since most customers are members of none,
 /// and who asks for one program asks for the others next.
 type KnownMembers = HashMap<CustomerId, Vec<Arc<Member>>>;
@@ -188,12 +185,13 @@ impl<'s> MemberCache<'s> {
         Ok(())
     }
 
-    /// Bounds what is kept in memory. Called when what changed is written.
-    pub fn forget_old(&mut self) {
-        if self.members.get_mut().len() >= CACHED_MAX {
+    /// Bounds what is kept in memory: so many customers with their members, and as many customers' merges. Called when what
+    /// changed is written.
+    pub fn forget_old(&mut self, kept_max: usize) {
+        if self.members.get_mut().len() >= kept_max {
             self.members.get_mut().clear();
         }
-        if self.identities.get_mut().len() >= CACHED_MAX {
+        if self.identities.get_mut().len() >= kept_max {
             self.identities.get_mut().clear();
         }
     }
