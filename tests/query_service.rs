@@ -4,11 +4,16 @@
 
 mod common;
 
+use std::fs;
+use std::time::{Duration, Instant};
+
+use async_nats::client::RequestErrorKind;
 use async_nats::{Client, HeaderMap, Message};
+use futures::StreamExt;
 use serde_json::{Value, json};
 
-use common::Server;
 use common::sale::{PER_TEN, claim, sale};
+use common::{PATIENCE, Server};
 
 /// What was answered over NATS.
 struct Answer {
@@ -34,9 +39,36 @@ impl From<Message> for Answer {
 }
 
 async fn asked(client: &Client, question: &str, with: &Value) -> Answer {
+    bytes_asked(client, question, with.to_string()).await
+}
+
+/// The answer, once there is a server that takes questions.
+async fn bytes_asked(client: &Client, question: &str, with: String) -> Answer {
+    let started = Instant::now();
+    loop {
+        let subject = format!("farelog.query.{question}");
+        match client.request(subject, with.clone().into()).await {
+            Ok(answer) => return answer.into(),
+            Err(error) => {
+                assert_eq!(error.kind(), RequestErrorKind::NoResponders);
+                assert!(started.elapsed() < PATIENCE, "nobody takes questions");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+/// Asks, and does not look at the answer.
+async fn left_open(client: &Client, question: &str, with: &Value) {
     let subject = format!("farelog.query.{question}");
-    let answer = client.request(subject, with.to_string().into()).await;
-    answer.unwrap().into()
+    let inbox = client.new_inbox();
+    let published = client.publish_with_reply(subject, inbox, with.to_string().into());
+    published.await.unwrap();
+}
+
+async fn no_responders(client: &Client, subject: &str) -> bool {
+    let answer = client.request(subject.to_owned(), "".into()).await;
+    answer.is_err_and(|error| error.kind() == RequestErrorKind::NoResponders)
 }
 
 /// A farelog with a program and a member, and a client of its broker.
@@ -164,6 +196,7 @@ async fn what_is_refused_says_so_in_the_headers_of_the_service_api() {
 #[tokio::test]
 async fn the_service_says_what_can_be_asked_and_is_there_again_with_its_broker() {
     let (mut server, client) = given().await;
+    asked(&client, "summary", &json!({})).await;
     let info = client.request("$SRV.INFO.farelog", "".into()).await;
     let info: Value = serde_json::from_slice(&info.unwrap().payload).unwrap();
     let mut subjects: Vec<&str> = info["endpoints"]
@@ -184,19 +217,181 @@ async fn the_service_says_what_can_be_asked_and_is_there_again_with_its_broker()
     let running = |ready: &common::Reply| ready.json["ingestion"]["state"] == "RUNNING";
     server.until_ready_says(running).await;
     let question = json!({ "orderId": "O1" });
-    let answered = async {
-        let subject = "farelog.query.transactions";
-        while client
-            .request(subject, question.to_string().into())
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(common::PATIENCE, answered)
-        .await
-        .unwrap();
+    let answered = asked(&client, "transactions", &question).await;
+    assert_eq!(answered.json, json!([]));
     server.terminate();
     assert!(server.ended().await.success(), "{}", server.stderr());
+}
+
+/// A server whose projections were at the beginning answered that an order has no points, and callers believed it.
+#[tokio::test]
+async fn no_question_is_taken_before_the_projections_have_caught_up() {
+    const ORDERS: u64 = 500;
+    let (mut server, client) = given().await;
+    let mut sequence = 0;
+    for number in 1..=ORDERS {
+        let events = sale(&format!("O{number}"), Some("C1"), "50.00");
+        sequence = server.nats.publish(&events).await;
+    }
+    let question = json!({ "orderId": format!("O{ORDERS}"), "minStreamSequence": sequence });
+    asked(&client, "transactions", &question).await;
+    server.terminate();
+    assert!(server.ended().await.success(), "{}", server.stderr());
+    fs::remove_dir_all(server.data_dir().join("projections")).unwrap();
+    server.spawn();
+    let question = json!({ "orderId": format!("O{ORDERS}") });
+    let points = asked(&client, "transactions", &question).await;
+    assert_eq!(points.json[0]["amount"], 5, "{}", points.json);
+}
+
+#[tokio::test]
+async fn questions_that_wait_keep_no_others_waiting() {
+    const PLACES: usize = 256;
+    let (_server, client) = given().await;
+    asked(&client, "summary", &json!({})).await;
+    let waits = json!({ "orderId": "O1", "minPosition": 1_000_000, "timeoutMs": 30_000 });
+    for _ in 0..PLACES {
+        left_open(&client, "transactions", &waits).await;
+    }
+    let refused = asked(&client, "transactions", &json!({ "orderId": "O1" })).await;
+    assert_eq!(refused.header("Nats-Service-Error-Code"), "503");
+    assert_eq!(refused.header("Nats-Service-Error"), "service-unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    let other = asked(&client, "summary", &json!({ "orderId": "O1" })).await;
+    assert_eq!(other.header("Nats-Service-Error"), "order-unknown");
+}
+
+#[tokio::test]
+async fn a_question_has_a_limit_and_names_no_field_twice() {
+    let (server, client) = given().await;
+    let long = json!({ "orderId": "O".repeat(64 * 1024) });
+    let refused = asked(&client, "summary", &long).await;
+    assert_eq!(refused.header("Nats-Service-Error"), "body-too-large");
+    // What is refused before it is a request is one of its operation all the same.
+    let said = server.stderr();
+    let path = "path=\"/sales/v1/ticket-distributions/{orderId}/summary\"";
+    assert!(said.contains(path), "{said}");
+
+    let twice = r#"{"programId":11,"orderId":"O1","orderLineId":"O1-1","customerId":"C1","customerId":"C2"}"#;
+    let refused = bytes_asked(&client, "register", twice.to_owned()).await;
+    assert_eq!(refused.header("Nats-Service-Error"), "validation-failed");
+    assert_eq!(refused.json["errors"][0]["field"], "customerId");
+}
+
+#[tokio::test]
+async fn what_wants_no_answer_is_not_done() {
+    let (server, client) = given().await;
+    for order in ["O1", "O2"] {
+        let sequence = server.nats.publish(&sale(order, None, "50.00")).await;
+        let question = json!({ "orderId": order, "minStreamSequence": sequence });
+        asked(&client, "transactions", &question).await;
+    }
+    let register = |order| {
+        let mut question = claim(order, "C1");
+        question["programId"] = json!(11);
+        question
+    };
+    let unanswered = register("O1").to_string().into();
+    client
+        .publish("farelog.query.register", unanswered)
+        .await
+        .unwrap();
+    let registered = asked(&client, "register", &register("O2")).await;
+    assert_eq!(registered.json[0]["amount"], 5, "{}", registered.json);
+    let points = asked(&client, "transactions", &json!({ "orderId": "O1" })).await;
+    assert_eq!(points.json, json!([]));
+}
+
+/// The end waited for subscriptions that only a broker could end, and then said that questions were left.
+#[tokio::test]
+async fn an_end_without_the_broker_leaves_no_question() {
+    let (mut server, client) = given().await;
+    asked(&client, "summary", &json!({})).await;
+    server.nats.stop();
+    let waits = |ready: &common::Reply| ready.json["ingestion"]["state"] != "RUNNING";
+    server.until_ready_says(waits).await;
+    server.terminate();
+    assert!(server.ended().await.success(), "{}", server.stderr());
+    let said = server.stderr();
+    assert!(!said.contains("questions were not answered"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_being_answered_at_the_end_is_answered() {
+    let (mut server, client) = given().await;
+    let waits = json!({ "orderId": "O1", "minPosition": 1_000_000, "timeoutMs": 1_000 });
+    asked(&client, "summary", &json!({})).await;
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
+    let subject = "farelog.query.transactions";
+    let waiting = client.publish_with_reply(subject, inbox, waits.to_string().into());
+    waiting.await.unwrap();
+    // What comes later by the same connection is answered, so the first is under way.
+    asked(&client, "transactions", &json!({ "orderId": "O1" })).await;
+    server.terminate();
+    let answered = Answer::from(answers.next().await.unwrap());
+    assert_eq!(
+        answered.header("Nats-Service-Error"),
+        "position-not-reached"
+    );
+    assert!(server.ended().await.success(), "{}", server.stderr());
+}
+
+#[tokio::test]
+async fn questions_can_be_turned_off() {
+    let server = Server::start_with(&["--nats-queries=false"]).await;
+    let client = server.nats.client().await;
+    assert!(no_responders(&client, "$SRV.PING.farelog").await);
+    assert!(no_responders(&client, "farelog.query.summary").await);
+    let said = server.stderr();
+    assert!(said.contains("no questions are taken from NATS"), "{said}");
+}
+
+/// Two copies of a log, or two logs, would each answer a part of the questions and record a part of the registrations.
+#[tokio::test]
+async fn of_two_servers_at_a_broker_one_takes_questions() {
+    let (mut first, client) = given().await;
+    first.terminate();
+    assert!(first.ended().await.success(), "{}", first.stderr());
+    let mut second = first.copied();
+    first.restart().await;
+    asked(&client, "summary", &json!({})).await;
+    let there = client.request("$SRV.PING.farelog", "".into()).await;
+    let there: Value = serde_json::from_slice(&there.unwrap().payload).unwrap();
+    let log_id = there["metadata"]["logId"].as_str().unwrap();
+    second.spawn();
+    let started = Instant::now();
+    while !second.stderr().contains("another farelog takes questions") {
+        assert!(started.elapsed() < PATIENCE, "{}", second.stderr());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(second.stderr().contains(log_id), "{log_id}");
+    first.terminate();
+    assert!(first.ended().await.success(), "{}", first.stderr());
+    assert!(no_responders(&client, "farelog.query.summary").await);
+    assert!(no_responders(&client, "$SRV.PING.farelog").await);
+    second.terminate();
+    assert!(second.ended().await.success(), "{}", second.stderr());
+}
+
+#[tokio::test]
+async fn an_answer_that_no_message_holds_says_so() {
+    // Smaller than the room that headers are given.
+    let mut server = Server::with_broker(json!({ "max_payload": 1_500 }));
+    server.restart().await;
+    server.publish_program(11, PER_TEN).await;
+    server.enrol(11, "C1").await;
+    let client = server.nats.client().await;
+    let sequence = server.nats.publish(&sale("O1", None, "50.00")).await;
+    let mut question = claim("O1", "C1");
+    question["programId"] = json!(11);
+    question["minStreamSequence"] = json!(sequence);
+    let refused = asked(&client, "register", &question).await;
+    assert_eq!(refused.header("Nats-Service-Error"), "answer-too-large");
+    assert_eq!(refused.header("Nats-Service-Error-Code"), "413");
+    assert_ne!(refused.header("x-correlation-id"), "no header");
+    // As its page says: it is recorded, and over HTTP it is answered again.
+    let register = "/personalisation/v1/programs/11/deferred-registration";
+    let again = server.post(register, &claim("O1", "C1")).await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
 }

@@ -55,6 +55,8 @@ pub struct Config {
     pub nats_credentials: Option<PathBuf>,
     /// The monitoring address of a broker that runs elsewhere.
     pub nats_monitoring: Option<MonitoringUrl>,
+    /// Whether questions are taken over NATS.
+    pub nats_queries: bool,
     /// The stream to read.
     pub stream: String,
     /// Whether to take a stream that is not the log's for its continuation, once.
@@ -117,6 +119,7 @@ impl Config {
             nats_sync_always: settings.nats_sync_always.unwrap_or(false),
             nats_credentials: settings.nats_credentials,
             nats_monitoring: settings.nats_monitoring,
+            nats_queries: settings.nats_queries.unwrap_or(true),
             stream,
             adopt_stream: settings.adopt_stream.unwrap_or(false),
             outbox: OutboxOptions {
@@ -263,5 +266,19 @@ mod tests {
     fn a_switch_is_on_when_named() {
         assert!(load(&["--adopt-stream"]).unwrap().adopt_stream);
         assert!(load(&["--nats-sync-always"]).unwrap().nats_sync_always);
+    }
+
+    #[test]
+    fn questions_over_nats_are_taken_unless_that_is_turned_off() {
+        assert!(load(&[]).unwrap().nats_queries);
+        assert!(!load(&["--nats-queries=false"]).unwrap().nats_queries);
+        let file = file("nats-queries = false\n");
+        let path = file.path().to_str().unwrap();
+        assert!(!load(&["--config", path]).unwrap().nats_queries);
+        assert!(
+            load(&["--config", path, "--nats-queries"])
+                .unwrap()
+                .nats_queries
+        );
     }
 }

@@ -64,6 +64,11 @@ settings! {
     /// The monitoring address of the NATS server, to learn how often it syncs to disk
     #[arg(long, env = "FARELOG_NATS_MONITORING", value_name = "URL")]
     nats_monitoring: MonitoringUrl,
+    /// Take questions over NATS; who reaches the NATS server may then register too, unless its permissions forbid it
+    /// [default: true]
+    #[arg(long, env = "FARELOG_NATS_QUERIES", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "BOOL")]
+    nats_queries: bool,
     /// The stream to read [default: ORDERS]
     #[arg(long, env = "FARELOG_STREAM", value_name = "NAME")]
     stream: StreamName,

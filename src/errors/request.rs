@@ -42,8 +42,9 @@ codes! { REQUEST_CODES;
         "The request's body is larger than the server takes.",
         "Send less than the limit that `detail` names.";
     ANSWER_TOO_LARGE = "answer-too-large", Some(413), "The answer is too large for NATS",
-        "What was asked over NATS has an answer that is larger than the broker lets a message be. It has no body therefore.",
-        "Ask the same over HTTP, or let the broker take larger messages (its `max_payload`).";
+        "What was asked over NATS has an answer that is larger than the broker lets a message be. It has no body therefore. A \
+         change that was asked for is recorded.",
+        "Ask the same over HTTP, where a registration is answered again and not done twice, or let the broker take larger messages (its `max_payload`).";
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", Some(415), "The body is in a form that is not understood",
         "The header `Content-Type` or `Content-Encoding` names a form that this operation does not read.",
         "Send `Content-Type: application/json`, and nothing compressed; a program may be published as `application/toml` too.";

@@ -3,19 +3,20 @@
 //! It becomes the request of HTTP that asks the same and goes the way of every request. So it is refused, counted, logged and
 //! answered as that is.
 
-use std::convert::Infallible;
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::future::ready;
 use std::str::FromStr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use axum::response::Response;
+use axum::routing::any;
 use farelog_events::id::{OrderId, ProgramId};
 use farelog_events::json::wording;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use super::body;
 use super::correlation::CorrelationLayer;
@@ -34,6 +35,9 @@ pub enum Question {
     Summary,
 }
 
+/// Largest question, in bytes. It is a few ids.
+const QUESTION_BYTES_MAX: usize = 64 * 1024;
+
 /// Fields of a question that are parameters of the query, of operations that take a body.
 const QUERY_PARAMETERS: [&str; 4] = ["dryRun", "minStreamSequence", "minPosition", "timeoutMs"];
 
@@ -50,30 +54,62 @@ impl Question {
         }
     }
 
+    /// The path of the operation, as the router has it.
+    fn route(self) -> &'static str {
+        match self {
+            Self::Transactions => "/personalisation/v1/transactions",
+            Self::Register => "/personalisation/v1/programs/{programId}/deferred-registration",
+            Self::Summary => "/sales/v1/ticket-distributions/{orderId}/summary",
+        }
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Self::Transactions | Self::Summary => Method::GET,
+            Self::Register => Method::POST,
+        }
+    }
+
     /// The request that asks it, with what `asked` says.
     fn request(self, asked: &[u8]) -> Result<Request<Body>, Problem> {
         let mut asked = fields(asked)?;
         match self {
-            Self::Transactions => get("/personalisation/v1/transactions", &asked),
+            Self::Transactions => self.with(self.route(), &asked),
             Self::Summary => {
                 let order: OrderId = take(&mut asked, "orderId")?;
-                let path = format!("/sales/v1/ticket-distributions/{order}/summary");
-                get(&path, &asked)
+                let path = self.route().replace("{orderId}", order.as_str());
+                self.with(&path, &asked)
             }
             Self::Register => {
                 let program: ProgramId = take(&mut asked, "programId")?;
                 let named = QUERY_PARAMETERS.into_iter();
                 let parameters: Map<String, Value> =
                     named.filter_map(|name| asked.remove_entry(name)).collect();
-                let path = format!("/personalisation/v1/programs/{program}/deferred-registration");
-                let mut request = get(&path, &parameters)?;
-                *request.method_mut() = Method::POST;
+                let path = self.route().replace("{programId}", &program.to_string());
+                let mut request = self.with(&path, &parameters)?;
                 *request.body_mut() = Body::from(Value::Object(asked).to_string());
                 let json = HeaderValue::from_static("application/json");
                 request.headers_mut().insert(header::CONTENT_TYPE, json);
                 Ok(request)
             }
         }
+    }
+
+    fn with(self, path: &str, parameters: &Map<String, Value>) -> Result<Request<Body>, Problem> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in parameters {
+            query.append_pair(name, &text(name, value)?);
+        }
+        let address = format!("{path}?{}", query.finish());
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = self.method();
+        *request.uri_mut() = address.parse().map_err(|_| {
+            Problem::new(
+                &errors::ADDRESS_TOO_LONG,
+                "The fields together are longer than the server takes.",
+            )
+        })?;
+        Ok(request)
     }
 }
 
@@ -92,41 +128,90 @@ impl Questions {
 
     /// The answer to a question, as over HTTP. Of headers those count that every request may have.
     pub async fn answer(&self, question: Question, headers: HeaderMap, asked: &[u8]) -> Response {
-        let (mut request, problem) = match question.request(asked) {
-            Ok(request) => (request, None),
-            Err(problem) => (Request::new(Body::empty()), Some(problem)),
-        };
-        request.headers_mut().extend(headers);
-        let answered = match problem {
-            None => self.router.clone().oneshot(request).await,
-            // What every answer has, it gets where every answer does.
-            Some(problem) => {
-                let refused = service_fn(move |_: Request<Body>| {
-                    ready(Ok::<_, Infallible>(problem.clone().into_response()))
-                });
-                let layer = CorrelationLayer::new(self.server.clone());
-                layer.layer(refused).oneshot(request).await
+        match question.request(asked) {
+            Ok(mut request) => {
+                request.headers_mut().extend(headers);
+                answered(self.router.clone(), request).await
             }
-        };
-        match answered {
-            Ok(response) => response,
-            Err(never) => match never {},
+            Err(problem) => self.refuse(question, headers, problem).await,
         }
+    }
+
+    /// The answer to a question that there is no place for.
+    pub async fn turn_away(&self, question: Question, headers: HeaderMap) -> Response {
+        let problem = Problem::new(
+            &errors::SERVICE_UNAVAILABLE,
+            "As many questions of this kind as the server takes at once are being answered.",
+        );
+        self.refuse(question, headers, problem).await
+    }
+
+    /// A refusal has what every answer has: it is counted, logged and completed as one of the operation.
+    async fn refuse(&self, question: Question, headers: HeaderMap, problem: Problem) -> Response {
+        let refused = move || ready(problem.clone());
+        let router = Router::new()
+            .route(question.route(), any(refused))
+            .layer(CorrelationLayer::new(self.server.clone()));
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = question.method();
+        *request.uri_mut() = Uri::from_static(question.route());
+        *request.headers_mut() = headers;
+        answered(router, request).await
+    }
+}
+
+async fn answered(router: Router, request: Request<Body>) -> Response {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
     }
 }
 
 /// The fields of what is asked; none where nothing is said.
 fn fields(asked: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if asked.len() > QUESTION_BYTES_MAX {
+        return Err(Problem::new(
+            &errors::BODY_TOO_LARGE,
+            format!("The question is larger than {QUESTION_BYTES_MAX} bytes."),
+        ));
+    }
     if asked.is_empty() {
         return Ok(Map::new());
     }
-    let Value::Object(mut fields) = body::parse(asked)? else {
-        let problem = "must be an object";
-        return Err(Problem::field("body", &errors::FIELD_MALFORMED, problem));
-    };
+    let Fields(mut fields) = body::parse(asked)?;
     // Null says what an absent field says.
     fields.retain(|_, value| !value.is_null());
     Ok(fields)
+}
+
+/// An object whose fields stand once each: which of two were meant nobody can tell.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OncePerName).map(Self)
+    }
+}
+
+struct OncePerName;
+
+impl<'de> Visitor<'de> for OncePerName {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut read = Map::new();
+        while let Some((name, value)) = fields.next_entry::<String, Value>()? {
+            if read.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+            read.insert(name, value);
+        }
+        Ok(read)
+    }
 }
 
 /// Takes out what stands in the path of an operation.
@@ -141,22 +226,6 @@ fn take<T: FromStr<Err: Display>>(
         let message = wording::sentence(&error.to_string());
         Problem::field(name, &errors::FIELD_MALFORMED, message)
     })
-}
-
-fn get(path: &str, parameters: &Map<String, Value>) -> Result<Request<Body>, Problem> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in parameters {
-        query.append_pair(name, &text(name, value)?);
-    }
-    let address = format!("{path}?{}", query.finish());
-    let mut request = Request::new(Body::empty());
-    *request.uri_mut() = address.parse().map_err(|_| {
-        Problem::new(
-            &errors::ADDRESS_TOO_LONG,
-            "The fields together are longer than the server takes.",
-        )
-    })?;
-    Ok(request)
 }
 
 /// A value as an address has it.
@@ -224,6 +293,18 @@ mod tests {
                 "malformed",
             ),
             (Summary, "{}", "orderId", "missing"),
+            (
+                Register,
+                r#"{"programId":7,"customerId":"C1","customerId":"C2"}"#,
+                "customerId",
+                "malformed",
+            ),
+            (
+                Register,
+                r#"{"programId":7,"dryRun":true,"dryRun":null}"#,
+                "dryRun",
+                "malformed",
+            ),
             (Summary, r#"{"orderId":"../O1"}"#, "orderId", "malformed"),
             (Register, r#"{"programId":"x"}"#, "programId", "malformed"),
             (

@@ -14,6 +14,9 @@ use crate::nats_server::{EmbeddedOptions, EmbeddedServer, NATS_DIRECTORY};
 /// The names under which the two connections are listed at the broker.
 const CONNECTION_NAME: &str = "farelog";
 const INGESTION_NAME: &str = "farelog ingestion";
+/// Most messages that wait to be looked at, by subscription; the client drops what comes beyond. They are questions, and
+/// each is begun or refused as it is looked at.
+const WAITING_MAX: usize = 1_024;
 
 /// A broker, reached or being reached.
 pub struct Broker {
@@ -102,7 +105,9 @@ impl Broker {
 }
 
 async fn connect(servers: &[ServerAddr], config: &Config) -> Result<Client, Failure> {
-    let options = options(CONNECTION_NAME, config).await?;
+    let options = options(CONNECTION_NAME, config)
+        .await?
+        .subscription_capacity(WAITING_MAX);
     options.connect(servers).await.map_err(not_prepared)
 }
 

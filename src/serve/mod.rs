@@ -128,8 +128,14 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         stopped,
     ));
     let (stop_queries, queries_stopped) = oneshot::channel();
-    let queries = QueryService::new(broker.client(), Questions::new(router, server));
-    let queries = part("the service of NATS").run(queries.run(queries_stopped));
+    let queries = if config.nats_queries {
+        let questions = Questions::new(router, server);
+        let queries = QueryService::new(broker.client(), questions, engine.clone());
+        Some(part("the service of NATS").run(queries.run(queries_stopped)))
+    } else {
+        tracing::info!("no questions are taken from NATS, as it was told");
+        None
+    };
     // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
     let (stop_ingestion, ingestion_stopped) = oneshot::channel();
     let ingestion = part("ingestion").run_on(reading.runtime(), async move {
@@ -149,7 +155,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 
     drop((stop, stop_queries));
     let http_ended = http.await.map_err(failed);
-    let queries_ended = queries.await.map_err(failed);
+    let queries_ended = match queries {
+        Some(queries) => queries.await.map_err(failed),
+        None => Ok(()),
+    };
     guarantees.abort();
     drop(stop_ingestion);
     end_ingestion(ingestion, ingestion_status, &ingestion_client).await;

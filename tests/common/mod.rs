@@ -82,6 +82,14 @@ impl Server {
         Self::beside(broker, &[])
     }
 
+    /// One whose broker runs already, and has more in its configuration.
+    pub fn with_broker(more: Value) -> Self {
+        let Value::Object(more) = more else {
+            panic!("it is an object");
+        };
+        Self::beside(|directory| Broker::start_configured(directory, more), &[])
+    }
+
     fn beside(broker: impl FnOnce(&Path) -> Broker, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {

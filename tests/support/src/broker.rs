@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, Context};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::bare::{self, BareMessage};
 
@@ -19,6 +19,8 @@ pub struct Broker {
     directory: PathBuf,
     /// How many bytes JetStream may keep in files; the server's own limit where there is none.
     store_bytes_max: Option<u64>,
+    /// More of its configuration.
+    more: Map<String, Value>,
     process: Option<Child>,
     url: String,
     monitoring: String,
@@ -27,19 +29,25 @@ pub struct Broker {
 impl Broker {
     /// Starts one with its files in a directory, which is made, and waits until it takes connections.
     pub fn start(directory: &Path) -> Self {
-        Self::start_on(directory, None)
+        Self::start_on(directory, None, Map::new())
+    }
+
+    /// Starts one with more in its configuration.
+    pub fn start_configured(directory: &Path, more: Map<String, Value>) -> Self {
+        Self::start_on(directory, None, more)
     }
 
     /// Starts one whose streams together may have so many bytes in files and no more.
     pub fn start_with_small_store(directory: &Path, store_bytes_max: u64) -> Self {
-        Self::start_on(directory, Some(store_bytes_max))
+        Self::start_on(directory, Some(store_bytes_max), Map::new())
     }
 
-    fn start_on(directory: &Path, store_bytes_max: Option<u64>) -> Self {
+    fn start_on(directory: &Path, store_bytes_max: Option<u64>, more: Map<String, Value>) -> Self {
         fs::create_dir_all(directory).unwrap();
         let mut broker = Self {
             directory: directory.to_owned(),
             store_bytes_max,
+            more,
             process: None,
             url: String::new(),
             monitoring: String::new(),
@@ -54,6 +62,7 @@ impl Broker {
         Self {
             directory: self.directory.clone(),
             store_bytes_max: self.store_bytes_max,
+            more: self.more.clone(),
             process: None,
             url: self.url.clone(),
             monitoring: self.monitoring.clone(),
@@ -190,8 +199,9 @@ impl Broker {
             jetstream["max_file_store"] = bytes.into();
         }
         let path = self.directory.join("nats.conf");
-        let configuration = serde_json::json!({ "jetstream": jetstream });
-        fs::write(&path, configuration.to_string()).unwrap();
+        let mut configuration = self.more.clone();
+        configuration.insert("jetstream".to_owned(), jetstream);
+        fs::write(&path, Value::Object(configuration).to_string()).unwrap();
         path
     }
 }
