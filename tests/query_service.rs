@@ -329,7 +329,8 @@ async fn what_is_being_answered_at_the_end_is_answered() {
     // What comes later by the same connection is answered, so the first is under way.
     asked(&client, "transactions", &json!({ "orderId": "O1" })).await;
     server.terminate();
-    let answered = Answer::from(answers.next().await.unwrap());
+    let answer = tokio::time::timeout(PATIENCE, answers.next()).await;
+    let answered = Answer::from(answer.unwrap().unwrap());
     assert_eq!(
         answered.header("Nats-Service-Error"),
         "position-not-reached"

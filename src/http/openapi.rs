@@ -35,7 +35,11 @@ lists all codes. What is no request of HTTP at all is answered the same way (400
 
 **Repeating a request** that changes something never does it twice, so after a timeout it may simply be sent again.
 
-**Callers** may name themselves with `ET-Client-Name: <company>-<application>`; the name goes into the server's log.";
+**Callers** may name themselves with `ET-Client-Name: <company>-<application>`; the name goes into the server's log.
+
+**Over NATS** the service `farelog` answers the same on `farelog.query.transactions`, `farelog.query.summary` and \
+`farelog.query.register`: a question is one JSON object of all parameters and of the fields of the body, an error has the \
+headers `Nats-Service-Error` (the code) and `Nats-Service-Error-Code` (the status).";
 
 /// The description without its paths, which the router adds.
 #[derive(OpenApi)]

@@ -128,14 +128,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         stopped,
     ));
     let (stop_queries, queries_stopped) = oneshot::channel();
-    let queries = if config.nats_queries {
+    let queries = config.nats_queries.then(|| {
         let questions = Questions::new(router, server);
-        let queries = QueryService::new(broker.client(), questions, engine.clone());
-        Some(part("the service of NATS").run(queries.run(queries_stopped)))
-    } else {
-        tracing::info!("no questions are taken from NATS, as it was told");
-        None
-    };
+        QueryService::new(broker.client(), questions, engine.clone())
+    });
+    let queries = part("the service of NATS").run(take_questions(queries, queries_stopped));
     // What may enter the log depends on the programs in it, so nothing is taken in before they are known.
     let (stop_ingestion, ingestion_stopped) = oneshot::channel();
     let ingestion = part("ingestion").run_on(reading.runtime(), async move {
@@ -155,10 +152,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 
     drop((stop, stop_queries));
     let http_ended = http.await.map_err(failed);
-    let queries_ended = match queries {
-        Some(queries) => queries.await.map_err(failed),
-        None => Ok(()),
-    };
+    let queries_ended = queries.await.map_err(failed);
     guarantees.abort();
     drop(stop_ingestion);
     end_ingestion(ingestion, ingestion_status, &ingestion_client).await;
@@ -173,6 +167,17 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         tracing::info!("ended");
     }
     closed
+}
+
+/// Answers questions over NATS, unless that is turned off.
+async fn take_questions(queries: Option<QueryService>, stop: oneshot::Receiver<()>) {
+    if let Some(queries) = queries {
+        queries.run(stop).await;
+    } else {
+        tracing::info!("no questions are taken from NATS, as it was told");
+        // Sent or dropped, it is the end.
+        let _ = stop.await;
+    }
 }
 
 /// Has ingestion acknowledge what it has read, where it reads. What it can't acknowledge in time comes again and is dropped as
