@@ -247,9 +247,9 @@ async fn client_to_server(
     let mut from = BufReader::new(from);
     while let Some(message) = Message::read(&mut from).await? {
         if let Some(said) = message.client_name() {
-            let is_barred = faults.state().barred == Some(&said);
-            *name.lock().unwrap() = said;
-            if is_barred {
+            // In this order: who is barred from here on is cut by its name, and who was barred before is seen to be.
+            name.lock().unwrap().clone_from(&said);
+            if faults.state().barred == Some(&said) {
                 return Ok(());
             }
         }
