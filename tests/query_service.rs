@@ -226,12 +226,26 @@ async fn the_service_says_what_can_be_asked_and_is_there_again_with_its_broker()
 /// A server whose projections were at the beginning answered that an order has no points, and callers believed it.
 #[tokio::test]
 async fn no_question_is_taken_before_the_projections_have_caught_up() {
-    const ORDERS: u64 = 500;
+    /// So many that to project them takes longer than to join.
+    const ORDERS: u64 = 30_000;
+    /// As many messages as a client publishes before it waits for what it has published.
+    const AT_ONCE: usize = 3_000;
     let (mut server, client) = given().await;
+    let jetstream = server.nats.jetstream().await;
     let mut sequence = 0;
+    let mut published = Vec::new();
     for number in 1..=ORDERS {
-        let events = sale(&format!("O{number}"), Some("C1"), "50.00");
-        sequence = server.nats.publish(&events).await;
+        let order = format!("O{number}");
+        for event in sale(&order, Some("C1"), "50.00") {
+            let acknowledged =
+                jetstream.publish(format!("orders.{order}"), event.to_string().into());
+            published.push(acknowledged.await.unwrap());
+        }
+        if published.len() >= AT_ONCE || number == ORDERS {
+            for acknowledged in published.drain(..) {
+                sequence = acknowledged.await.unwrap().sequence;
+            }
+        }
     }
     let question = json!({ "orderId": format!("O{ORDERS}"), "minStreamSequence": sequence });
     asked(&client, "transactions", &question).await;
