@@ -1,10 +1,12 @@
 //! The directory of a log: who may use it, and what makes its entries durable.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::LogError;
+use crate::tree::DirectoryLock;
 
 /// Held from before the store is touched until after it is closed. Not sled's own lock: that is taken too late to
 /// clean up under.
@@ -17,7 +19,7 @@ const SETTINGS_FILE: &str = "conf";
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    _lock: File,
+    _lock: DirectoryLock,
 }
 
 impl Directory {
@@ -36,20 +38,7 @@ impl Directory {
             sync_way(&path, existing)?;
         }
 
-        let lock_path = path.join(LOCK_FILE);
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(failed("open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LogError::InUse(path.display().to_string()));
-            }
-            Err(TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
-        }
+        let lock = DirectoryLock::of_file(LOCK_FILE, &path, Duration::ZERO)?;
         let directory = Self { path, _lock: lock };
         directory.remove_unfinished_snapshots()?;
         directory.remove_torn_settings()?;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lsm_tree::compaction::{CompactionStrategy, Leveled};
 use lsm_tree::{AbstractTree, Memtable, SeqNo};
@@ -39,7 +39,7 @@ pub(super) enum Wish {
 #[derive(Default)]
 pub(super) struct State {
     /// Pieces of work that are done.
-    pub(super) turns: u64,
+    turns: u64,
     /// Parts of what was gathered that were handed on and are to be written, the oldest first.
     pub(super) waiting: VecDeque<Arc<Memtable>>,
     /// Parts that were written, until nobody sees them in memory any more: two at most, but for who looks for long. Held here
@@ -88,11 +88,27 @@ impl Background {
         self.changed.notify_all();
     }
 
-    pub(super) fn wait_for<'s>(
+    /// Waits for what `look` looks for, as long as pieces of work get done; `None`: none did for so long.
+    pub(super) fn wait_while_working<T>(
         &self,
-        state: MutexGuard<'s, State>,
-        time: Duration,
-    ) -> MutexGuard<'s, State> {
+        standstill_max: Duration,
+        mut look: impl FnMut(&mut State) -> Option<T>,
+    ) -> Option<T> {
+        let mut state = self.state();
+        let mut progress = (state.turns, Instant::now());
+        loop {
+            if let Some(found) = look(&mut state) {
+                return Some(found);
+            }
+            if state.turns != progress.0 {
+                progress = (state.turns, Instant::now());
+            }
+            let left = standstill_max.checked_sub(progress.1.elapsed())?;
+            state = self.wait_for(state, left);
+        }
+    }
+
+    fn wait_for<'s>(&self, state: MutexGuard<'s, State>, time: Duration) -> MutexGuard<'s, State> {
         let waited = self.changed.wait_timeout(state, time);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
@@ -262,18 +278,16 @@ impl Worker {
     /// failed, all that is there can be read.
     fn sorting_failed(&self, error: lsm_tree::Error) -> TreeError {
         if matches!(&error, lsm_tree::Error::Io(error) if can_not_be_read(error))
-            && let Err(TreeError::Damaged(problem)) = files::check(&self.tree.directory)
+            && let Err(damage @ TreeError::Damaged(_)) = files::check(&self.tree.directory)
         {
-            return self.tree.damaged(&problem);
+            return self.tree.noted(damage);
         }
         self.failed(error)
     }
 
     fn failed(&self, error: lsm_tree::Error) -> TreeError {
-        match TreeError::of_library("write", &self.tree.directory, error) {
-            TreeError::Damaged(problem) => self.tree.damaged(&problem),
-            refused => refused,
-        }
+        let error = TreeError::of_library("write", &self.tree.directory, error);
+        self.tree.noted(error)
     }
 }
 

@@ -27,7 +27,19 @@ impl DirectoryLock {
             let parent = directory.parent().filter(|parent| *parent != Path::new(""));
             sync_directory(parent.unwrap_or(Path::new(".")))?;
         }
-        let path = directory.join(LOCK);
+        Self::of_file(LOCK, directory, PATIENCE)
+    }
+
+    /// Locks a directory that is there by a file in it, waiting so long for the lock.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn of_file(
+        name: &str,
+        directory: &Path,
+        patience: Duration,
+    ) -> Result<Self, TreeError> {
+        let path = directory.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -38,7 +50,7 @@ impl DirectoryLock {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
                     thread::sleep(Duration::from_millis(1));
                 }
                 Err(TryLockError::WouldBlock) => {

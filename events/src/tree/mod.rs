@@ -118,28 +118,21 @@ impl OpenTree {
         self.tree.clone()
     }
 
-    /// The value of a key, for who judges whether the tree is of use: damage is an error, and no word of it is left.
+    /// The checkpoint that each batch has put under a key, for who judges whether the tree is of use; `None` where the tree
+    /// is empty.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
-    pub fn get(&self, key: &[u8]) -> Result<Option<Slice>, TreeError> {
+    /// As [`open`](Self::open); no word is left of damage. A tree without a checkpoint is damaged.
+    pub fn checkpoint(&self, key: &[u8]) -> Result<Option<Slice>, TreeError> {
         let Tree {
             library, directory, ..
         } = &self.tree;
-        let value = library.get(key, LATEST);
-        value.map_err(|error| TreeError::of_reading("read", directory, error))
-    }
-
-    /// Whether there is nothing in it; for the same.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn is_empty(&self) -> Result<bool, TreeError> {
-        let Tree {
-            library, directory, ..
-        } = &self.tree;
-        let is_empty = library.is_empty(LATEST, None);
-        is_empty.map_err(|error| TreeError::of_reading("read", directory, error))
+        let failed = |error| TreeError::of_reading("read", directory, error);
+        let checkpoint = library.get(key, LATEST).map_err(failed)?;
+        if checkpoint.is_none() && !library.is_empty(LATEST, None).map_err(failed)? {
+            return Err(TreeError::Damaged("there is no checkpoint".to_owned()));
+        }
+        Ok(checkpoint)
     }
 }
 
@@ -191,16 +184,20 @@ impl Tree {
 
     /// The error for a tree that is not what was written. Leaves word of it for the next start.
     pub fn damaged(&self, problem: &str) -> TreeError {
-        files::mark_damaged(&self.directory);
-        TreeError::Damaged(problem.to_owned())
+        self.noted(TreeError::Damaged(problem.to_owned()))
     }
 
     /// What an error of the library's says.
     fn failed(&self, error: lsm_tree::Error) -> TreeError {
-        match TreeError::of_reading("read", &self.directory, error) {
-            TreeError::Damaged(problem) => self.damaged(&problem),
-            refused => refused,
+        self.noted(TreeError::of_reading("read", &self.directory, error))
+    }
+
+    /// The error, of which word is left for the next start where it is damage.
+    fn noted(&self, error: TreeError) -> TreeError {
+        if let TreeError::Damaged(_) = error {
+            files::mark_damaged(&self.directory);
         }
+        error
     }
 }
 

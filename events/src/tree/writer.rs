@@ -6,7 +6,7 @@ mod tests;
 use std::any::Any;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lsm_tree::{AbstractTree, InternalValue, Slice, ValueType};
 
@@ -167,21 +167,13 @@ impl TreeWriter {
 
     fn wait_for_thread_until(&self, is_done: impl Fn(&State) -> bool) -> Result<(), TreeError> {
         let standstill_max = self.patience.standstill_max;
-        let mut state = self.background.state();
-        let mut progress = (state.turns, Instant::now());
-        loop {
-            state.check()?;
-            if is_done(&state) {
-                return Ok(());
-            }
-            if state.turns != progress.0 {
-                progress = (state.turns, Instant::now());
-            }
-            let Some(left) = standstill_max.checked_sub(progress.1.elapsed()) else {
-                return Err(TreeError::StandsStill(standstill_max));
-            };
-            state = self.background.wait_for(state, left);
-        }
+        let look = |state: &mut State| match state.check() {
+            Ok(()) => is_done(state).then_some(Ok(())),
+            failed => Some(failed),
+        };
+        self.background
+            .wait_while_working(standstill_max, look)
+            .unwrap_or(Err(TreeError::StandsStill(standstill_max)))
     }
 
     /// Adds a batch: values to put under keys, in this order, and `None` for keys to remove. It is in memory then, and on
@@ -219,25 +211,19 @@ impl Drop for TreeWriter {
             self.abandon();
         }
         self.wish(Wish::End);
-        let mut state = self.background.state();
-        let piece_max = match state.wish {
+        let piece_max = match self.background.state().wish {
             Wish::Abandon => self.patience.ending_max,
             _ => self.patience.closing_piece,
         };
-        let mut progress = (state.turns, Instant::now());
-        while !state.has_ended {
-            if state.turns != progress.0 {
-                progress = (state.turns, Instant::now());
-            }
-            let Some(left) = piece_max.checked_sub(progress.1.elapsed()) else {
-                let thread = self.form.name;
-                tracing::error!(thread, "files are still being written and are left alone");
-                return;
-            };
-            state = self.background.wait_for(state, left);
-        }
-        drop(state);
-        if let Some(thread) = self.thread.take() {
+        let ended = |state: &mut State| state.has_ended.then_some(());
+        if self
+            .background
+            .wait_while_working(piece_max, ended)
+            .is_none()
+        {
+            let thread = self.form.name;
+            tracing::error!(thread, "files are still being written and are left alone");
+        } else if let Some(thread) = self.thread.take() {
             // Where it panicked there is nothing left to do.
             let _ = thread.join();
         }

@@ -140,12 +140,8 @@ fn open_there(
         _ => {}
     }
     let tree = opened?;
-    let Some(checkpoint) = tree.get(CHECKPOINT)? else {
-        return if tree.is_empty()? {
-            Ok(Some((tree, None)))
-        } else {
-            Err(damaged("they have no checkpoint").into())
-        };
+    let Some(checkpoint) = tree.checkpoint(CHECKPOINT)? else {
+        return Ok(Some((tree, None)));
     };
     let checkpoint = parse(&checkpoint, || "checkpoint".to_owned())?;
     if fits(&checkpoint) {

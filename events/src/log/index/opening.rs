@@ -113,12 +113,8 @@ fn open_there(
     }
     files::check(directory)?;
     let tree = OpenTree::open(directory, form(memory))?;
-    let Some(value) = tree.get(CHECKPOINT_KEY)? else {
-        return if tree.is_empty()? {
-            Ok((tree, IndexCheckpoint::start(end.log_id)))
-        } else {
-            Err(damaged("it has no checkpoint"))
-        };
+    let Some(value) = tree.checkpoint(CHECKPOINT_KEY)? else {
+        return Ok((tree, IndexCheckpoint::start(end.log_id)));
     };
     let checkpoint = IndexCheckpoint::read(&value).map_err(|Malformed(problem)| {
         Unusable::Damaged(format!("its checkpoint is malformed, {problem}"))

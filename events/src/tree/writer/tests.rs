@@ -225,14 +225,18 @@ fn assert_does_not_wait(fail: impl FnOnce(&mut TreeWriter)) {
     let (place, mut writer, begin) = held_up_writer();
     fail(&mut writer);
     drop(writer);
-    // What still may write has the directory.
+    assert_has_the_directory_until(&place, || begin.send(()).unwrap());
+    assert_eq!(value(&open(&place), 0, LATEST), None);
+}
+
+/// What still may write has the directory, until it goes on.
+fn assert_has_the_directory_until(place: &tempfile::TempDir, go_on: impl FnOnce()) {
     let locked = DirectoryLock::take(place.path());
     assert!(matches!(locked, Err(TreeError::InUse(_))), "{locked:?}");
-    begin.send(()).unwrap();
+    go_on();
     while DirectoryLock::take(place.path()).is_err() {
         thread::yield_now();
     }
-    assert_eq!(value(&open(&place), 0, LATEST), None);
 }
 
 /// A server that was told to end waited for a disk that hangs until somebody killed it.
@@ -242,14 +246,8 @@ fn who_ends_does_not_wait_for_a_tree_that_hangs_for_good() {
     writer.patience.closing_piece = SHORT.ending_max;
     add(&mut writer, 1);
     drop(writer);
-    let locked = DirectoryLock::take(place.path());
-    assert!(matches!(locked, Err(TreeError::InUse(_))), "{locked:?}");
-
     // Where the disk goes on after all, so does the tree.
-    begin.send(()).unwrap();
-    while DirectoryLock::take(place.path()).is_err() {
-        thread::yield_now();
-    }
+    assert_has_the_directory_until(&place, || begin.send(()).unwrap());
     assert_eq!(value(&open(&place), 0, LATEST), Some(1));
 }
 
