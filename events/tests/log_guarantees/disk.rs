@@ -260,6 +260,19 @@ impl Disk {
         disk
     }
 
+    /// The disk behind what a process did on one that had `before`, and what it said meanwhile.
+    pub fn behind(before: &Tree, journal: &[Entry]) -> (Self, String) {
+        let mut disk = Self::with(before);
+        let mut said = String::new();
+        for entry in journal {
+            disk.follow(entry);
+            if let Entry::Said(text) = entry {
+                said.push_str(text);
+            }
+        }
+        (disk, said)
+    }
+
     fn add_file(&mut self, durable: Vec<u8>) -> Node {
         self.files.push(File {
             durable,

@@ -60,10 +60,7 @@ fn assert_says_so(fault: &str, said: &Said, stops: bool) {
 
 /// The failed disk then loses its power, and all that was not synced.
 fn survives_a_cut(fault: &str, journal: &[Entry], acknowledged: u64) {
-    let mut disk = Disk::with(&Tree::new());
-    for entry in journal {
-        disk.follow(entry);
-    }
+    let (disk, _) = Disk::behind(&Tree::new(), journal);
     let mut chance = Chance::new(journal.len() as u64);
     for left in [Left::Nothing, Left::Parts] {
         let place = Place::new();

@@ -41,14 +41,7 @@ impl Run {
 
     /// The disk after so many entries, and what was acknowledged then.
     fn up_to(&self, entries: usize) -> (Disk, u64) {
-        let mut disk = Disk::with(&self.before);
-        let mut said = String::new();
-        for entry in &self.journal[..entries] {
-            disk.follow(entry);
-            if let Entry::Said(text) = entry {
-                said.push_str(text);
-            }
-        }
+        let (disk, said) = Disk::behind(&self.before, &self.journal[..entries]);
         let acknowledged = Said::parse(&said).acknowledged.max(self.acknowledged);
         (disk, acknowledged)
     }

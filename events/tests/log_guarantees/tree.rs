@@ -119,14 +119,7 @@ impl Run {
 
     /// The disk behind so many entries, and up to which batch it was said by then that all is on it.
     fn up_to(&self, entries: usize) -> (Disk, u64) {
-        let mut disk = Disk::with(&self.before);
-        let mut said = String::new();
-        for entry in &self.journal[..entries] {
-            disk.follow(entry);
-            if let Entry::Said(text) = entry {
-                said.push_str(text);
-            }
-        }
+        let (disk, said) = Disk::behind(&self.before, &self.journal[..entries]);
         let flushed = said.lines().last().map_or(0, |line| line.parse().unwrap());
         (disk, flushed)
     }
