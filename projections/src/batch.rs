@@ -28,6 +28,8 @@ pub struct WriteBatch {
     orders: HashMap<OrderId, Arc<OrderDocument>>,
     /// Pages of facts, packed when the batch is applied.
     facts: Vec<(Slice, Box<[u8]>)>,
+    /// Orders among them that are as large as one may be, and how large, in bytes.
+    full_orders: Vec<(OrderId, usize)>,
     /// What would have to be read to fold it again, in bytes.
     pub replay_bytes: u64,
 }
@@ -48,9 +50,25 @@ impl WriteBatch {
         self.facts.push((key.into(), page.into()));
     }
 
-    /// The orders that it puts.
-    pub fn orders(&self) -> impl Iterator<Item = &OrderDocument> {
-        self.orders.values().map(|document| &**document)
+    /// Puts under a key of its own that an order is as large as one may be, in bytes.
+    ///
+    /// # Errors
+    /// The number has no stored form.
+    pub fn insert_full_order(
+        &mut self,
+        order: &OrderId,
+        bytes: usize,
+    ) -> Result<(), ProjectionError> {
+        self.insert(store::full_order_key(order), store::encode(&bytes)?);
+        self.full_orders.push((order.clone(), bytes));
+        Ok(())
+    }
+
+    /// The orders that it puts which are as large as one may be, in bytes.
+    pub fn full_orders(&self) -> impl Iterator<Item = (&OrderId, usize)> {
+        self.full_orders
+            .iter()
+            .map(|(order, bytes)| (order, *bytes))
     }
 
     /// Removes a key.

@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use farelog_events::event::{EventKind, NewEvent};
 use farelog_events::id::OrderId;
 
+use crate::batch::WriteBatch;
 use crate::document::OrderDocument;
 use crate::store::{self, ProjectionError, Store};
 
@@ -55,16 +56,13 @@ impl FullOrders {
         is_known
     }
 
-    /// Notes those of some orders that are full.
-    pub(crate) fn note<'o>(&self, documents: impl IntoIterator<Item = &'o OrderDocument>) {
-        for document in documents {
-            let Some(bytes) = bytes_if_full(document) else {
-                continue;
-            };
-            if !self.insert(document.order_id.clone(), bytes) {
+    /// Notes the orders that a batch puts which are full.
+    pub(crate) fn note(&self, batch: &WriteBatch) {
+        for (order, bytes) in batch.full_orders() {
+            if !self.insert(order.clone(), bytes) {
                 tracing::error!(
-                    order = %document.order_id,
-                    events = document.events.len(),
+                    %order,
+                    events = batch.order(order).map_or(0, |document| document.events.len()),
                     bytes_max = ORDER_BYTES_MAX,
                     "an order is larger than one may be: what comes of it now is refused"
                 );

@@ -264,7 +264,7 @@ impl Projections {
             return Ok(ControlFlow::Break(()));
         }
         store.apply(&folded.batch)?;
-        self.inner.full_orders.note(folded.batch.orders());
+        self.inner.full_orders.note(&folded.batch);
         let mut catalog = self
             .inner
             .catalog

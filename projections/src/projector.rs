@@ -375,8 +375,7 @@ impl<'s> Projector<'s> {
         for order_id in changes.orders {
             if let Some(document) = self.orders.end_change(&order_id) {
                 if let Some(bytes) = full_orders::bytes_if_full(&document) {
-                    let key = store::full_order_key(&order_id);
-                    changes.values.insert(key, store::encode(&bytes)?);
+                    changes.values.insert_full_order(&order_id, bytes)?;
                 }
                 changes.values.insert_order(order_id, document);
             }
