@@ -74,25 +74,23 @@ impl Preconditions {
     /// # Errors
     /// 412 `version-mismatch`.
     pub fn check(&self, program: ProgramId, current: Option<u32>) -> Result<(), Problem> {
-        let is_version = |tag: &str| current.is_some_and(|current| is_of(tag, current));
-        let names = |tags: &Tags| match tags {
-            Tags::Any => current.is_some(),
-            Tags::Named(tags) => tags.iter().any(|tag| is_version(tag)),
-        };
-        let header = if !self.one_of.as_ref().is_none_or(names) {
-            "what If-Match names"
-        } else if self.none_of.as_ref().is_some_and(names) {
-            "what If-None-Match allows"
-        } else {
-            return Ok(());
-        };
-        let stands = current.map_or("was never published".to_owned(), |version| {
-            format!("is in version {version}")
-        });
-        Err(Problem::new(
-            &errors::VERSION_MISMATCH,
-            format!("Program {program} {stands}, which is not {header}."),
-        ))
+        self.check_wanted(program, current)?;
+        match &self.none_of {
+            Some(tags) if tags.name(current) => {
+                Err(mismatch(program, current, "what If-None-Match allows"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks `If-Match`, which counts for who reads too.
+    fn check_wanted(&self, program: ProgramId, current: Option<u32>) -> Result<(), Problem> {
+        match &self.one_of {
+            Some(tags) if !tags.name(current) => {
+                Err(mismatch(program, current, "what If-Match names"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Looks whether a reader has what stands now, by its own word.
@@ -100,11 +98,7 @@ impl Preconditions {
     /// # Errors
     /// 412 `version-mismatch`, where it wants another version by `If-Match`.
     pub fn check_reader(&self, program: ProgramId, current: VersionTag) -> Result<bool, Problem> {
-        let wanted = Self {
-            one_of: self.one_of.clone(),
-            none_of: None,
-        };
-        wanted.check(program, Some(current.version))?;
+        self.check_wanted(program, Some(current.version))?;
         Ok(match &self.none_of {
             None => false,
             Some(Tags::Any) => true,
@@ -113,7 +107,25 @@ impl Preconditions {
     }
 }
 
+fn mismatch(program: ProgramId, current: Option<u32>, header: &str) -> Problem {
+    let stands = current.map_or("was never published".to_owned(), |version| {
+        format!("is in version {version}")
+    });
+    Problem::new(
+        &errors::VERSION_MISMATCH,
+        format!("Program {program} {stands}, which is not {header}."),
+    )
+}
+
 impl Tags {
+    /// Whether they name the version that stands now, if there is one.
+    fn name(&self, current: Option<u32>) -> bool {
+        current.is_some_and(|version| match self {
+            Self::Any => true,
+            Self::Named(tags) => tags.iter().any(|tag| is_of(tag, version)),
+        })
+    }
+
     fn of(
         headers: &HeaderMap,
         header: &HeaderName,
