@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use farelog_nod_simulator::books::Statement;
 use farelog_nod_simulator::ticket::{Ticket, TicketState};
 use futures::stream::{self, StreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::market::Market;
 use crate::order::Order;
@@ -22,12 +22,38 @@ pub struct Sides {
     figures: Value,
 }
 
-/// What farelog has told the ticket system, by ticket.
+/// What farelog has told the ticket system, by ticket, in the order in which it told it.
 #[derive(Debug, Default)]
 struct Told {
     requests: BTreeMap<u64, BTreeSet<String>>,
     cancellations: BTreeMap<u64, BTreeSet<String>>,
+    /// Tickets that were asked for after they were said to be void.
+    asked_for_when_void: BTreeSet<u64>,
     repeated: usize,
+}
+
+impl Told {
+    fn note(&mut self, fact: &Value) {
+        let ticket = fact["data"]["ticketDistributionId"].as_u64().unwrap();
+        let is_request = match fact["type"].as_str().unwrap() {
+            "TicketRequested" => true,
+            "TicketCancelled" => false,
+            other => panic!("{other}"),
+        };
+        let by_ticket = if is_request {
+            &mut self.requests
+        } else {
+            &mut self.cancellations
+        };
+        let is_new = by_ticket
+            .entry(ticket)
+            .or_default()
+            .insert(fact["id"].as_str().unwrap().to_owned());
+        self.repeated += usize::from(!is_new);
+        if is_request && is_new && self.cancellations.contains_key(&ticket) {
+            self.asked_for_when_void.insert(ticket);
+        }
+    }
 }
 
 impl Sides {
@@ -107,6 +133,9 @@ impl Sides {
             say(format!(
                 "was told to be void {voided} times and heard of as void {heard_void} times"
             ));
+        }
+        if self.told.asked_for_when_void.contains(&id) {
+            say("was asked for after it was said to be void".to_owned());
         }
         let Some(ticket) = there else {
             return;
@@ -257,17 +286,29 @@ async fn told(market: &Market) -> Told {
     for sequence in 1..=last {
         let message = stream.get_raw_message(sequence).await.unwrap();
         let fact: Value = serde_json::from_slice(&message.payload).unwrap();
-        let id = fact["data"]["ticketDistributionId"].as_u64().unwrap();
-        let by_ticket = match fact["type"].as_str().unwrap() {
-            "TicketRequested" => &mut told.requests,
-            "TicketCancelled" => &mut told.cancellations,
-            other => panic!("{other}"),
-        };
-        let is_new = by_ticket
-            .entry(id)
-            .or_default()
-            .insert(fact["id"].as_str().unwrap().to_owned());
-        told.repeated += usize::from(!is_new);
+        told.note(&fact);
     }
     told
+}
+
+/// The ticket system can't tell: the broker may deliver a request behind the cancellation that came after it.
+#[test]
+fn a_ticket_that_is_asked_for_when_it_is_void_is_noticed() {
+    let asked_for_when_void = |facts: &[(&str, &str)]| {
+        let mut told = Told::default();
+        for (id, kind) in facts {
+            let data = json!({ "ticketDistributionId": 7 });
+            told.note(&json!({ "id": id, "type": kind, "data": data }));
+        }
+        !told.asked_for_when_void.is_empty()
+    };
+    let request = ("f1", "TicketRequested");
+    let void = ("f2", "TicketCancelled");
+    // Facts that a broker lost are told again.
+    assert!(!asked_for_when_void(&[request, void, request, void]));
+    assert!(asked_for_when_void(&[
+        request,
+        void,
+        ("f3", "TicketRequested")
+    ]));
 }

@@ -130,6 +130,24 @@ fn a_ticket_that_was_cancelled_before_it_was_asked_for_is_not_made() {
     assert_eq!((ticket.requests, ticket.requests_in_vain), (1, 0));
 }
 
+/// It was killed before it acknowledged the second request, and the broker delivered the cancellation before it delivered that
+/// request again. The agreement test once took this for a ticket that farelog asked for too often.
+#[test]
+fn a_ticket_that_failed_and_was_cancelled_before_it_was_asked_for_again_is_not_made() {
+    let id = ticket_that(true);
+    let books = books_of(&[
+        requested("m1", id),
+        cancelled("m3", id),
+        requested("m2", id),
+    ]);
+    let ticket = &books.statement().tickets[&id];
+    assert_eq!(ticket.state, TicketState::Cancelled);
+    assert_eq!(
+        (ticket.requests, ticket.failures, ticket.requests_in_vain),
+        (2, 1, 0)
+    );
+}
+
 #[test]
 fn the_books_after_a_kill_are_the_books_before_it() {
     let directory = tempfile::tempdir().unwrap();

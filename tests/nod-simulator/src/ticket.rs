@@ -43,7 +43,8 @@ pub struct Ticket {
     pub requests: u32,
     /// How many tries failed.
     pub failures: u32,
-    /// How many different messages asked for it while it was there or void. Nobody should.
+    /// How many different messages asked for it while it was there or void. Nobody should; but what came after farelog's
+    /// cancellation is not counted, since it may have been sent before it.
     pub requests_in_vain: u32,
     /// Whether farelog said that it is void.
     pub cancellation_asked: bool,
@@ -101,10 +102,10 @@ impl Ticket {
         self.customer_account_ref
             .clone_from(&named.customer_account_ref);
         if self.state != TicketState::Failed {
-            // Void before it was asked for: the broker delivers again what was not acknowledged, behind what came after
-            // it. It is not made, and that it is void was said already.
-            let overtaken = self.state == TicketState::Cancelled && self.requests == 1;
-            self.requests_in_vain += u32::from(!overtaken);
+            // Void before it was asked for, or asked for again: the broker delivers again what was not acknowledged, behind
+            // what came after it. It is not made, and that it is void was said already.
+            let may_be_overtaken = self.cancellation_asked;
+            self.requests_in_vain += u32::from(!may_be_overtaken);
             return None;
         }
         if temper.fails(id, self.requests) {
