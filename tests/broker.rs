@@ -4,13 +4,15 @@
 
 mod common;
 
+use std::fs;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, StorageType};
 use serde_json::{Value, json};
 
-use common::Server;
 use common::sale::{PER_TEN, sale};
+use common::{Reply, Server, farelog};
 
 /// What the readiness says of the broker, once it is known.
 async fn broker(server: &Server) -> Value {
@@ -232,4 +234,62 @@ async fn two_servers_on_copies_of_one_directory_both_get_everything_and_tell_it_
     assert_eq!(told.info().await.unwrap().state.messages, 6);
     let said = server.stderr() + &copy.stderr();
     assert!(said.contains("ingestion begins anew"), "{said}");
+}
+
+/// A user and a password in an address were taken, and never sent: such a broker kept farelog out for ever.
+#[tokio::test]
+async fn a_broker_that_knows_its_users_lets_farelog_in_by_its_address() {
+    // Given a broker that lets one user in
+    let user = json!({ "user": "farelog", "password": "s@cret/42" });
+    let mut server = Server::with_broker(json!({ "authorization": { "users": [user] } }));
+    let host = server
+        .nats
+        .url()
+        .strip_prefix("nats://")
+        .unwrap()
+        .to_owned();
+    let known = format!("nats://farelog:s%40cret%2F42@{host}");
+
+    // When the server is told so
+    let mut serve = farelog();
+    serve
+        .args(["serve", "--nats", &known, "--listen", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(server.data_dir());
+    server.spawn_as(serve);
+    let reads = |ready: &Reply| ready.json["ingestion"]["state"] == "RUNNING";
+    server.until_ready_says(reads).await;
+
+    // Then what is published with the same address comes in
+    let published = publish(&known);
+    assert_eq!(published.status.code(), Some(0), "{published:?}");
+    let is_in = |ready: &Reply| ready.json["ingestion"]["lastSequence"] == 1;
+    server.until_ready_says(is_in).await;
+
+    // And who is not let in is told what to do, and no password is shown
+    let refused = publish(&format!("nats://farelog:another@{host}"));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("does not let farelog in; name a user"),
+        "{said}"
+    );
+    for said in [said, server.stderr()] {
+        assert!(!said.contains("another"), "{said}");
+        assert!(!said.contains("cret"), "{said}");
+    }
+}
+
+/// Publishes one event.
+fn publish(url: &str) -> Output {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), sale("O1", None, "10.00")[0].to_string()).unwrap();
+    let mut publish = farelog();
+    publish
+        .arg("publish")
+        .arg(file.path())
+        .args(["--nats", url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    publish.output().unwrap()
 }

@@ -92,10 +92,10 @@ async fn what_is_asked_over_nats_is_answered_as_over_http() {
     assert_eq!(points.json, over_http.json);
     assert_eq!(points.json[0]["amount"], 5);
     assert_eq!(
-        points.header("farelog-position"),
-        over_http.header("farelog-position")
+        points.header("Farelog-Position"),
+        over_http.header("Farelog-Position")
     );
-    assert_ne!(points.header("x-correlation-id"), "no header");
+    assert_ne!(points.header("X-Correlation-Id"), "no header");
     assert_eq!(points.header("Nats-Service-Error-Code"), "no header");
 
     server
@@ -122,10 +122,10 @@ async fn a_registration_over_nats_is_one_over_http() {
 
     question["dryRun"] = json!(null);
     let registered = asked(&client, "register", &question).await;
-    assert_eq!(registered.header("idempotent-replayed"), "no header");
+    assert_eq!(registered.header("Idempotent-Replayed"), "no header");
     let again = asked(&client, "register", &question).await;
     assert_eq!(again.json, registered.json);
-    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.header("Idempotent-Replayed"), "true");
     let register = "/personalisation/v1/programs/11/deferred-registration";
     let over_http = server.post(register, &claim("O1", "C1")).await;
     assert_eq!(over_http.json, registered.json);
@@ -174,7 +174,7 @@ async fn what_is_refused_says_so_in_the_headers_of_the_service_api() {
         assert_eq!(refused.json["code"], code);
         assert_eq!(
             refused.json["correlationId"],
-            refused.header("x-correlation-id")
+            refused.header("X-Correlation-Id")
         );
     }
 
@@ -185,7 +185,7 @@ async fn what_is_refused_says_so_in_the_headers_of_the_service_api() {
     let asked = client.request_with_headers(subject, headers, r#"{"orderId":"#.into());
     let refused = Answer::from(asked.await.unwrap());
     assert_eq!(refused.json["errors"][0]["field"], "body");
-    assert_eq!(refused.header("x-correlation-id"), "visit-42");
+    assert_eq!(refused.header("X-Correlation-Id"), "visit-42");
     let said = server.stderr();
     assert!(
         said.contains("correlation_id=visit-42 client=\"acme-gate\""),
@@ -270,7 +270,7 @@ async fn questions_that_wait_keep_no_others_waiting() {
     let refused = asked(&client, "transactions", &json!({ "orderId": "O1" })).await;
     assert_eq!(refused.header("Nats-Service-Error-Code"), "503");
     assert_eq!(refused.header("Nats-Service-Error"), "service-unavailable");
-    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.header("Retry-After"), "1");
     let other = asked(&client, "summary", &json!({ "orderId": "O1" })).await;
     assert_eq!(other.header("Nats-Service-Error"), "order-unknown");
 }
@@ -404,9 +404,9 @@ async fn an_answer_that_no_message_holds_says_so() {
     let refused = asked(&client, "register", &question).await;
     assert_eq!(refused.header("Nats-Service-Error"), "answer-too-large");
     assert_eq!(refused.header("Nats-Service-Error-Code"), "413");
-    assert_ne!(refused.header("x-correlation-id"), "no header");
+    assert_ne!(refused.header("X-Correlation-Id"), "no header");
     // As its page says: it is recorded, and over HTTP it is answered again.
     let register = "/personalisation/v1/programs/11/deferred-registration";
     let again = server.post(register, &claim("O1", "C1")).await;
-    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.header("Idempotent-Replayed"), "true");
 }

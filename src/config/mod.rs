@@ -3,6 +3,7 @@
 mod file;
 mod listen;
 mod nats;
+mod nats_servers;
 mod public_url;
 mod settings;
 mod stream_name;
@@ -15,6 +16,7 @@ use clap::Args;
 use farelog_events::ingest::STREAM_DEFAULT;
 
 pub use nats::NatsChoice;
+pub use nats_servers::NatsServers;
 pub use settings::{LogFormat, Settings};
 
 use crate::cli::exit::Failure;

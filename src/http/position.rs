@@ -37,7 +37,10 @@ impl AtLeast {
     /// Reads `minStreamSequence`, `minPosition` and `timeoutMs`.
     pub fn read(query: &mut QueryParameters) -> Self {
         Self {
-            stream_sequence: query.whole_number("minStreamSequence"),
+            // The last sequence of a stream that has had no message is 0: there is nothing to wait for.
+            stream_sequence: query
+                .whole_number("minStreamSequence")
+                .filter(|&last| last > 0),
             position: query.whole_number("minPosition"),
             timeout: Duration::from_millis(query.number(
                 "timeoutMs",
@@ -205,6 +208,7 @@ mod tests {
                 timeout: Duration::from_secs(2)
             }
         );
+        assert_eq!(read("minStreamSequence=0").unwrap().stream_sequence, None);
         assert_eq!(
             read("timeoutMs=30000").unwrap().timeout,
             Duration::from_secs(30)

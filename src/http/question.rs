@@ -199,7 +199,7 @@ impl<'de> Visitor<'de> for OncePerName {
     type Value = Map<String, Value>;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a map")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
@@ -247,6 +247,12 @@ mod tests {
     fn address(question: Question, asked: &str) -> String {
         let request = question.request(asked.as_bytes()).unwrap();
         format!("{} {}", request.method(), request.uri())
+    }
+
+    #[test]
+    fn what_is_no_object_is_told_to_be_one() {
+        let problem = Question::Summary.request(b"[]").unwrap_err();
+        assert_eq!(problem.errors()[0].message, "must be an object");
     }
 
     fn wrong(question: Question, asked: &str) -> (String, &'static str) {

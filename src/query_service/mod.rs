@@ -40,13 +40,15 @@ const HEADER_BYTES_MAX: usize = 1024;
 
 /// Headers of a question that a request has too.
 const TAKEN_OVER: [&str; 2] = ["x-correlation-id", "et-client-name"];
-/// Headers of an answer that say more than its body.
+/// Headers of an answer that say more than its body. In the case that they are documented in: to NATS another is another
+/// header.
 const HANDED_ON: [&str; 4] = [
-    "x-correlation-id",
-    "farelog-position",
-    "idempotent-replayed",
-    "retry-after",
+    CORRELATION_ID,
+    "Farelog-Position",
+    "Idempotent-Replayed",
+    "Retry-After",
 ];
+const CORRELATION_ID: &str = "X-Correlation-Id";
 
 /// Why nothing can be asked any more.
 #[derive(Debug, Error)]
@@ -224,7 +226,7 @@ async fn said(
     }
     let body_bytes_max = answer_bytes_max.saturating_sub(HEADER_BYTES_MAX);
     let Ok(body) = to_bytes(body, body_bytes_max).await else {
-        let correlation_id = headers.get("x-correlation-id").map(ToString::to_string);
+        let correlation_id = headers.get(CORRELATION_ID).map(ToString::to_string);
         tracing::warn!(
             correlation_id,
             "an answer is larger than the NATS server lets a message be"

@@ -2,12 +2,12 @@
 
 use std::fmt::Display;
 
-use async_nats::{Client, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectOptions};
 
 use tokio::runtime::Handle;
 
 use crate::cli::exit::Failure;
-use crate::config::{Config, NatsChoice};
+use crate::config::{Config, NatsChoice, NatsServers};
 use crate::guarantee::{DiskSync, SyncSource};
 use crate::nats_server::{EmbeddedOptions, EmbeddedServer, NATS_DIRECTORY};
 
@@ -20,7 +20,7 @@ const WAITING_MAX: usize = 1_024;
 
 /// A broker, reached or being reached.
 pub struct Broker {
-    servers: Vec<ServerAddr>,
+    servers: NatsServers,
     client: Client,
     embedded: Option<EmbeddedServer>,
 }
@@ -46,10 +46,9 @@ impl Broker {
                 })
                 .await
                 .map_err(|error| Failure::Failed(error.to_string()))?;
-                let address: ServerAddr = server.url().parse().map_err(|error| {
+                let servers: NatsServers = server.url().parse().map_err(|error| {
                     Failure::Failed(format!("the embedded NATS server has no address: {error}"))
                 })?;
-                let servers = vec![address];
                 Ok(Self {
                     client: connect(&servers, config).await?,
                     servers,
@@ -73,9 +72,9 @@ impl Broker {
         config: &Config,
         runtime: &Handle,
     ) -> Result<Client, Failure> {
-        let options = options(INGESTION_NAME, config).await?;
+        let options = options(INGESTION_NAME, &self.servers, config).await?;
         let servers = self.servers.clone();
-        let connecting = runtime.spawn(async move { options.connect(servers).await });
+        let connecting = runtime.spawn(async move { options.connect(servers.addresses()).await });
         connecting
             .await
             .map_err(not_prepared)?
@@ -104,24 +103,24 @@ impl Broker {
     }
 }
 
-async fn connect(servers: &[ServerAddr], config: &Config) -> Result<Client, Failure> {
-    let options = options(CONNECTION_NAME, config)
+async fn connect(servers: &NatsServers, config: &Config) -> Result<Client, Failure> {
+    let options = options(CONNECTION_NAME, servers, config)
         .await?
         .subscription_capacity(WAITING_MAX);
-    options.connect(servers).await.map_err(not_prepared)
+    options
+        .connect(servers.addresses())
+        .await
+        .map_err(not_prepared)
 }
 
-async fn options(name: &str, config: &Config) -> Result<ConnectOptions, Failure> {
-    let mut options = ConnectOptions::new().name(name).retry_on_initial_connect();
-    if let Some(path) = &config.nats_credentials {
-        options = options.credentials_file(path).await.map_err(|error| {
-            Failure::Failed(format!(
-                "the credentials in {} can't be read: {error}",
-                path.display()
-            ))
-        })?;
-    }
-    Ok(options)
+async fn options(
+    name: &str,
+    servers: &NatsServers,
+    config: &Config,
+) -> Result<ConnectOptions, Failure> {
+    let credentials = config.nats_credentials.as_deref();
+    let options = servers.options(name, credentials).await?;
+    Ok(options.retry_on_initial_connect())
 }
 
 fn not_prepared(error: impl Display) -> Failure {

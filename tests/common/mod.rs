@@ -220,7 +220,8 @@ impl Server {
         command
     }
 
-    fn spawn_as(&mut self, command: Command) {
+    /// Starts a command that runs it, and waits until it listens.
+    pub fn spawn_as(&mut self, command: Command) {
         assert!(self.listens_as(command), "{}", self.stderr());
     }
 
