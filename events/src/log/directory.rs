@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::LogError;
 use crate::tree::DirectoryLock;
@@ -38,7 +37,7 @@ impl Directory {
             sync_way(&path, existing)?;
         }
 
-        let lock = DirectoryLock::of_file(LOCK_FILE, &path, Duration::ZERO)?;
+        let lock = DirectoryLock::of_file(LOCK_FILE, &path)?;
         let directory = Self { path, _lock: lock };
         directory.remove_unfinished_snapshots()?;
         directory.remove_torn_settings()?;

@@ -27,18 +27,14 @@ impl DirectoryLock {
             let parent = directory.parent().filter(|parent| *parent != Path::new(""));
             sync_directory(parent.unwrap_or(Path::new(".")))?;
         }
-        Self::of_file(LOCK, directory, PATIENCE)
+        Self::of_file(LOCK, directory)
     }
 
-    /// Locks a directory that is there by a file in it, waiting so long for the lock.
+    /// Locks a directory that is there by a file in it.
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub(crate) fn of_file(
-        name: &str,
-        directory: &Path,
-        patience: Duration,
-    ) -> Result<Self, TreeError> {
+    pub(crate) fn of_file(name: &str, directory: &Path) -> Result<Self, TreeError> {
         let path = directory.join(name);
         let file = OpenOptions::new()
             .create(true)
@@ -50,7 +46,7 @@ impl DirectoryLock {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
                     thread::sleep(Duration::from_millis(1));
                 }
                 Err(TryLockError::WouldBlock) => {
