@@ -10,11 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use farelog_test_support::broker;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const FARELOG: &str = env!("CARGO_BIN_EXE_farelog");
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with its broker, on free ports, with its files in a directory of its own.
 struct Farelog {
@@ -45,7 +46,8 @@ impl Farelog {
 
     fn read(&self, name: &str) -> Option<String> {
         let text = fs::read_to_string(self.path(name)).ok()?;
-        Some(text.trim().to_owned())
+        // It may just be written.
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// The process id of nats-server, by the file in which it tells its addresses.
@@ -89,6 +91,15 @@ impl Farelog {
                 }
             });
             published.await.unwrap();
+        });
+    }
+
+    /// Waits until a kill takes nothing from the broker.
+    fn until_broker_has_written(&self) {
+        let url = self.read("nats/url").unwrap();
+        runtime().block_on(async {
+            let jetstream = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
+            broker::until_written(&jetstream, &self.path("nats")).await;
         });
     }
 
@@ -193,8 +204,8 @@ fn it_is_started_again_on_its_port_when_it_dies() {
     });
     let (url, first) = (farelog.read("nats/url"), farelog.nats_server().unwrap());
 
-    // A server that is killed loses what it has not written yet, and ingestion would rightly stop at that.
-    sleep(Duration::from_secs(1));
+    // Ingestion would rightly stop at what is lost.
+    farelog.until_broker_has_written();
     kill_process(first, Signal::KILL).unwrap();
     until("another runs", || {
         farelog.nats_server().is_some_and(|pid| pid != first)

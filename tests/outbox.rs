@@ -107,8 +107,8 @@ async fn points_are_told_once_however_often_farelog_and_its_broker_are_killed() 
         tokio::time::sleep(Duration::from_millis(7 * round)).await;
         server.kill();
         if round % 2 == 1 {
-            // Give the broker the second that it takes to write: one that forgets is another story.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            // One that forgets is another story.
+            server.nats.until_written().await;
             server.nats.kill();
             server.nats.start_again();
         }

@@ -76,7 +76,7 @@ async fn live_through(duplicate_window: Duration, history: Vec<Happening>) {
     // The position can't be lost before the stream has a fact: then neither would tell.
     stage.record(1);
     stage.all_is_sent().await;
-    stage.broker_keeps_what_it_has();
+    stage.broker_keeps_what_it_has().await;
     for happening in history {
         match happening {
             Happening::Record(events) => stage.record(events),

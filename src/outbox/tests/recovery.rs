@@ -78,7 +78,7 @@ async fn what_the_broker_took_and_lost_is_sent_again() {
     let mut stage = Stage::new().await;
     stage.record(20);
     stage.all_is_sent().await;
-    stage.broker_keeps_what_it_has();
+    stage.broker_keeps_what_it_has().await;
     stage.record(10);
     stage.all_is_sent().await;
     stage.position_is_saved().await;
@@ -98,7 +98,7 @@ async fn what_the_broker_lost_is_sent_again_also_where_others_took_its_sequences
         let mut stage = Stage::new().await;
         stage.record(20);
         stage.all_is_sent().await;
-        stage.broker_keeps_what_it_has();
+        stage.broker_keeps_what_it_has().await;
         stage.record(10);
         stage.all_is_sent().await;
         stage.position_is_saved().await;
@@ -122,7 +122,7 @@ async fn a_lost_message_of_others_is_told_from_the_one_in_its_place() {
     stage.record(20);
     stage.all_is_sent().await;
     stage.end().await;
-    stage.broker_keeps_what_it_has();
+    stage.broker_keeps_what_it_has().await;
     stage.start().await;
     stage.record(10);
     stage.all_is_sent().await;
@@ -178,7 +178,7 @@ async fn what_the_stream_lost_is_not_told_as_sent_before_it_is() {
     stage.record(20);
     stage.all_is_sent().await;
     stage.end().await;
-    stage.broker_keeps_what_it_has();
+    stage.broker_keeps_what_it_has().await;
     stage.go_by_a_way().await;
     stage.start().await;
     stage.record(10);

@@ -28,7 +28,7 @@ use crate::outbox::message::FactId;
 use crate::outbox::{Outbox, OutboxOptions, OutboxState, OutboxStatus, STREAM_DEFAULT};
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Stage {
     pub broker: Broker,
@@ -264,13 +264,13 @@ impl Stage {
         jetstream.create_stream(config).await.unwrap();
     }
 
-    /// Has someone else write to the stream.
+    /// Has someone else write to the stream; a broker that is down never takes it.
     pub async fn others_write(&self) {
-        let client = self.broker.client().await;
-        let message = client.publish("farelog.dead-letters", "not a fact".into());
-        message.await.unwrap();
-        // Down, it never takes it.
-        let _ = timeout(Duration::from_millis(100), client.flush()).await;
+        if self.broker.is_up() {
+            let jetstream = self.broker.jetstream().await;
+            let written = jetstream.publish("farelog.dead-letters", "not a fact".into());
+            written.await.unwrap().await.unwrap();
+        }
     }
 
     /// Has someone else write a message whose headers are none to the stream. The broker must be up.
@@ -332,7 +332,8 @@ impl Stage {
     }
 
     /// Has the broker keep what it has, whatever comes: it is down for a moment.
-    pub fn broker_keeps_what_it_has(&mut self) {
+    pub async fn broker_keeps_what_it_has(&mut self) {
+        self.broker.until_written().await;
         self.broker.kill();
         self.keep_broker_files();
         self.broker.start_again();

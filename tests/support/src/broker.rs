@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::stream::StorageType;
 use async_nats::jetstream::{self, Context};
+use futures::TryStreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
 
 use crate::bare::{self, BareMessage};
 
-/// How long a server may take to start.
-const START_MAX: Duration = Duration::from_secs(30);
+/// How long a server may take to start, to answer, or to write what it has.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with JetStream, on a free port that it keeps. Dropped, it is killed.
 pub struct Broker {
@@ -133,7 +135,14 @@ impl Broker {
 
     /// A client of its streams.
     pub async fn jetstream(&self) -> Context {
-        jetstream::new(self.client().await)
+        let mut jetstream = jetstream::new(self.client().await);
+        jetstream.set_timeout(PATIENCE);
+        jetstream
+    }
+
+    /// Waits until all that its streams have stands in its files: killed then, it forgets nothing of it.
+    pub async fn until_written(&self) {
+        until_written(&self.jetstream().await, &self.store()).await;
     }
 
     /// Publishes events about orders, each on its order's subject; gives the sequence of the last.
@@ -187,7 +196,7 @@ impl Broker {
                 (self.url, self.monitoring) = (url, monitoring);
                 return;
             }
-            assert!(started.elapsed() < START_MAX, "nats-server does not start");
+            assert!(started.elapsed() < PATIENCE, "nats-server does not start");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -210,4 +219,35 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Waits until all that the streams of a server have stands in its files, which are in this directory. An acknowledged
+/// message is in the server's memory at first, and a kill takes it.
+pub async fn until_written(jetstream: &Context, store: &Path) {
+    let names: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
+    for name in names {
+        let stream = jetstream.get_stream(&name).await.unwrap();
+        let info = stream.cached_info();
+        if info.state.messages == 0 || info.config.storage != StorageType::File {
+            continue;
+        }
+        let last = stream.get_raw_message(info.state.last_sequence).await;
+        let payload = last.unwrap().payload;
+        let blocks = store.join("jetstream/$G/streams").join(&name).join("msgs");
+        let started = Instant::now();
+        // A stream's messages are written in their order.
+        while !stands_in(&blocks, &payload) {
+            assert!(started.elapsed() < PATIENCE, "{name} is not written");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Whether a file of a directory has these bytes in it.
+fn stands_in(directory: &Path, bytes: &[u8]) -> bool {
+    fs::read_dir(directory).unwrap().any(|file| {
+        // One may be put away meanwhile.
+        let file = fs::read(file.unwrap().path()).unwrap_or_default();
+        file.windows(bytes.len()).any(|part| part == bytes)
+    })
 }

@@ -220,6 +220,8 @@ async fn accept(listener: TcpListener, server: String, faults: Arc<Faults>) {
             let (from_server, to_server) = server.into_split();
             let name = Mutex::default();
             tokio::select! {
+                // A cut comes before what is said after it.
+                biased;
                 () = cut(&mut cuts, &name) => {}
                 _ = client_to_server(from_client, to_server, &name, &faults) => {}
                 _ = server_to_client(from_server, to_client, &faults) => {}
@@ -249,9 +251,9 @@ async fn client_to_server(
         if let Some(said) = message.client_name() {
             // In this order: who is barred from here on is cut by its name, and who was barred before is seen to be.
             name.lock().unwrap().clone_from(&said);
-            if faults.state().barred == Some(&said) {
-                return Ok(());
-            }
+        }
+        if faults.state().barred == Some(name.lock().unwrap().as_str()) {
+            return Ok(());
         }
         let passed = faults.state().said(message);
         if let Some(message) = passed {
