@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::given::{Given, orders, publish, publish_many};
-use crate::paced_log::PacedLog;
+use crate::held_log::HeldLog;
 use async_nats::jetstream::stream::{Config as StreamConfig, RetentionPolicy};
 use farelog_events::ingest::continuity::StreamBreak;
 use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
@@ -133,8 +133,8 @@ async fn messages_removed_unread_stop_ingestion_until_that_is_accepted() {
 async fn messages_removed_unread_while_others_are_read_stop_ingestion_too() {
     const COUNT: u32 = 40_000;
     const KEPT: i64 = 50;
-    let log = PacedLog::new();
-    let given = Given::with_log(Arc::<PacedLog>::clone(&log));
+    let log = HeldLog::new();
+    let given = Given::with_log(Arc::<HeldLog>::clone(&log));
     let jetstream = given.broker.jetstream().await;
     let config = StreamConfig {
         name: STREAM_DEFAULT.into(),
@@ -148,10 +148,10 @@ async fn messages_removed_unread_while_others_are_read_stop_ingestion_too() {
     // From here on the log is of this stream. Without a message of it, it may begin anywhere.
     publish(&jetstream, 1..=1).await;
     running.is(|status| status.last_sequence == 1).await;
-    // While the log takes its time, some ten thousand messages are taken ahead and no more.
-    log.pace(4_000);
+    // While the log takes none, some ten thousand messages are taken ahead and no more.
+    log.hold();
     publish_many(&jetstream, 2..=COUNT).await;
-    log.pace(0);
+    log.release();
 
     let stream_break = running.has_stopped().await;
     let StreamBreak::Trimmed {

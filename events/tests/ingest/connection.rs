@@ -9,7 +9,7 @@ use farelog_test_support::way::Way;
 use tokio::time::sleep;
 
 use crate::given::{Given, events, eventually, impatient, orders, publish, start};
-use crate::paced_log::PacedLog;
+use crate::held_log::HeldLog;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
@@ -108,7 +108,7 @@ async fn a_broker_that_hangs_is_noticed_and_waited_for() {
 /// Two farelogs on copies of one log are one consumer to the broker, and each takes away what the other waits for.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_on_copies_of_one_log_both_get_everything() {
-    let log = PacedLog::new();
+    let log = HeldLog::new();
     let twin = log.twin();
     let given = Given::with_log(log);
     let jetstream = given.broker.jetstream().await;
@@ -138,7 +138,7 @@ async fn two_servers_on_one_stream_both_get_everything() {
     let jetstream = given.broker.jetstream().await;
     let mut running = given.ingestion().await;
     running.is_running().await;
-    let other: Arc<dyn EventLog> = PacedLog::new();
+    let other: Arc<dyn EventLog> = HeldLog::new();
     let client = given.broker.client().await;
     let mut other_running = start(&other, client, IngestOptions::default());
     publish(&jetstream, 1..=200).await;

@@ -5,8 +5,8 @@
 mod breaks;
 mod connection;
 mod given;
+mod held_log;
 mod interruption;
-mod paced_log;
 mod reading;
 mod repeats;
 mod undelivered;

@@ -6,37 +6,43 @@ use farelog_events::event::EventKind;
 use farelog_events::ingest::{IngestState, STREAM_DEFAULT};
 use farelog_events::log::Record;
 
-use crate::given::{Given, impatient, orders, publish, publish_body};
-use crate::paced_log::PacedLog;
+use crate::given::{Given, eventually, impatient, orders, publish, publish_body};
+use crate::held_log::HeldLog;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_delivered_again_is_dropped() {
-    let log = PacedLog::new();
-    let given = Given::with_log(Arc::<PacedLog>::clone(&log));
+    let log = HeldLog::new();
+    let given = Given::with_log(Arc::<HeldLog>::clone(&log));
     let jetstream = given.broker.jetstream().await;
     let mut running = given.ingestion().await;
     running.is_running().await;
     publish(&jetstream, 1..=1).await;
-    running.is(|status| status.last_sequence == 1).await;
+    let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
+    let name = given.consumer_name();
+    let delivered = async || {
+        let info = stream.consumer_info(&name).await.unwrap();
+        (info.delivered, info.ack_floor)
+    };
+    eventually(async || delivered().await.1.stream_sequence == 1).await;
     drop(running);
 
-    // JetStream loses patience long before the log is done.
-    let name = given.consumer_name();
+    // JetStream loses patience while the log takes none.
     impatient(&jetstream, &name).await;
-    log.pace(1500);
     let mut running = given.ingestion().await;
     // Before it reads it may find a consumer that delivered more to nobody, and make a patient one.
     running.is_running().await;
+    log.hold();
     publish(&jetstream, 2..=4).await;
-    given.has_records(4).await;
-    log.pace(0);
+    eventually(async || {
+        let (delivered, _) = delivered().await;
+        delivered.stream_sequence == 4 && delivered.consumer_sequence > 4
+    })
+    .await;
+    log.release();
     publish(&jetstream, 5..=6).await;
     given.has_records(6).await;
 
     assert_eq!(given.events(), orders(1..=6));
-    let stream = jetstream.get_stream(STREAM_DEFAULT).await.unwrap();
-    let info = stream.consumer_info(&name).await.unwrap();
-    assert!(info.delivered.consumer_sequence > 6, "{info:?}");
     assert_eq!(running.status.borrow().state, IngestState::Running);
 }
 

@@ -1,8 +1,6 @@
-//! A log in memory whose appends take their time, and that can have a twin.
+//! A log in memory that can be held up, and that can have a twin.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
 
 use farelog_events::event::About;
 use farelog_events::log::memory::MemoryLog;
@@ -11,42 +9,55 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The log.
-pub struct PacedLog {
+pub struct HeldLog {
     log: MemoryLog,
-    append_ms: AtomicU64,
+    is_held: Mutex<bool>,
+    released: Condvar,
 }
 
-impl PacedLog {
-    /// An empty log, as fast as can be.
+impl HeldLog {
+    /// An empty log, which nobody holds.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            log: MemoryLog::new(),
-            append_ms: AtomicU64::new(0),
-        })
+        Self::of(MemoryLog::new())
     }
 
     /// Another empty log that calls itself the same, as a copy of its files would.
     pub fn twin(&self) -> Arc<Self> {
+        Self::of(MemoryLog::with_id(self.log.id()))
+    }
+
+    fn of(log: MemoryLog) -> Arc<Self> {
         Arc::new(Self {
-            log: MemoryLog::with_id(self.log.id()),
-            append_ms: AtomicU64::new(0),
+            log,
+            is_held: Mutex::new(false),
+            released: Condvar::new(),
         })
     }
 
-    /// How long each append takes from now on.
-    pub fn pace(&self, append_ms: u64) {
-        self.append_ms.store(append_ms, Ordering::Relaxed);
+    /// Has appends that begin from now on wait.
+    pub fn hold(&self) {
+        *self.is_held.lock().unwrap() = true;
+    }
+
+    /// Has those that wait, and all others, go on.
+    pub fn release(&self) {
+        *self.is_held.lock().unwrap() = false;
+        self.released.notify_all();
     }
 }
 
-impl EventLog for PacedLog {
+impl EventLog for HeldLog {
     fn id(&self) -> Uuid {
         self.log.id()
     }
 
     fn append(&self, batch: Batch) -> Result<Vec<Record>, LogError> {
-        let append_ms = self.append_ms.load(Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(append_ms));
+        let is_held = self.is_held.lock().unwrap();
+        drop(
+            self.released
+                .wait_while(is_held, |is_held| *is_held)
+                .unwrap(),
+        );
         self.log.append(batch)
     }
 
