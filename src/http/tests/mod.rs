@@ -21,6 +21,8 @@ mod request;
 mod search;
 mod transactions;
 
+use std::thread;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, header};
@@ -31,6 +33,7 @@ use farelog_events::log::StreamCheckpoint;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -48,11 +51,23 @@ struct Site {
     conformance: Conformance,
     /// What `/metrics` shows the figures of, for a test that has them recorded there.
     recorder: PrometheusRecorder,
-    assembly: Assembly,
+    /// There until the site is dropped.
+    assembly: Option<Assembly>,
     ingestion: watch::Sender<IngestStatus>,
     outbox: watch::Sender<OutboxStatus>,
     sequence: u64,
     _directory: TempDir,
+}
+
+impl Drop for Site {
+    /// Nobody writes to the directory any more when it goes.
+    fn drop(&mut self) {
+        if let Some(assembly) = self.assembly.take() {
+            // The test's own runtime can't be waited on from within.
+            let close = move || Runtime::new().unwrap().block_on(assembly.close());
+            let _ = thread::spawn(close).join();
+        }
+    }
 }
 
 /// What was answered.
@@ -115,7 +130,7 @@ impl Site {
             server,
             conformance: Conformance::of_this_interface(),
             recorder,
-            assembly,
+            assembly: Some(assembly),
             ingestion,
             outbox,
             sequence: 0,
@@ -246,9 +261,9 @@ impl Site {
             sequence: self.sequence,
             published_at,
         };
-        let writer = self.assembly.writer();
+        let writer = self.assembly.as_ref().unwrap().writer();
         let receipt = writer.ingest(arrivals, checkpoint).await.unwrap();
-        let mut progress = self.assembly.engine().projections().progress();
+        let mut progress = self.server.projections().progress();
         progress
             .wait_for(|position| *position >= receipt.head)
             .await
