@@ -7,6 +7,7 @@ use farelog_nod_simulator::temper::Fault;
 use futures::stream::{self, StreamExt};
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::chance::Chance;
 use crate::common::{Reply, Server, reply};
@@ -110,18 +111,26 @@ impl Market {
         let mut open = calls;
         let mut farelog_dies = unrest > 0 && unrest != 4;
         while !open.is_empty() {
-            let blow = farelog_dies.then(|| Duration::from_millis(self.chance.up_to(1_200)));
-            let server = &self.server;
+            // Behind so many answers, so that however fast it is some are still to come.
+            let all: usize = open.values().map(Vec::len).sum();
+            let blow = farelog_dies.then(|| self.chance.below(all as u64));
+            let (server, answers) = (&self.server, Semaphore::new(0));
             let strike = async {
-                if let Some(after) = blow {
-                    tokio::time::sleep(after).await;
+                if let Some(behind) = blow {
+                    // Closed, there are no more.
+                    let _ = answers.acquire_many(behind.try_into().unwrap()).await;
                     server.strike();
                 }
             };
             let tries = stream::iter(std::mem::take(&mut open))
-                .map(|(order, calls)| call_in_turn(server, order, calls, sequence))
+                .map(|(order, calls)| call_in_turn(server, order, calls, sequence, &answers))
                 .buffer_unordered(CALLS_AT_ONCE)
                 .collect::<Vec<_>>();
+            let tries = async {
+                let tries = tries.await;
+                answers.close();
+                tries
+            };
             let (tries, ()) = tokio::join!(tries, strike);
             for tried in tries {
                 self.calls += tried.answered;
@@ -259,13 +268,20 @@ struct Tried {
     unanswered: Vec<Call>,
 }
 
-/// Makes an order's calls, one after the other. One that was not answered is made again later, with those behind it.
-async fn call_in_turn(server: &Server, order: String, calls: Vec<Call>, sequence: u64) -> Tried {
+/// Makes an order's calls, one after the other, and counts their answers. One that was not answered is made again later,
+/// with those behind it.
+async fn call_in_turn(
+    server: &Server,
+    order: String,
+    calls: Vec<Call>,
+    sequence: u64,
+    answers: &Semaphore,
+) -> Tried {
     for (answered, call) in calls.iter().enumerate() {
         let answer = make(server, &order, call, sequence).await;
         match answer.status {
             // Refused, since what it asks about has not come yet or is no more.
-            200 | 404 | 409 | 422 => {}
+            200 | 404 | 409 | 422 => answers.add_permits(1),
             // It was killed, or could not be asked.
             0 | 503 | 504 => {
                 return Tried {
@@ -300,7 +316,7 @@ async fn make(server: &Server, order: &str, call: &Call, sequence: u64) -> Reply
             Some(serde_json::json!({ "activate": true, "mediaSerialNumberId": "M1" })),
         ),
     };
-    let path = format!("/sales/v1/{path}?minStreamSequence={sequence}&timeoutMs=30000");
+    let path = format!("/sales/v1/{path}?minStreamSequence={sequence}");
     let request = server.request(Method::POST, &path);
     reply(match body {
         Some(body) => request.json(&body),

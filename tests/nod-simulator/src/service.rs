@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::Context;
-use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{self, Message as Delivery};
+use async_nats::{ConnectOptions, HeaderMap};
 use chrono::Utc;
 use futures::StreamExt;
 
@@ -22,6 +22,8 @@ const ANSWERS_PER_BATCH_MAX: usize = 200;
 /// How long the broker holds a request for messages open. One without an end would wait for ever for an answer that got
 /// lost with its broker.
 const FETCH_EXPIRES: Duration = Duration::from_millis(40);
+/// How long the broker may take to greet it: more than the client's own five seconds, which a busy machine needs.
+const GREETING_MAX: Duration = Duration::from_secs(30);
 /// How long it waits when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(10);
 /// How long it waits before it tries again what the broker would not do.
@@ -45,7 +47,9 @@ pub struct Source {
 /// # Errors
 /// A broker that can't be reached at the start, and a journal that can't be written.
 pub async fn serve(source: &Source, mut journal: Journal, mut books: Books) -> anyhow::Result<()> {
-    let client = async_nats::connect(&source.nats_url)
+    let client = ConnectOptions::new()
+        .connection_timeout(GREETING_MAX)
+        .connect(&source.nats_url)
         .await
         .with_context(|| format!("the broker at {} can't be reached", source.nats_url))?;
     let jetstream = jetstream::new(client);
