@@ -42,7 +42,7 @@ const LOG: Uuid = Uuid::from_u128(0xfa4e);
 const CALLS_MAX: u64 = 2_000;
 
 /// How long a run may take. It ends by itself, however its disk fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Not a test: the child. Its log is in memory, so that only its projections have a disk. After each part of the log it
 /// sees to it that they are on that disk.
