@@ -338,7 +338,7 @@ async fn a_run_that_was_killed_goes_on_where_it_was() {
         .flat_map(|order| sale(order, None, "30.00"))
         .collect();
     let sequence = server.nats.publish(&events).await;
-    let path = format!("/v1/orders/K299/timeline?minStreamSequence={sequence}&timeoutMs=30000");
+    let path = format!("/v1/orders/K299/timeline?minStreamSequence={sequence}");
     assert_eq!(server.get(&path).await.status, 200);
     let address = format!("http://{}", server.address());
     let directory = tempfile::tempdir().unwrap();

@@ -182,7 +182,7 @@ async fn either_connection_may_be_gone_while_the_other_goes_on() {
         sequence = sell(&server, orders..orders + 40).await;
         orders += 40;
         let points = format!(
-            "/personalisation/v1/transactions?orderId=O{}&minStreamSequence={sequence}&timeoutMs=30000",
+            "/personalisation/v1/transactions?orderId=O{}&minStreamSequence={sequence}",
             orders - 1
         );
         assert_eq!(server.get(&points).await.json[0]["amount"], 5);
@@ -200,9 +200,8 @@ async fn a_slow_way_holds_up_no_query_and_tells_each_fact_once() {
     let (server, _) = given(stream()).await;
     server.way().delay(Duration::from_millis(30));
     let sequence = sell(&server, 0..40).await;
-    let points = format!(
-        "/personalisation/v1/transactions?orderId=O0&minStreamSequence={sequence}&timeoutMs=30000"
-    );
+    let points =
+        format!("/personalisation/v1/transactions?orderId=O0&minStreamSequence={sequence}");
     assert_eq!(server.get(&points).await.json[0]["amount"], 5);
     server.way().delay(Duration::ZERO);
     all_were_told_once(&server, sequence, 40).await;

@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use async_nats::client::RequestErrorKind;
+use async_nats::client::{Request, RequestErrorKind};
 use async_nats::{Client, HeaderMap, Message};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -38,7 +38,12 @@ impl From<Message> for Answer {
     }
 }
 
+/// The answer. What a question is to wait for it waits for as long as it may, if it does not say.
 async fn asked(client: &Client, question: &str, with: &Value) -> Answer {
+    let mut with = with.clone();
+    if with.get("minStreamSequence").is_some() && with.get("timeoutMs").is_none() {
+        with["timeoutMs"] = json!(30_000);
+    }
     bytes_asked(client, question, with.to_string()).await
 }
 
@@ -47,7 +52,9 @@ async fn bytes_asked(client: &Client, question: &str, with: String) -> Answer {
     let started = Instant::now();
     loop {
         let subject = format!("farelog.query.{question}");
-        match client.request(subject, with.clone().into()).await {
+        let request = Request::new().payload(with.clone().into());
+        let request = request.timeout(Some(PATIENCE));
+        match client.send_request(subject, request).await {
             Ok(answer) => return answer.into(),
             Err(error) => {
                 assert_eq!(error.kind(), RequestErrorKind::NoResponders);
@@ -247,8 +254,11 @@ async fn no_question_is_taken_before_the_projections_have_caught_up() {
             }
         }
     }
-    let question = json!({ "orderId": format!("O{ORDERS}"), "minStreamSequence": sequence });
-    asked(&client, "transactions", &question).await;
+    let all_is_projected = |ready: &common::Reply| {
+        ready.json["ingestion"]["lastSequence"] == sequence
+            && ready.json["projections"]["position"] == ready.json["log"]["position"]
+    };
+    server.until_ready_says(all_is_projected).await;
     server.terminate();
     assert!(server.ended().await.success(), "{}", server.stderr());
     fs::remove_dir_all(server.data_dir().join("projections")).unwrap();
@@ -358,8 +368,9 @@ async fn questions_can_be_turned_off() {
     let client = server.nats.client().await;
     assert!(no_responders(&client, "$SRV.PING.farelog").await);
     assert!(no_responders(&client, "farelog.query.summary").await);
-    let said = server.stderr();
-    assert!(said.contains("no questions are taken from NATS"), "{said}");
+    server
+        .until_it_says("no questions are taken from NATS")
+        .await;
 }
 
 /// Two copies of a log, or two logs, would each answer a part of the questions and record a part of the registrations.
@@ -375,11 +386,9 @@ async fn of_two_servers_at_a_broker_one_takes_questions() {
     let there: Value = serde_json::from_slice(&there.unwrap().payload).unwrap();
     let log_id = there["metadata"]["logId"].as_str().unwrap();
     second.spawn();
-    let started = Instant::now();
-    while !second.stderr().contains("another farelog takes questions") {
-        assert!(started.elapsed() < PATIENCE, "{}", second.stderr());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    second
+        .until_it_says("another farelog takes questions")
+        .await;
     assert!(second.stderr().contains(log_id), "{log_id}");
     first.terminate();
     assert!(first.ended().await.success(), "{}", first.stderr());

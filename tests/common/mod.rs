@@ -22,7 +22,9 @@ use farelog_test_support::directory;
 use farelog_test_support::way::Way;
 
 /// How long anything may take that is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a connection is kept for the next request: less than farelog keeps it, so that none is sent as it goes.
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// A running farelog and its broker. Dropped, both are killed.
 pub struct Server {
@@ -99,6 +101,7 @@ impl Server {
             arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
             http: reqwest::Client::builder()
                 .timeout(PATIENCE)
+                .pool_idle_timeout(IDLE_MAX)
                 .build()
                 .unwrap(),
             base: String::new(),
@@ -130,6 +133,15 @@ impl Server {
     /// Everything that the processes said on stderr so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.directory.path().join("stderr")).unwrap()
+    }
+
+    /// Waits until one of them has said this there.
+    pub async fn until_it_says(&self, what: &str) {
+        let started = Instant::now();
+        while !self.stderr().contains(what) {
+            assert!(started.elapsed() < PATIENCE, "{}", self.stderr());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The server's address.
@@ -298,10 +310,16 @@ impl Server {
         }
     }
 
-    /// A request to it, by a named caller.
+    /// A request to it, by a named caller. What it is to wait for it waits for as long as it may, if it does not say.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let waits = path.contains("minStreamSequence=") || path.contains("minPosition=");
+        let patience = if waits && !path.contains("timeoutMs=") {
+            "&timeoutMs=30000"
+        } else {
+            ""
+        };
         self.http
-            .request(method, format!("{}{path}", self.base))
+            .request(method, format!("{}{path}{patience}", self.base))
             .header("ET-Client-Name", "farelog-tests")
     }
 
