@@ -292,6 +292,28 @@ async fn a_broker_that_knows_its_users_lets_farelog_in_by_its_address() {
     }
 }
 
+/// Without a permission a request had no answer, and a subscription no messages: nothing said why.
+#[tokio::test]
+async fn what_the_broker_does_not_permit_is_said() {
+    let permissions = json!({
+        "publish": { "deny": ["$JS.API.STREAM.CREATE.ORDERS"] },
+        "subscribe": { "deny": ["farelog.query.>"] },
+    });
+    let user = json!({ "user": "farelog", "password": "secret", "permissions": permissions });
+    let mut server = Server::with_broker(json!({
+        "authorization": { "users": [user] },
+        "no_auth_user": "farelog",
+    }));
+    server.spawn();
+    for refusal in [
+        r#"Permissions Violation for Publish to "$JS.API.STREAM.CREATE.ORDERS""#,
+        r#"Permissions Violation for Subscription to "farelog.query."#,
+    ] {
+        let is_said = |_: &Reply| server.stderr().contains(refusal);
+        server.until_ready_says(is_said).await;
+    }
+}
+
 /// Publishes one event.
 fn publish(url: &str) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -119,7 +119,11 @@ impl fmt::Display for NatsServers {
         for (number, server) in self.addresses.iter().enumerate() {
             let comma = if number == 0 { "" } else { "," };
             let (scheme, host, port) = (server.scheme(), server.host(), server.port());
-            write!(f, "{comma}{scheme}://{host}:{port}")?;
+            if host.contains(':') {
+                write!(f, "{comma}{scheme}://[{host}]:{port}")?;
+            } else {
+                write!(f, "{comma}{scheme}://{host}:{port}")?;
+            }
         }
         Ok(())
     }
@@ -187,6 +191,7 @@ mod tests {
             ("tls://user:secret@127.0.0.1:4222", "tls://127.0.0.1:4222"),
             ("user:secret@a:1,nats://b", "nats://a:1,nats://b:4222"),
             ("nats://token@b", "nats://b:4222"),
+            ("nats://[::1]:4222", "nats://[::1]:4222"),
         ] {
             let servers: NatsServers = text.parse().unwrap();
             assert_eq!(servers.to_string(), shown);

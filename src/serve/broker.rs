@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Event, ServerError};
 
 use tokio::runtime::Handle;
 
@@ -120,7 +120,17 @@ async fn options(
 ) -> Result<ConnectOptions, Failure> {
     let credentials = config.nats_credentials.as_deref();
     let options = servers.options(name, credentials).await?;
-    Ok(options.retry_on_initial_connect())
+    Ok(options
+        .retry_on_initial_connect()
+        .event_callback(async |event| say_refusal(&event)))
+}
+
+/// Says what the broker does not let farelog do, for example for want of a permission: who asked for it only learns, if at
+/// all, that no answer came in time.
+fn say_refusal(event: &Event) {
+    if let Event::ServerError(ServerError::Other(refusal)) = event {
+        tracing::warn!("the NATS server refused what was asked of it: {refusal}");
+    }
 }
 
 fn not_prepared(error: impl Display) -> Failure {

@@ -31,7 +31,7 @@ impl Directory {
     /// [`LogError::InUse`] where another process, or another part of this one, has it; [`LogError::Io`].
     pub(super) fn lock(path: &Path) -> Result<Self, LogError> {
         let first_existing = path.ancestors().find(|ancestor| ancestor.exists());
-        fs::create_dir_all(path).map_err(failed("create", path))?;
+        fs::create_dir_all(path).map_err(failed("make a directory", path))?;
         let path = fs::canonicalize(path).map_err(failed("find", path))?;
         if let Some(existing) = first_existing {
             sync_way(&path, existing)?;

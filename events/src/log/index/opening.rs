@@ -32,7 +32,7 @@ pub(crate) fn open(
     memory: IndexMemory,
     digest_at: impl FnOnce(Position) -> Result<Option<u64>, LogError>,
 ) -> Result<Opened, LogError> {
-    fs::create_dir_all(directory).map_err(failed("create", directory))?;
+    fs::create_dir_all(directory).map_err(failed("make a directory", directory))?;
     let found = files::remove_unfinished(directory)
         .map_err(Unusable::from)
         .and_then(|()| open_there(directory, end, memory, digest_at));
