@@ -17,7 +17,7 @@ pub fn html(code: &ErrorCode) -> String {
         code.code,
         &format!(
             "<h1><code>{}</code></h1>\n<p><strong>{}.</strong> {status}</p>\n<h2>What happened</h2>\n<p>{}</p>\n\
-             <h2>What to do</h2>\n<p>{}</p>\n<p><a href=\"/docs/errors\">All error codes</a></p>\n",
+             <h2>What to do</h2>\n<p>{}</p>\n<p><a href=\"../errors\">All error codes</a></p>\n",
             code.code,
             marked_up(code.title),
             marked_up(code.meaning),
@@ -36,7 +36,7 @@ pub fn index_html() -> String {
         // Writing to a String can't fail.
         let _ = writeln!(
             list,
-            "<dt><a href=\"/docs/errors/{0}\"><code>{0}</code></a>{status}</dt><dd>{1}.</dd>",
+            "<dt><a href=\"errors/{0}\"><code>{0}</code></a>{status}</dt><dd>{1}.</dd>",
             code.code,
             marked_up(code.title),
         );
@@ -99,7 +99,7 @@ mod tests {
                 "{}",
                 code.code
             );
-            assert!(index_html().contains(&format!("/docs/errors/{}\"", code.code)));
+            assert!(index_html().contains(&format!("\"errors/{}\"", code.code)));
         }
     }
 }

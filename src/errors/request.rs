@@ -9,7 +9,7 @@ codes! { REQUEST_CODES;
         "Correct the fields that `errors` names. Unknown parameters and fields are refused rather than ignored, so \
          look for misspellings first; /openapi.json lists what each operation takes.";
     REQUEST_UNREADABLE = "request-unreadable", Some(400), "What was sent is no request",
-        "The server could not read what was sent as a request of HTTP/1.1: its first line or one of its headers is malformed.",
+        "The server could not read what was sent as a request of HTTP/1.1: its first line or one of its headers is malformed, or it has two hosts.",
         "Send it with an HTTP client rather than by hand, and look whether a proxy in between changes it.";
     ADDRESS_TOO_LONG = "address-too-long", Some(414), "The address is too long",
         "The path with its query is longer than the server takes.",

@@ -1,6 +1,8 @@
 //! Operations that have a successor (operations 5 and 6; contract, section 1).
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -13,12 +15,16 @@ static DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const ORDER_SEGMENT: usize = 4;
 
 /// Says on every response, errors included, that the operation is deprecated and by what it is replaced.
-pub async fn deprecated(request: Request, next: Next) -> Response {
+pub async fn deprecated(
+    State(public_url): State<Arc<str>>,
+    request: Request,
+    next: Next,
+) -> Response {
     // As it came, with its percent-encoding: fit for an address, whatever it stands for.
     let mut segments = request.uri().path().split('/');
     let order = segments.nth(ORDER_SEGMENT).unwrap_or_default();
     let link = HeaderValue::from_str(&format!(
-        "</sales/v1/ticket-distribution-groups/{order}/distribute>; rel=\"successor-version\""
+        "<{public_url}/sales/v1/ticket-distribution-groups/{order}/distribute>; rel=\"successor-version\""
     ));
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

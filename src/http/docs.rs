@@ -1,12 +1,14 @@
 //! Descriptions: of the interface as OpenAPI, of error codes as pages (operation 16).
 
-use axum::http::{HeaderValue, header};
+use axum::Json;
+use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::OPENAPI_JSON;
+use super::DESCRIPTION;
 use super::path::PathParameters;
 use super::problem::Problem;
 use super::query::QueryParameters;
+use super::state::Server;
 use crate::errors;
 
 /// The description of this interface
@@ -17,10 +19,17 @@ use crate::errors;
     tag = "health",
     responses((status = 200, description = "An OpenAPI document", body = Object, content_type = "application/json"))
 )]
-pub async fn openapi(query: QueryParameters) -> Result<Response, Problem> {
+pub async fn openapi(
+    State(server): State<Server>,
+    query: QueryParameters,
+) -> Result<Response, Problem> {
     query.finish()?;
-    let content_type = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, content_type)], OPENAPI_JSON.clone()).into_response())
+    let mut description = DESCRIPTION.clone();
+    // Without a word of it the paths are those of the host that the description came from.
+    if !server.public_url().is_empty() {
+        description.servers = Some(vec![utoipa::openapi::Server::new(server.public_url())]);
+    }
+    Ok(Json(description).into_response())
 }
 
 /// All error codes

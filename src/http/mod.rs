@@ -62,8 +62,7 @@ mod work;
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use tower::ServiceBuilder;
 use utoipa::openapi::OpenApi;
 use utoipa::{Modify as _, OpenApi as _};
@@ -81,17 +80,14 @@ use crate::errors;
 use correlation::CorrelationLayer;
 use problem::Problem;
 
-/// The description of all operations, as JSON.
-static OPENAPI_JSON: LazyLock<Bytes> = LazyLock::new(|| {
-    let (_, description) = described(operations());
-    // It is built from constants; it can't fail to become JSON, and a test reads it.
-    description.to_json().unwrap_or_default().into()
-});
+/// The description of all operations.
+static DESCRIPTION: LazyLock<OpenApi> = LazyLock::new(|| described(operations("")).1);
 
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {
     figures::describe();
-    layered(described(operations()).0, server)
+    let operations = operations(server.public_url());
+    layered(described(operations).0, server)
 }
 
 /// The operations, and their description with what they have in common.
@@ -123,8 +119,8 @@ fn layered(operations: Router<Server>, server: Server) -> Router {
         .with_state(server)
 }
 
-/// All operations.
-fn operations() -> OpenApiRouter<Server> {
+/// All operations, with what stands before the addresses that answers name.
+fn operations(public_url: &str) -> OpenApiRouter<Server> {
     #[expect(
         deprecated,
         reason = "operations 5 and 6 are served for as long as they have callers"
@@ -132,7 +128,10 @@ fn operations() -> OpenApiRouter<Server> {
     let deprecated = OpenApiRouter::new()
         .routes(routes!(distributions::distribute_as_qr_code))
         .routes(routes!(distributions::distribute_on_travel_card))
-        .layer(from_fn(deprecation::deprecated));
+        .layer(from_fn_with_state(
+            public_url.into(),
+            deprecation::deprecated,
+        ));
     OpenApiRouter::new()
         .routes(routes!(transactions::of_order))
         .routes(routes!(transactions::of_member))

@@ -163,6 +163,9 @@ fn complete(operation: &mut Operation, reads_projections: bool) {
                 .or_insert_with(|| RefOr::T(Response::new(*description)));
         }
     }
+    if let Some(RefOr::T(refused)) = responses.get_mut("400") {
+        refused.description.push_str(", `request-unreadable`");
+    }
     let is_deprecated = operation.deprecated.is_some();
     for (status, response) in responses.iter_mut() {
         if let RefOr::T(response) = response {

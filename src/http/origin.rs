@@ -35,8 +35,14 @@ fn refuse(_: ProtectionError) -> Response {
     .into_response()
 }
 
-/// Refuses a request to a host that this server is not.
+/// Refuses a request to a host that this server is not, or to two (RFC 9112, section 3.2): a proxy may have gone by the other.
 pub fn known_host(request: &Request, server: &Server) -> Result<(), Problem> {
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        return Err(Problem::new(
+            &errors::REQUEST_UNREADABLE,
+            "The request has more than one header Host.",
+        ));
+    }
     if is_known(request.uri(), request.headers(), server.public_host()) {
         return Ok(());
     }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::json;
+
 use super::Site;
 use super::conformance::Conformance;
 use crate::errors;
@@ -142,12 +144,35 @@ async fn every_error_code_has_a_page_for_a_person() {
         assert_eq!(page.status, 200, "{}", code.code);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
         assert!(page.text.contains("What to do"), "{}", code.code);
-        assert!(
-            index
-                .text
-                .contains(&format!("\"/docs/errors/{}\"", code.code))
-        );
+        assert!(index.text.contains(&format!("\"errors/{}\"", code.code)));
     }
     let answer = site.get("/docs/errors/no-such-code").await;
     assert_eq!((answer.status, answer.code()), (404, "error-code-unknown"));
+}
+
+/// Only the errors' addresses began with it: a client that followed the others lost the path that the proxy has.
+#[tokio::test]
+async fn what_answers_name_begins_with_the_public_address() {
+    let site = Site::known_as("https://points.example.com/farelog/");
+    let description = site.get("/openapi.json").await;
+    let servers = json!([{ "url": "https://points.example.com/farelog" }]);
+    assert_eq!(description.json["servers"], servers);
+    let refused = site
+        .act("/sales/v1/ticket-distributions/O1/distribute/qr-code")
+        .await;
+    assert_eq!(
+        refused.json["type"],
+        "https://points.example.com/farelog/docs/errors/order-unknown"
+    );
+    assert_eq!(
+        refused.header("link"),
+        "<https://points.example.com/farelog/sales/v1/ticket-distribution-groups/O1/distribute>; rel=\"successor-version\""
+    );
+    // What a page names is beside it, whatever stands before.
+    for (page, link) in [
+        ("/docs/errors", "\"errors/order-unknown\""),
+        ("/docs/errors/order-unknown", "\"../errors\""),
+    ] {
+        assert!(site.get(page).await.text.contains(link), "{page}");
+    }
 }

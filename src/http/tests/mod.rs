@@ -109,6 +109,11 @@ impl Answer {
 
 impl Site {
     fn open() -> Self {
+        Self::known_as("")
+    }
+
+    /// One that others know by an address.
+    fn known_as(public_url: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let assembly = Assembly::open(directory.path()).unwrap();
         let (ingestion, status) = watch::channel(IngestStatus {
@@ -124,7 +129,7 @@ impl Site {
         let engine = assembly.engine().clone();
         let health = Health::new(status, outbox_status, engine.catch_up_to());
         let recorder = PrometheusBuilder::new().build_recorder();
-        let server = Server::new(engine, health, recorder.handle(), "");
+        let server = Server::new(engine, health, recorder.handle(), public_url);
         Self {
             router: router(server.clone()),
             server,

@@ -304,6 +304,11 @@ async fn a_web_page_of_another_origin_can_neither_change_nor_read() {
         ("origin", "http://127.0.0.1:8080"),
     ];
     assert_eq!(site.ask(Method::POST, path, &own, "").await.status, 200);
+
+    // The first alone was looked at, whichever a proxy before the server had gone by.
+    let two = [("host", "localhost"), ("host", "attacker.example")];
+    let answer = site.ask(Method::GET, "/health/live", &two, "").await;
+    assert_eq!((answer.status, answer.code()), (400, "request-unreadable"));
 }
 
 /// A request with the correlation id `sale-1`.
