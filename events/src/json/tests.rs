@@ -199,6 +199,8 @@ fn what_a_text_fails_with_is_said_in_our_own_words() {
         of(&"".parse::<OrderId>().unwrap_err()),
         "an id must not be empty"
     );
+    let number = serde_json::from_str::<serde_json::Number>(r#""2.5""#);
+    assert_eq!(of(&number.unwrap_err()), "must be a number");
     assert_eq!(sentence("No such file: /etc/passwd"), "is malformed");
 }
 

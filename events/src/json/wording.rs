@@ -125,7 +125,7 @@ fn must_be(expected: &str) -> String {
         // The last is how a name of an enum is asked for where the names are not told.
         "a string" | "a borrowed string" | "string or map" => "must be a string".to_owned(),
         "a boolean" => "must be true or false".to_owned(),
-        "f32" | "f64" => "must be a number".to_owned(),
+        "f32" | "f64" | "a JSON number" => "must be a number".to_owned(),
         "a sequence" => "must be a list".to_owned(),
         "a map" | "map" => "must be an object".to_owned(),
         "an RFC 3339 formatted date and time string" => TIME.to_owned(),
