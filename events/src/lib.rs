@@ -10,6 +10,7 @@
 //! - [`log`]: the event log: its contract, on sled and in memory, and the one writer.
 //! - [`tree`]: a merge tree beside the log, for what can be made again from it.
 //! - [`dead_letter`]: what could not be read, kept.
+//! - [`queue`]: a queue between two threads, bounded by bytes.
 //! - [`ingest`]: from a JetStream stream into the log.
 //!
 //! There are no rules here about points or tickets, and no HTTP: what a higher crate decides (is this program
@@ -29,6 +30,7 @@ pub mod money;
 pub mod number;
 pub mod order;
 pub mod program;
+pub mod queue;
 pub mod registration;
 mod text;
 pub mod time;

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use farelog_events::log::{EventLog, Position, Record};
+use farelog_events::queue::{QueueReceiver, QueueSender, queue};
 
 use crate::order::OrderEvent;
 use crate::order_cache::LetGo;
@@ -45,8 +46,10 @@ impl Limits {
     };
 }
 
-/// Reads that may wait to be folded.
-const READS_WAITING_MAX: usize = 4;
+/// What may wait to be folded, in bytes as records count: as much as a batch has, as a rule. The fold takes longer for a
+/// record than the reader, so that with little waiting the reader would stand still where the writer has nothing to do, and
+/// a processor with it. With more it is ahead by then, and gives its processor up to the writer.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What the reader lets go for each read: what it read before, and some orders. More does not come for each read in the
 /// long run, and the fold need not wait.
@@ -76,7 +79,7 @@ fn catch_up_within(
 ) -> Result<ControlFlow<()>, ProjectionError> {
     let first = projector.position() + 1;
     thread::scope(|scope| {
-        let (reads, to_fold) = sync_channel(READS_WAITING_MAX);
+        let (reads, to_fold) = queue(WAITING_BYTES_MAX);
         let (let_go, to_let_go) = sync_channel(limits.let_go_waiting);
         let reader = scope.spawn(move || read(limits, log, first, &reads, &to_let_go));
         let mut writer = WriteBehind::start(scope, projector.store(), &write, 0);
@@ -93,7 +96,8 @@ fn catch_up_within(
 
 /// Records, and the events in them.
 struct Read {
-    records: Vec<(Record, Option<OrderEvent>)>,
+    records: Vec<Record>,
+    events: Vec<Option<OrderEvent>>,
     /// There were no more when it was read.
     is_last: bool,
 }
@@ -102,7 +106,7 @@ fn read(
     limits: Limits,
     log: &dyn EventLog,
     first: Position,
-    reads: &SyncSender<Read>,
+    reads: &QueueSender<Read>,
     to_let_go: &Receiver<LetGo>,
 ) -> Result<(), ProjectionError> {
     let mut next = first;
@@ -112,15 +116,13 @@ fn read(
             return Ok(());
         };
         next = last.position + 1;
-        let decoded = records.into_iter().map(|record| {
-            let event = decode(&record);
-            (record, event)
-        });
+        let bytes = records.iter().map(Record::memory_bytes).sum();
         let read = Read {
-            records: decoded.collect(),
+            events: records.iter().map(decode).collect(),
+            records,
             is_last: next > log.head().position,
         };
-        if reads.send(read).is_err() {
+        if reads.send(read, bytes).is_err() {
             return Ok(());
         }
         to_let_go.try_iter().take(LET_GO_MAX).for_each(drop);
@@ -130,7 +132,7 @@ fn read(
 fn fold(
     limits: Limits,
     projector: &mut Projector<'_>,
-    reads: Receiver<Read>,
+    reads: QueueReceiver<Read>,
     let_go: &SyncSender<LetGo>,
     writer: &mut WriteBehind<
         '_,
@@ -145,9 +147,9 @@ fn fold(
         Ok(progress(projector.position()))
     };
     let mut changes = Changes::default();
-    for mut read in reads {
-        for (record, event) in &mut read.records {
-            projector.fold(record, event.take(), &mut changes)?;
+    for read in reads {
+        for (record, event) in read.records.iter().zip(read.events) {
+            projector.fold(record, event, &mut changes)?;
             if changes.has_publication && send(projector, std::mem::take(&mut changes))?.is_break()
             {
                 return Ok(ControlFlow::Break(()));

@@ -217,7 +217,7 @@ impl Projections {
         let writing = in_use.store.for_writer();
         let mut projector = in_use.projector(&writing)?;
         self.catch_up_with(&mut projector, &in_use.store, log)?;
-        in_use.store.flush()
+        projector.end_with(|| in_use.store.flush())
     }
 
     /// Waits while a batch is written, and while another store takes the place of the one in use.

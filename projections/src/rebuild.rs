@@ -70,7 +70,7 @@ impl Projections {
                 return Ok(None);
             }
             let catalog = Arc::clone(projector.catalog());
-            store.flush()?;
+            projector.end_with(|| store.flush())?;
             catalog
         };
         let directory = place.finish()?;

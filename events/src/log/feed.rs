@@ -2,76 +2,35 @@
 //!
 //! A bound by the number of batches says little: behind a backlog a batch has thousands of records, and otherwise one or two.
 
-use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::Record;
+use crate::queue::{QueueClosed, QueueReceiver, QueueSender, queue};
 
 /// Makes a feed of which so many bytes may be unread, as its records take them in memory. A batch that is larger finds room
 /// when nothing else is unread.
 pub fn feed(bytes_max: usize) -> (FeedSender, Feed) {
-    let (sender, batches) = mpsc::channel();
-    let room = Arc::new(Room {
-        bytes_max,
-        state: Mutex::default(),
-        changed: Condvar::new(),
-    });
-    let sender = FeedSender {
-        batches: sender,
-        room: Arc::clone(&room),
-    };
-    (sender, Feed { batches, room })
+    let (sender, batches) = queue(bytes_max);
+    (FeedSender(sender), Feed(batches))
 }
-
-/// Nobody reads the feed any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeedClosed;
 
 /// The writer's end. Dropped, it ends the feed.
 #[derive(Debug)]
-pub struct FeedSender {
-    batches: mpsc::Sender<Batch>,
-    room: Arc<Room>,
-}
+pub struct FeedSender(QueueSender<Vec<Record>>);
 
 /// The reader's end. Dropped, it lets the writer go on without.
 #[derive(Debug)]
-pub struct Feed {
-    batches: mpsc::Receiver<Batch>,
-    room: Arc<Room>,
-}
-
-#[derive(Debug)]
-struct Batch {
-    records: Vec<Record>,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct Room {
-    bytes_max: usize,
-    state: Mutex<Unread>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Unread {
-    bytes: usize,
-    /// Nobody will make room.
-    is_closed: bool,
-}
+pub struct Feed(QueueReceiver<Vec<Record>>);
 
 impl FeedSender {
     /// Hands a batch on, once there is room for it.
     ///
     /// # Errors
     /// The reader's end is gone.
-    pub fn send(&self, records: Vec<Record>) -> Result<(), FeedClosed> {
+    pub fn send(&self, records: Vec<Record>) -> Result<(), QueueClosed> {
         let bytes = records.iter().map(Record::memory_bytes).sum();
-        self.room.take(bytes);
-        let sent = self.batches.send(Batch { records, bytes });
-        sent.map_err(|_| FeedClosed)
+        self.0.send(records, bytes)
     }
 }
 
@@ -81,7 +40,7 @@ impl Feed {
     /// # Errors
     /// There is none, or none will come.
     pub fn try_next(&self) -> Result<Vec<Record>, TryRecvError> {
-        self.batches.try_recv().map(|batch| self.read(batch))
+        self.0.try_next()
     }
 
     /// The next batch, once there is one, within a time.
@@ -89,41 +48,7 @@ impl Feed {
     /// # Errors
     /// None came, or none will come.
     pub fn next_within(&self, wait: Duration) -> Result<Vec<Record>, RecvTimeoutError> {
-        self.batches
-            .recv_timeout(wait)
-            .map(|batch| self.read(batch))
-    }
-
-    fn read(&self, batch: Batch) -> Vec<Record> {
-        self.room.give_back(batch.bytes);
-        batch.records
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.room.state().is_closed = true;
-        self.room.changed.notify_all();
-    }
-}
-
-impl Room {
-    /// Waits for so much room, or until nobody will make any.
-    fn take(&self, bytes: usize) {
-        let has_no_room = |unread: &mut Unread| {
-            !unread.is_closed && unread.bytes > 0 && unread.bytes + bytes > self.bytes_max
-        };
-        let waited = self.changed.wait_while(self.state(), has_no_room);
-        waited.unwrap_or_else(PoisonError::into_inner).bytes += bytes;
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.state().bytes -= bytes;
-        self.changed.notify_all();
-    }
-
-    fn state(&self) -> MutexGuard<'_, Unread> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.next_within(wait)
     }
 }
 
@@ -178,7 +103,7 @@ mod tests {
             while seen.len() < 103 {
                 let batch = feed.next_within(Duration::from_mins(1)).unwrap();
                 seen.extend(batch.iter().map(|record| record.position));
-                assert!(feed.room.state().bytes <= 100_000);
+                assert!(feed.0.bytes() <= 100_000);
             }
             assert_eq!(seen, (1..=103).collect::<Vec<_>>());
             sending.join().unwrap();
@@ -192,7 +117,7 @@ mod tests {
         assert_eq!(positions(&feed), [1]);
         sender.send(batch(2, 1_000)).unwrap();
         assert_eq!(positions(&feed), [2]);
-        assert_eq!(feed.room.state().bytes, 0);
+        assert_eq!(feed.0.bytes(), 0);
     }
 
     #[test]
@@ -202,7 +127,7 @@ mod tests {
         thread::scope(|scope| {
             let sending = scope.spawn(|| sender.send(batch(2, 1_000)));
             drop(feed);
-            assert_eq!(sending.join().unwrap(), Err(FeedClosed));
+            assert_eq!(sending.join().unwrap(), Err(QueueClosed));
         });
     }
 

@@ -66,7 +66,7 @@ impl Record {
     }
 
     /// What it takes in memory, in bytes.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         let correlation_id = self.correlation_id.as_ref().map_or(0, SmolStr::len);
         let texts = self.source.len() + self.id.len() + correlation_id + self.data.get().len();
         size_of::<Self>() + texts
