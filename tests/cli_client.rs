@@ -65,13 +65,17 @@ impl Stub {
 }
 
 fn farelog(server: &str, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_farelog"))
+    command(server, args).output().unwrap()
+}
+
+fn command(server: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farelog"));
+    command
         .args(args)
         .env("FARELOG_SERVER", server)
         .env("TZ", "UTC")
-        .env_remove("FARELOG_OUTPUT")
-        .output()
-        .unwrap()
+        .env_remove("FARELOG_OUTPUT");
+    command
 }
 
 fn stdout(output: &Output) -> &str {
@@ -80,6 +84,20 @@ fn stdout(output: &Output) -> &str {
 
 fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// The proxy of a company's network was asked for the server of this machine, and no server was said to answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_this_machine_is_asked_without_a_proxy() {
+    let server = Stub::answering(200, &[], "[]").await;
+    let localhost = server.address.replace("127.0.0.1", "localhost");
+    for address in [&server.address, &localhost] {
+        let output = command(address, &["program", "list"])
+            .env("http_proxy", "http://127.0.0.1:1")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
 }
 
 const GRANTED: &str = r#"[{"pointDefinitionId":111,"pointDefinitionReference":"krone","amount":54.100000001,

@@ -2,6 +2,7 @@
 
 mod work;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,6 +96,16 @@ impl Reply {
     }
 }
 
+/// Whether a proxy that the environment names is none for this server: what is here would be sought where the proxy is.
+fn is_this_machine(server: &Url) -> bool {
+    let host = server.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 impl Client {
     /// A client of the server, or of the files, that the arguments name.
     pub fn new<O: OutputForm>(args: &ServerArgs<O>) -> Result<Self, Failure> {
@@ -107,11 +118,13 @@ impl Client {
         let transport = if args.offline {
             Transport::Offline(Offline::open(&args.data_dir)?)
         } else {
-            let http = reqwest::Client::builder()
+            let mut http = reqwest::Client::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(ANSWER_TIMEOUT)
-                .build();
-            Transport::Http(http.map_err(|error| {
+                .timeout(ANSWER_TIMEOUT);
+            if is_this_machine(&args.server) {
+                http = http.no_proxy();
+            }
+            Transport::Http(http.build().map_err(|error| {
                 Failure::Failed(format!("no HTTP client could be made: {error}"))
             })?)
         };
