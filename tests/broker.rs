@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 use std::ops::Range;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -263,11 +263,7 @@ async fn a_broker_that_knows_its_users_lets_farelog_in_by_its_address() {
     let known = format!("nats://farelog:s%40cret%2F42@{host}");
 
     // When the server is told so
-    let mut serve = farelog();
-    serve
-        .args(["serve", "--nats", &known, "--listen", "127.0.0.1:0"])
-        .arg("--data-dir")
-        .arg(server.data_dir());
+    let serve = serve_at(&server, &known);
     server.spawn_as(serve);
     let reads = |ready: &Reply| ready.json["ingestion"]["state"] == "RUNNING";
     server.until_ready_says(reads).await;
@@ -312,6 +308,29 @@ async fn what_the_broker_does_not_permit_is_said() {
         let is_said = |_: &Reply| server.stderr().contains(refusal);
         server.until_ready_says(is_said).await;
     }
+}
+
+/// It was only said that NATS can't be reached: not that a name is wrong, a certificate, or who farelog is.
+#[tokio::test]
+async fn why_the_broker_is_not_reached_is_said_once() {
+    let mut server = Server::to_be_started(&[]);
+    server.spawn_as(serve_at(&server, "nats://127.0.0.1:1"));
+    let waits = |ready: &Reply| ready.json["ingestion"]["detail"] == "NATS can't be reached";
+    server.until_ready_says(waits).await;
+    let said = server.stderr();
+    let why = "no connection to NATS could be made: IO error";
+    // By each of the two connections.
+    assert!((1..=2).contains(&said.matches(why).count()), "{said}");
+}
+
+/// The command that runs a server at another broker than its own.
+fn serve_at(server: &Server, nats: &str) -> Command {
+    let mut serve = farelog();
+    serve
+        .args(["serve", "--nats", nats, "--listen", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(server.data_dir());
+    serve
 }
 
 /// Publishes one event.
