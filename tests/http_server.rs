@@ -463,3 +463,31 @@ async fn log_lines_can_be_json() {
     assert_eq!(line["status"], 200);
     assert_eq!(line["span"]["path"], "/personalisation/v1/programs");
 }
+
+/// After a start nothing was shown of the projections until the next event came.
+#[tokio::test]
+async fn what_the_projections_have_counted_is_shown_from_the_start() {
+    let mut server = Server::start().await;
+    let unusable = PER_TEN.replace("double(line.price.amount) / 10.0", "line.extra.points");
+    server.publish_program(11, &unusable).await;
+    server.enrol(11, "C1").await;
+    server.nats.publish(&sale("O1", Some("C1"), "50.00")).await;
+    let without_type = json!({ "specversion": "1.0", "data": { "orderId": "O2" } });
+    let sequence = server.nats.publish(&[without_type]).await;
+    server.until_all_is_told(sequence).await;
+    server.terminate();
+    assert!(server.ended().await.success());
+    server.restart().await;
+
+    let figures = server.get("/metrics").await.text;
+    for figure in [
+        "farelog_projections_position 6",
+        "farelog_rule_errors_total 1",
+        "farelog_ticket_events_ignored_total 0",
+        "farelog_dead_letters_open 1",
+    ] {
+        let (name, _) = figure.split_once(' ').unwrap();
+        assert!(figures.lines().any(|line| line == figure), "{figures}");
+        assert!(figures.contains(&format!("# HELP {name} ")), "{figures}");
+    }
+}

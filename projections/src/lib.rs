@@ -14,6 +14,7 @@ mod batch;
 mod catch_up;
 pub mod distribution;
 pub mod document;
+mod figures;
 mod full_orders;
 mod json;
 mod key_filter;

@@ -19,6 +19,7 @@ use crate::account_cache::AccountCache;
 use crate::answer::{Answer, DeadLetterState, DeadLetterSummary, Page, Paged};
 use crate::catch_up::catch_up;
 use crate::document::OrderDocument;
+use crate::figures;
 use crate::full_orders::FullOrders;
 use crate::member::MemberCache;
 use crate::outbox::{Fact, FactPlace};
@@ -120,6 +121,9 @@ impl Projections {
                 document(version.document.get()),
             );
         }
+        figures::describe();
+        let counters = store.read(store::COUNTERS, "counters")?;
+        figures::show(checkpoint.position, &counters.unwrap_or_default());
         Ok(Self {
             inner: Arc::new(Inner {
                 store: RwLock::new(Arc::new(store)),
@@ -274,13 +278,7 @@ impl Projections {
             *catalog = Arc::clone(&folded.catalog);
         }
         drop(catalog);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge is a double; positions stay exact up to 2^53"
-        )]
-        metrics::gauge!("farelog_projections_position").set(folded.position as f64);
-        metrics::counter!("farelog_ticket_events_ignored_total")
-            .absolute(folded.counters.ticket_events_ignored);
+        figures::show(folded.position, &folded.counters);
         self.inner.progress.advance(folded.position);
         Ok(ControlFlow::Continue(()))
     }
