@@ -214,12 +214,14 @@ impl Worker {
         written.map_err(|error| self.failed(error))?;
         // Before there is room for another batch.
         self.forget(replaced)?;
+        let mut part = Some(part);
         self.background.change(|state| {
             state.waiting.pop_front();
             if state.older_than.is_some() {
-                state.written.push(Arc::clone(&part));
+                state.written.extend(part.take());
             }
         });
+        self.let_go(part);
         Ok(())
     }
 
@@ -267,11 +269,17 @@ impl Worker {
         let is_unseen = |part: &mut Arc<Memtable>| is_all || Arc::strong_count(part) == 1;
         let unseen: Vec<_> = state.written.extract_if(.., is_unseen).collect();
         drop(state);
-        drop(unseen);
         if is_all {
             *replaced = Replaced::default();
         }
+        self.let_go(unseen);
         Ok(())
+    }
+
+    fn let_go(&self, parts: impl IntoIterator<Item = Arc<Memtable>>) {
+        for part in parts {
+            part::let_go(part, || self.rest());
+        }
     }
 
     /// What can't be read would not be at the next time either, so the next start is to know. Where it was a write that

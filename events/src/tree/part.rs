@@ -12,6 +12,9 @@ use super::files;
 /// What is written of a table before it is synced and rested, by the bytes that it takes in memory.
 const STEP_BYTES: usize = 1024 * 1024;
 
+/// Entries of a part that are let go before it is rested.
+const LET_GO_ENTRIES: usize = 1024;
+
 /// How long is rested behind each step.
 pub(super) const REST: Duration = Duration::from_millis(4);
 
@@ -48,6 +51,20 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Lets go of a part that nobody sees any more; in steps, as it was [written](write).
+///
+/// Its tens of thousands of pieces of memory go back to the thread that took them, which is the one that adds batches, and the
+/// allocator has that thread look at all that have come back before it gets another. At once that was a hundredth of a second or
+/// two, during which no batch was added.
+pub(super) fn let_go(part: Arc<Memtable>, mut rest: impl FnMut() -> bool) {
+    // Where somebody still looks, it goes with him.
+    let Some(part) = Arc::into_inner(part) else {
+        return;
+    };
+    let mut entries = part.items.into_iter();
+    while entries.by_ref().take(LET_GO_ENTRIES).count() == LET_GO_ENTRIES && rest() {}
+}
+
 /// Who reads a table sees nothing of the time before it, so the last that was written under each key is enough.
 fn newest_of_each_key(part: &Memtable) -> impl Iterator<Item = InternalValue> + '_ {
     let mut last = None;
@@ -60,4 +77,51 @@ fn newest_of_each_key(part: &Memtable) -> impl Iterator<Item = InternalValue> + 
         }
         is_newest
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use lsm_tree::ValueType;
+
+    use super::*;
+
+    fn part(entries: usize) -> Arc<Memtable> {
+        let part = Memtable::new(0);
+        for number in 0..entries {
+            let (key, value) = (number.to_be_bytes(), [7; 100]);
+            part.insert(InternalValue::from_components(
+                key,
+                value,
+                1,
+                ValueType::Value,
+            ));
+        }
+        Arc::new(part)
+    }
+
+    /// How often is rested while a part goes, where nobody waits for the first so many rests.
+    fn rests(part: Arc<Memtable>, while_nobody_waits: usize) -> usize {
+        let mut rests = 0;
+        let_go(part, || {
+            rests += 1;
+            rests <= while_nobody_waits
+        });
+        rests
+    }
+
+    /// A part went at once, and the thread that adds batches had twenty milliseconds of work to take its memory back.
+    #[test]
+    fn a_part_goes_in_steps_until_somebody_waits() {
+        assert_eq!(rests(part(0), usize::MAX), 0);
+        assert_eq!(rests(part(LET_GO_ENTRIES - 1), usize::MAX), 0);
+        assert_eq!(rests(part(3 * LET_GO_ENTRIES + 1), usize::MAX), 3);
+        assert_eq!(rests(part(9 * LET_GO_ENTRIES), 2), 3);
+    }
+
+    #[test]
+    fn a_part_that_is_still_looked_at_is_left_as_it_is() {
+        let seen = part(2 * LET_GO_ENTRIES);
+        assert_eq!(rests(Arc::clone(&seen), usize::MAX), 0);
+        assert_eq!(seen.len(), 2 * LET_GO_ENTRIES);
+    }
 }
