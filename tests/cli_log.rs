@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::thread;
 
 use chrono::{DateTime, TimeDelta};
 use farelog_events::event::{EventKind, NewEvent, decode};
@@ -415,7 +416,7 @@ fn an_export_that_breaks_off_leaves_no_file() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     // A server that ends in the middle of its answer.
-    let server = std::thread::spawn(move || {
+    let server = thread::spawn(move || {
         let (mut connection, _) = listener.accept().unwrap();
         let mut request = [0; 4_096];
         let _ = connection.read(&mut request).unwrap();
@@ -438,64 +439,106 @@ enum Damage {
     Cut,
 }
 
+/// A place in a file of a log, and what is done to it there.
+struct Damaged {
+    /// The file, in the log's directory.
+    name: PathBuf,
+    damage: Damage,
+    place: usize,
+}
+
+impl Damaged {
+    /// Damages a copy of a sound log. Gives what the verification found, where that is not that all is as it was.
+    fn found(&self, sound: &Path, data_dir: &Path, expected: &[&str]) -> Option<Value> {
+        let _ = fs::remove_dir_all(data_dir);
+        directory::copy(&sound.join("log"), &data_dir.join("log"));
+        let file = data_dir.join("log").join(&self.name);
+        let mut bytes = fs::read(&file).unwrap();
+        match self.damage {
+            Damage::Flip => bytes[self.place] ^= 0x20,
+            Damage::Cut => bytes.truncate(self.place),
+        }
+        fs::write(file, bytes).unwrap();
+
+        let place = format!(
+            "{:?} {} at {}",
+            self.damage,
+            self.name.display(),
+            self.place
+        );
+        let at = ["--data-dir", text(data_dir)];
+        let verify = farelog(&[&["log", "verify", "--output", "json"][..], &at].concat());
+        match verify.status.code() {
+            Some(0) => {
+                let export = done(&[&["log", "export", "--offline"][..], &at].concat());
+                assert!(records(&export) == expected, "{place}: other data");
+                None
+            }
+            Some(1) => {
+                let said = said(&verify);
+                assert!(
+                    said.starts_with("farelog: the event log"),
+                    "{place}: {said}"
+                );
+                assert!(!said.contains("panicked"), "{place}: {said}");
+                Some(serde_json::from_slice(&verify.stdout).unwrap_or_default())
+            }
+            other => panic!("{place}: {other:?}, {}", said(&verify)),
+        }
+    }
+}
+
+/// Damages at ten places of each file of a log.
+fn damages(log: &Path) -> Vec<Damaged> {
+    let mut damages = Vec::new();
+    for file in directory::files_in(log) {
+        let length = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
+        for (damage, number) in [Damage::Flip, Damage::Cut]
+            .into_iter()
+            .flat_map(|damage| (0..10).map(move |number| (damage, number)))
+        {
+            // An odd step, so that the places fall into all parts of what sled keeps.
+            let place = length * (2 * number + 1) / 21;
+            if place < length {
+                let name = file.strip_prefix(log).unwrap().to_owned();
+                damages.push(Damaged {
+                    name,
+                    damage,
+                    place,
+                });
+            }
+        }
+    }
+    damages
+}
+
 #[test]
 fn damage_to_any_file_is_found_or_changes_nothing() {
+    /// Copies of the log that are damaged and looked at at once.
+    const AT_ONCE: usize = 4;
     let files = tempfile::tempdir().unwrap();
     let sound = files.path().join("sound");
     fill(&SledLog::open(&sound.join("log")).unwrap(), 2_000);
     let expected = done(&["log", "export", "--offline", "--data-dir", text(&sound)]);
     let expected = records(&expected);
 
-    let mut found = Vec::new();
-    for file in directory::files_in(&sound.join("log")) {
-        let name = file.strip_prefix(sound.join("log")).unwrap();
-        let bytes = fs::read(&file).unwrap();
-        for (damage, number) in [Damage::Flip, Damage::Cut]
+    let damages = damages(&sound.join("log"));
+    let (sound, damages, expected) = (&sound, &damages, &expected);
+    let found: Vec<Value> = thread::scope(|scope| {
+        let found_by = |worker: usize| {
+            let data_dir = files.path().join(format!("damaged-{worker}"));
+            scope.spawn(move || {
+                let mine = damages.iter().skip(worker).step_by(AT_ONCE);
+                mine.filter_map(|damaged| damaged.found(sound, &data_dir, expected))
+                    .collect::<Vec<_>>()
+            })
+        };
+        let workers: Vec<_> = (0..AT_ONCE).map(found_by).collect();
+        workers
             .into_iter()
-            .flat_map(|damage| (0..10).map(move |number| (damage, number)))
-        {
-            // An odd step, so that the places fall into all parts of what sled keeps.
-            let place = bytes.len() * (2 * number + 1) / 21;
-            let Some(&byte) = bytes.get(place) else {
-                continue;
-            };
-            let data_dir = files.path().join("damaged");
-            let _ = fs::remove_dir_all(&data_dir);
-            directory::copy(&sound.join("log"), &data_dir.join("log"));
-            let mut damaged = bytes.clone();
-            match damage {
-                Damage::Flip => damaged[place] = byte ^ 0x20,
-                Damage::Cut => damaged.truncate(place),
-            }
-            fs::write(data_dir.join("log").join(name), damaged).unwrap();
-
-            let place = format!("{damage:?} {} at {place}", name.display());
-            let verify = farelog(&[
-                "log",
-                "verify",
-                "--output",
-                "json",
-                "--data-dir",
-                text(&data_dir),
-            ]);
-            match verify.status.code() {
-                Some(0) => {
-                    let export = ["log", "export", "--offline", "--data-dir", text(&data_dir)];
-                    assert!(records(&done(&export)) == expected, "{place}: other data");
-                }
-                Some(1) => {
-                    let said = said(&verify);
-                    assert!(
-                        said.starts_with("farelog: the event log"),
-                        "{place}: {said}"
-                    );
-                    assert!(!said.contains("panicked"), "{place}: {said}");
-                    found.push(serde_json::from_slice::<Value>(&verify.stdout).unwrap_or_default());
-                }
-                other => panic!("{place}: {other:?}, {}", said(&verify)),
-            }
-        }
-    }
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
+    });
     // Where what was damaged lies in the log differs from run to run, with what sled puts where.
     let mut named = found
         .iter()
