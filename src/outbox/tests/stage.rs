@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Config, Stream};
@@ -359,6 +360,19 @@ impl Stage {
     pub fn lose_broker_files(&self) {
         fs::remove_dir_all(self.broker.store()).unwrap();
         directory::copy(&self.path("kept"), &self.broker.store());
+    }
+}
+
+impl Drop for Stage {
+    /// Nobody writes to the directory any more when it goes.
+    fn drop(&mut self) {
+        for Running { task, .. } in self.outbox.take().into_iter().chain(self.others.drain(..)) {
+            task.abort();
+            let begun = Instant::now();
+            while !task.is_finished() && begun.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 }
 
