@@ -102,9 +102,9 @@ mod tests {
 
     use super::*;
 
-    fn guarded<S>(stream: S) -> StallGuard<S> {
+    fn guarded<S>(stream: S, time_max_ms: u64) -> StallGuard<S> {
         StallGuard {
-            time_max: Duration::from_millis(50),
+            time_max: Duration::from_millis(time_max_ms),
             ..StallGuard::new(stream)
         }
     }
@@ -112,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_is_cut_off() {
         let (ours, _theirs) = duplex(16);
-        let error = guarded(ours).write_all(&[0; 64]).await.unwrap_err();
+        let error = guarded(ours, 50).write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -122,11 +122,12 @@ mod tests {
         let reader = tokio::spawn(async move {
             let mut read = 0;
             while read < 160 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(150)).await;
                 read += theirs.read(&mut [0; 16]).await.unwrap();
             }
         });
-        guarded(ours).write_all(&[0; 160]).await.unwrap();
+        // Longer than any one wait, also on a busy machine, and shorter than all of them.
+        guarded(ours, 1_200).write_all(&[0; 160]).await.unwrap();
         reader.await.unwrap();
     }
 }
