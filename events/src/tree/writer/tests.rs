@@ -382,7 +382,7 @@ fn what_a_moment_shows_stays_where_it_is_taken_while_tables_are_written() {
 /// Who looks at a moment while batches are applied sees each of them whole or not at all.
 #[test]
 fn a_moment_shows_whole_batches() {
-    const BATCHES: u64 = 2_000;
+    const BATCHES: u64 = 1_000;
     const LOOKS_MIN: u64 = 10;
     const KEYS: std::ops::Range<u8> = 0..200;
     let place = tempfile::tempdir().unwrap();
