@@ -317,8 +317,9 @@ async fn why_the_broker_is_not_reached_is_said_once() {
     server.spawn_as(serve_at(&server, "nats://127.0.0.1:1"));
     let waits = |ready: &Reply| ready.json["ingestion"]["detail"] == "NATS can't be reached";
     server.until_ready_says(waits).await;
-    let said = server.stderr();
     let why = "no connection to NATS could be made: IO error";
+    server.until_it_says(why).await;
+    let said = server.stderr();
     // By each of the two connections.
     assert!((1..=2).contains(&said.matches(why).count()), "{said}");
 }
