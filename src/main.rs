@@ -27,9 +27,10 @@ use std::env;
 use std::process::ExitCode;
 
 /// The projector and sled allocate and free many small buffers: a third of a rebuild's samples (`perf record`) lay in the
-/// system's allocator.
+/// system's allocator. This one gives out first what its thread freed last, which is in the processor's cache still
+/// (docs/decisions/0159-the-allocator-gives-out-what-was-just-freed.md).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // Not on the command line, since it is none of a person's.

@@ -40,7 +40,7 @@ use whole_way::Ingested;
 
 /// As the product has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
