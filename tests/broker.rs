@@ -310,6 +310,24 @@ async fn what_the_broker_does_not_permit_is_said() {
     }
 }
 
+/// The whole of a wrong address was shown, and of a variable it stood in the log of the system.
+#[test]
+fn a_wrong_address_is_refused_without_its_password() {
+    for command in [&["serve"][..], &["publish", "-"]] {
+        let mut refused = farelog();
+        refused
+            .args(command)
+            .env("FARELOG_NATS", "nats://farelog:secret@host:99999")
+            .stderr(Stdio::piped());
+        let refused = refused.output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        let sentence = "error: invalid value for '--nats <URL|embedded>': write it as";
+        assert!(said.starts_with(sentence), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
+}
+
 /// It was only said that NATS can't be reached: not that a name is wrong, a certificate, or who farelog is.
 #[tokio::test]
 async fn why_the_broker_is_not_reached_is_said_once() {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::exit::Failure;
 use super::message_line::{self, Message};
 use super::output::{self, Output};
-use crate::config::{NatsChoice, NatsServers};
+use crate::config::{NatsArgument, NatsChoice, NatsServers};
 use crate::nats_server::{NATS_DIRECTORY, URL_FILE};
 
 /// How many published messages may wait for their acknowledgement at a time.
@@ -58,7 +58,8 @@ pub struct PublishArgs {
         long,
         env = "FARELOG_NATS",
         default_value = "embedded",
-        value_name = "URL|embedded"
+        value_name = "URL|embedded",
+        value_parser = NatsArgument
     )]
     nats: NatsChoice,
     /// A file with credentials for the NATS server

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::Args;
 use farelog_events::ingest::STREAM_DEFAULT;
 
-pub use nats::NatsChoice;
+pub use nats::{NatsArgument, NatsChoice};
 pub use nats_servers::NatsServers;
 pub use settings::{LogFormat, Settings};
 

@@ -1,7 +1,11 @@
 //! The broker that events come from.
 
+use std::ffi::OsStr;
 use std::str::FromStr;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Error};
 use serde::Deserialize;
 
 use super::nats_servers::NatsServers;
@@ -33,6 +37,28 @@ impl TryFrom<String> for NatsChoice {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+/// Reads the flag and its variable. What is refused is not shown: it may have a password in it.
+#[derive(Clone)]
+pub struct NatsArgument;
+
+impl TypedValueParser for NatsArgument {
+    type Value = NatsChoice;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<NatsChoice, Error> {
+        let read = value.to_str().ok_or("write it in UTF-8");
+        read.and_then(str::parse).map_err(|why| {
+            let argument = argument.map(ToString::to_string).unwrap_or_default();
+            let refusal = format!("invalid value for '{argument}': {why}\n");
+            Error::raw(ErrorKind::ValueValidation, refusal).with_cmd(command)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::listen::ListenAddress;
-use super::nats::NatsChoice;
+use super::nats::{NatsArgument, NatsChoice};
 use super::public_url::PublicUrl;
 use super::stream_name::StreamName;
 use crate::cli::argument;
@@ -48,7 +48,7 @@ macro_rules! settings {
 settings! {
     /// The NATS server: an address, several with commas between, or `embedded` for one that farelog runs itself
     /// [default: embedded]
-    #[arg(long, env = "FARELOG_NATS", value_name = "URL|embedded")]
+    #[arg(long, env = "FARELOG_NATS", value_name = "URL|embedded", value_parser = NatsArgument)]
     nats: NatsChoice,
     /// Port of the embedded NATS server [default: any free one]
     #[arg(long, env = "FARELOG_NATS_PORT", value_name = "PORT", value_parser = argument::number_within(0..=u16::MAX))]
