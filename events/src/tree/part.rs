@@ -53,9 +53,8 @@ pub(super) fn write(
 
 /// Lets go of a part that nobody sees any more; in steps, as it was [written](write).
 ///
-/// Its tens of thousands of pieces of memory go back to the thread that took them, which is the one that adds batches, and the
-/// allocator has that thread look at all that have come back before it gets another. At once that was a hundredth of a second or
-/// two, during which no batch was added.
+/// Its tens of thousands of pieces of memory take a hundredth of a second or two, and were taken by the thread that adds batches.
+/// An allocator may have that thread look at all that have come back before it gets another, so that a batch waits as long.
 pub(super) fn let_go(part: Arc<Memtable>, mut rest: impl FnMut() -> bool) {
     // Where somebody still looks, it goes with him.
     let Some(part) = Arc::into_inner(part) else {
@@ -109,7 +108,7 @@ mod tests {
         rests
     }
 
-    /// A part went at once, and the thread that adds batches had twenty milliseconds of work to take its memory back.
+    /// A part went at once, and the allocator of then gave the thread that adds batches twenty milliseconds of work by it.
     #[test]
     fn a_part_goes_in_steps_until_somebody_waits() {
         assert_eq!(rests(part(0), usize::MAX), 0);
