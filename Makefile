@@ -16,7 +16,7 @@ demo: tools ## Shows a day of sales from end to end and checks what it shows; KE
 	FARELOG_BIN=target/release/farelog scripts/demo.sh
 
 test: tools samples ## Runs all tests; twice as many at once as there are processors, since most wait for a disk or a process
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} cargo test --workspace --locked --no-fail-fast
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace --locked --no-fail-fast
 
 BENCH = cargo run --release --manifest-path bench/Cargo.toml --target-dir target/bench --
 

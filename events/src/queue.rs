@@ -59,7 +59,7 @@ impl<T> QueueSender<T> {
     /// # Errors
     /// The other end is gone.
     pub fn send(&self, value: T, bytes: usize) -> Result<(), QueueClosed> {
-        self.room.take(bytes);
+        self.room.take(bytes)?;
         self.sender.send((value, bytes)).map_err(|_| QueueClosed)
     }
 }
@@ -113,13 +113,21 @@ impl<T> Drop for QueueReceiver<T> {
 }
 
 impl Room {
-    /// Waits for so much room, or until nobody will make any.
-    fn take(&self, bytes: usize) {
+    /// Waits for so much room, and takes it.
+    ///
+    /// # Errors
+    /// Nobody will make any.
+    fn take(&self, bytes: usize) -> Result<(), QueueClosed> {
         let has_no_room = |taken: &mut Taken| {
             !taken.is_closed && taken.bytes > 0 && taken.bytes + bytes > self.bytes_max
         };
         let waited = self.changed.wait_while(self.state(), has_no_room);
-        waited.unwrap_or_else(PoisonError::into_inner).bytes += bytes;
+        let mut taken = waited.unwrap_or_else(PoisonError::into_inner);
+        if taken.is_closed {
+            return Err(QueueClosed);
+        }
+        taken.bytes += bytes;
+        Ok(())
     }
 
     fn give_back(&self, bytes: usize) {

@@ -297,6 +297,7 @@ impl Projections {
         store: Store,
         catalog: Arc<ProgramCatalog>,
         position: Position,
+        counters: Counters,
     ) {
         *self
             .inner
@@ -308,6 +309,7 @@ impl Projections {
             .store
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(store);
+        figures::show(position, &counters);
         // Behind the store, so that no answer says it is further than it is.
         self.inner.progress.advance(position);
     }

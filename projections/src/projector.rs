@@ -40,7 +40,7 @@ use crate::write_behind::Folded;
 /// What stays in memory between batches, at most. What a batch has brought comes on top, until the batch ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
-    /// Orders; those that the last two batches changed come on top.
+    /// Orders; those that the last two batches changed come on top, and as many again that are let go in steps.
     pub orders: usize,
     /// Customers with their members, as many customers' merges, and as many members' customers.
     pub customers: usize,
@@ -138,6 +138,11 @@ impl<'s> Projector<'s> {
     /// The programs, with every version that is in.
     pub fn catalog(&self) -> &Arc<ProgramCatalog> {
         &self.catalog
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// The store that is folded by.

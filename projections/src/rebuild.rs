@@ -88,10 +88,11 @@ impl Projections {
         let turn = self.take_turn();
         while fold_batch(&mut projector, log)? {}
         let (position, catalog) = (projector.position(), Arc::clone(projector.catalog()));
+        let counters = projector.counters();
         drop(projector);
         let replaced = self.store();
         store.keep_the_facts_of(&replaced);
-        self.change_store(store, catalog, position);
+        self.change_store(store, catalog, position, counters);
         drop(turn);
         let directory = place.change_over();
         let is_open = replaced.is_open();

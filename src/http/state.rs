@@ -1,7 +1,8 @@
 //! What every handler has at hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use axum::body::Bytes;
 use farelog_events::log::EventLog;
 use farelog_projections::Projections;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -21,6 +22,7 @@ struct Parts {
     engine: Engine,
     health: Health,
     metrics: PrometheusHandle,
+    description: OnceLock<Bytes>,
     public_url: String,
     public_host: Option<String>,
     long_work: Arc<Semaphore>,
@@ -39,6 +41,7 @@ impl Server {
             engine,
             health,
             metrics,
+            description: OnceLock::new(),
             public_host: origin::public_host(public_url),
             public_url: public_url.trim_end_matches('/').to_owned(),
             long_work: Arc::new(Semaphore::new(1)),
@@ -73,6 +76,11 @@ impl Server {
     /// The figures for Prometheus.
     pub fn metrics(&self) -> &PrometheusHandle {
         &self.0.metrics
+    }
+
+    /// The description of the interface; made when it is first asked for.
+    pub fn description(&self, make: impl FnOnce() -> Bytes) -> Bytes {
+        self.0.description.get_or_init(make).clone()
     }
 
     /// What stands before the addresses that answers name.

@@ -79,11 +79,6 @@ mod tests {
         }]
     }
 
-    fn positions(feed: &Feed) -> Vec<Position> {
-        let batches = std::iter::from_fn(|| feed.try_next().ok());
-        batches.flatten().map(|record| record.position).collect()
-    }
-
     /// It was bounded by batches once: after a pause of a moment eight batches of one record held the writer up, and
     /// behind a backlog there were twenty megabytes in as many.
     #[test]
@@ -108,35 +103,5 @@ mod tests {
             assert_eq!(seen, (1..=103).collect::<Vec<_>>());
             sending.join().unwrap();
         });
-    }
-
-    #[test]
-    fn a_batch_beyond_the_bound_has_room_when_nothing_else_is_unread() {
-        let (sender, feed) = feed(10);
-        sender.send(batch(1, 1_000)).unwrap();
-        assert_eq!(positions(&feed), [1]);
-        sender.send(batch(2, 1_000)).unwrap();
-        assert_eq!(positions(&feed), [2]);
-        assert_eq!(feed.0.bytes(), 0);
-    }
-
-    #[test]
-    fn who_waits_for_room_is_told_that_nobody_reads_any_more() {
-        let (sender, feed) = feed(10);
-        sender.send(batch(1, 1_000)).unwrap();
-        thread::scope(|scope| {
-            let sending = scope.spawn(|| sender.send(batch(2, 1_000)));
-            drop(feed);
-            assert_eq!(sending.join().unwrap(), Err(QueueClosed));
-        });
-    }
-
-    #[test]
-    fn what_was_sent_is_read_before_the_feed_has_ended() {
-        let (sender, feed) = feed(10);
-        sender.send(batch(1, 1)).unwrap();
-        drop(sender);
-        assert_eq!(positions(&feed), [1]);
-        assert_eq!(feed.try_next().err(), Some(TryRecvError::Disconnected));
     }
 }

@@ -79,9 +79,9 @@ async fn a_single_event_is_in_the_log_within_milliseconds() {
         given.has_records(u64::from(order)).await;
         took.push(started.elapsed());
     }
-    // The quickest: the machine does other things too, and what waits for others of its kind delays each.
-    let quickest = took.iter().min().unwrap();
-    assert!(*quickest < Duration::from_millis(100), "{took:?}");
+    // One of four may be slower: the machine does other things too.
+    took.sort_unstable();
+    assert!(took[5] < Duration::from_millis(100), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

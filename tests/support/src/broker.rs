@@ -222,7 +222,8 @@ impl Drop for Broker {
 }
 
 /// Waits until all that the streams of a server have stands in its files, which are in this directory. An acknowledged
-/// message is in the server's memory at first, and a kill takes it.
+/// message is in the server's memory at first, and a kill takes it. The last of each has to be unlike those before it: it is
+/// looked for.
 pub async fn until_written(jetstream: &Context, store: &Path) {
     let names: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
     for name in names {
@@ -233,6 +234,7 @@ pub async fn until_written(jetstream: &Context, store: &Path) {
         }
         let last = stream.get_raw_message(info.state.last_sequence).await;
         let payload = last.unwrap().payload;
+        assert!(!payload.is_empty(), "nothing to look for in {name}");
         let blocks = store.join("jetstream/$G/streams").join(&name).join("msgs");
         let started = Instant::now();
         // A stream's messages are written in their order.

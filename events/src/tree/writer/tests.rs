@@ -395,6 +395,7 @@ fn a_moment_shows_whole_batches() {
     put(&mut writer, KEYS, 0);
     let (has_ended, looks) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
+        let ending = SetWhenDropped(&has_ended);
         let reading = scope.spawn(|| {
             while !has_ended.load(Ordering::Relaxed) {
                 let moment = tree.moment();
@@ -413,9 +414,18 @@ fn a_moment_shows_whole_batches() {
             writer.make_room().unwrap();
             put(&mut writer, KEYS, number);
         }
-        has_ended.store(true, Ordering::Relaxed);
+        drop(ending);
         reading.join().unwrap();
     });
+}
+
+/// Lets who reads end also where who writes has panicked.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What is done to a tree, by chance.
