@@ -328,18 +328,38 @@ fn a_wrong_address_is_refused_without_its_password() {
     }
 }
 
-/// It was only said that NATS can't be reached: not that a name is wrong, a certificate, or who farelog is.
+/// It was only said that NATS can't be reached: not that a certificate is wrong, or who farelog is. Then any of these was
+/// "IO error", of no server and no connection.
 #[tokio::test]
 async fn why_the_broker_is_not_reached_is_said_once() {
     let mut server = Server::to_be_started(&[]);
-    server.spawn_as(serve_at(&server, "nats://127.0.0.1:1"));
+    server.spawn_as(serve_at(&server, "nats://u:secret@127.0.0.1:1"));
     let waits = |ready: &Reply| ready.json["ingestion"]["detail"] == "NATS can't be reached";
     server.until_ready_says(waits).await;
-    let why = "no connection to NATS could be made: IO error";
-    server.until_it_says(why).await;
-    let said = server.stderr();
-    // By each of the two connections.
-    assert!((1..=2).contains(&said.matches(why).count()), "{said}");
+    for connection in ["farelog", "farelog ingestion"] {
+        let why = format!(
+            "the connection `{connection}` to nats://127.0.0.1:1 could not be made: IO error: Connection refused"
+        );
+        server.until_it_says(&why).await;
+        let said = server.stderr();
+        assert_eq!(said.matches(&why).count(), 1, "{said}");
+    }
+}
+
+/// That farelog is not let in was said by its client at each try.
+#[tokio::test]
+async fn that_the_broker_does_not_let_farelog_in_is_said_once() {
+    let user = json!({ "user": "farelog", "password": "secret" });
+    let mut server = Server::with_broker(json!({ "authorization": { "users": [user] } }));
+    let nats = server.nats.url().to_owned();
+    server.spawn_as(serve_at(&server, &nats));
+    for connection in ["farelog", "farelog ingestion"] {
+        let why = format!("the connection `{connection}` to {nats} could not be made: ");
+        server.until_it_says(&why).await;
+    }
+    let said = server.stderr().to_lowercase();
+    let times = said.matches("authorization violation").count();
+    assert!((1..=4).contains(&times), "{said}");
 }
 
 /// The command that runs a server at another broker than its own.

@@ -94,6 +94,8 @@ async fn a_server_on_this_machine_is_asked_without_a_proxy() {
     for address in [&server.address, &localhost] {
         let output = command(address, &["program", "list"])
             .env("http_proxy", "http://127.0.0.1:1")
+            .env_remove("no_proxy")
+            .env_remove("NO_PROXY")
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

@@ -16,7 +16,7 @@ use clap::Args;
 use farelog_events::ingest::STREAM_DEFAULT;
 
 pub use nats::{NatsArgument, NatsChoice};
-pub use nats_servers::NatsServers;
+pub use nats_servers::{NatsServers, shown_address};
 pub use settings::{LogFormat, Settings};
 
 use crate::cli::exit::Failure;
@@ -134,9 +134,9 @@ impl Config {
             listen: listen.checked()?,
             public_url: settings.public_url.unwrap_or_default(),
             log_format: settings.log_format.unwrap_or_default(),
-            log_filter: settings
-                .log_filter
-                .unwrap_or_else(|| "info,async_nats=warn,lsm_tree=warn".to_owned()),
+            log_filter: settings.log_filter.unwrap_or_else(|| {
+                "info,async_nats=warn,async_nats::connector=off,lsm_tree=warn".to_owned()
+            }),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
         })
     }

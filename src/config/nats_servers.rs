@@ -68,7 +68,7 @@ impl FromStr for NatsServers {
         for address in text.split(',') {
             let (address, login) = read(address.trim()).ok_or(
                 "write it as `embedded`, or as an address like nats://127.0.0.1:4222 or nats://user:password@127.0.0.1:4222, \
-                 several with commas between",
+                 several with commas between; `@ / , % :` in a name or password are to be percent-encoded (`/` as %2F)",
             )?;
             servers.addresses.push(address);
             match (&servers.login, login) {
@@ -85,15 +85,36 @@ impl FromStr for NatsServers {
 
 /// An address that has a host, and who it names. The client takes one without a host, and never finds a server.
 fn read(text: &str) -> Option<(ServerAddr, Option<Login>)> {
+    // Whether this is a token or a user with an empty password can't be told once it is read as an address.
+    if text.contains(":@") {
+        return None;
+    }
     let address: ServerAddr = text.parse().ok()?;
     if address.host().is_empty() {
         return None;
     }
     let login = Login::of(&address).ok()?;
+    if login.is_none() && address.password().is_some() {
+        return None;
+    }
     let mut bare = address.into_inner();
     bare.set_username("").ok()?;
     bare.set_password(None).ok()?;
-    Some((ServerAddr::from_url(bare).ok()?, login))
+    let address = ServerAddr::from_url(bare.clone()).ok()?;
+    // What comes after the host has a meaning for web sockets only; else it is most often of a password.
+    let is_whole =
+        matches!(bare.path(), "" | "/") && bare.query().is_none() && bare.fragment().is_none();
+    (is_whole || address.is_websocket()).then_some((address, login))
+}
+
+/// An address as it may be shown: without a user, a password and what comes after the port.
+pub fn shown_address(server: &ServerAddr) -> String {
+    let (scheme, host, port) = (server.scheme(), server.host(), server.port());
+    if host.contains(':') {
+        format!("{scheme}://[{host}]:{port}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    }
 }
 
 impl Login {
@@ -118,12 +139,7 @@ impl fmt::Display for NatsServers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, server) in self.addresses.iter().enumerate() {
             let comma = if number == 0 { "" } else { "," };
-            let (scheme, host, port) = (server.scheme(), server.host(), server.port());
-            if host.contains(':') {
-                write!(f, "{comma}{scheme}://[{host}]:{port}")?;
-            } else {
-                write!(f, "{comma}{scheme}://{host}:{port}")?;
-            }
+            write!(f, "{comma}{}", shown_address(server))?;
         }
         Ok(())
     }
@@ -179,9 +195,28 @@ mod tests {
             "nats://u:p@a:1,nats://u@b:2",
             "nats://u%FF:p@a:1",
             "nats://u:p@",
+            "nats://:secret@a",
+            "nats://u:@a",
+            "nats://:@a",
         ] {
             assert!(unfit.parse::<NatsServers>().is_err(), "{unfit:?}");
         }
+    }
+
+    /// Of a password with a `/` in it the first part was taken for a port, and shown; the user was taken for the host.
+    #[test]
+    fn what_is_not_percent_encoded_is_refused() {
+        for unfit in [
+            "nats://u:12/3@h",
+            "nats://u:12?3@h",
+            "tls://u:12#3@h",
+            "nats://h/path",
+            "nats://u:p,q@h",
+        ] {
+            let refused = unfit.parse::<NatsServers>().unwrap_err();
+            assert!(refused.contains("percent-encoded"), "{unfit}: {refused}");
+        }
+        assert!("nats://h:4222/".parse::<NatsServers>().is_ok());
     }
 
     #[test]

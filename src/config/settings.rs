@@ -94,7 +94,8 @@ settings! {
     /// How log lines are written to stderr [default: text]
     #[arg(long, env = "FARELOG_LOG_FORMAT", value_enum)]
     log_format: LogFormat,
-    /// Which log lines are written, for example `info,farelog_events=debug` [default: info,async_nats=warn,lsm_tree=warn]
+    /// Which log lines are written, for example `info,farelog_events=debug` [default:
+    /// info,async_nats=warn,async_nats::connector=off,lsm_tree=warn]
     #[arg(long, env = "FARELOG_LOG_FILTER", value_name = "DIRECTIVES")]
     log_filter: String,
     /// Connections that are open at a time [default: 1024]

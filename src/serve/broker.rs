@@ -1,13 +1,11 @@
 //! The broker that events come from: one that runs elsewhere, or farelog's own.
 
 use std::fmt::Display;
-use std::future::ready;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use async_nats::{Client, ClientError, ConnectOptions, Event, ServerError};
-
+use async_nats::{Client, ConnectOptions};
 use tokio::runtime::Handle;
 
+use super::complaints::Complaints;
 use crate::cli::exit::Failure;
 use crate::config::{Config, NatsChoice, NatsServers};
 use crate::guarantee::{DiskSync, SyncSource};
@@ -122,41 +120,7 @@ async fn options(
 ) -> Result<ConnectOptions, Failure> {
     let credentials = config.nats_credentials.as_deref();
     let options = servers.options(name, credentials).await?;
-    let complaints = Arc::new(Complaints::default());
-    Ok(options
-        .retry_on_initial_connect()
-        .event_callback(move |event| {
-            complaints.note(&event);
-            ready(())
-        }))
-}
-
-/// Says why a broker is not reached, and what it does not let farelog do, for example for want of a permission: who asked
-/// for something only learns, if at all, that no answer came in time.
-#[derive(Debug, Default)]
-struct Complaints {
-    /// Why no connection could be made, as it was said last; each try fails anew.
-    unreached: Mutex<Option<String>>,
-}
-
-impl Complaints {
-    fn note(&self, event: &Event) {
-        let mut unreached = self
-            .unreached
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Event::Connected => *unreached = None,
-            Event::ClientError(ClientError::Other(why)) if unreached.as_ref() != Some(why) => {
-                tracing::warn!("no connection to NATS could be made: {why}");
-                *unreached = Some(why.clone());
-            }
-            Event::ServerError(ServerError::Other(refusal)) => {
-                tracing::warn!("NATS refused what was asked of it: {refusal}");
-            }
-            _ => {}
-        }
-    }
+    Ok(Complaints::of(name, options.retry_on_initial_connect()))
 }
 
 fn not_prepared(error: impl Display) -> Failure {

@@ -7,6 +7,7 @@
 
 mod address;
 mod broker;
+mod complaints;
 mod connection_threads;
 mod listener;
 mod own_thread;
