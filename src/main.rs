@@ -7,6 +7,7 @@
 //! - [`nats_server`]: the broker that farelog runs itself where none is named.
 //! - [`query_service`]: questions over NATS, answered as over HTTP.
 //! - [`outbox`]: what goes out to other systems, sent once and in order.
+//! - [`this_machine`]: which hosts are this machine.
 //! - [`serve`]: the wiring of log, projections, ingestion and HTTP, and their orderly end; [`telemetry`]: what it tells.
 
 mod assembly;
@@ -22,6 +23,7 @@ mod outbox;
 mod query_service;
 mod serve;
 mod telemetry;
+mod this_machine;
 
 use std::env;
 use std::process::ExitCode;

@@ -2,7 +2,6 @@
 
 mod work;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::output::{Output, OutputForm};
 use super::problem::{CallError, Problem};
 use crate::http::{PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
 use crate::offline::Offline;
+use crate::this_machine::is_this_machine;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,16 +96,6 @@ impl Reply {
     }
 }
 
-/// Whether a proxy that the environment names is none for this server: what is here would be sought where the proxy is.
-fn is_this_machine(server: &Url) -> bool {
-    let host = server.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 impl Client {
     /// A client of the server, or of the files, that the arguments name.
     pub fn new<O: OutputForm>(args: &ServerArgs<O>) -> Result<Self, Failure> {
@@ -121,7 +111,8 @@ impl Client {
             let mut http = reqwest::Client::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .timeout(ANSWER_TIMEOUT);
-            if is_this_machine(&args.server) {
+            // By a proxy that the environment names, what is here would be sought where the proxy is.
+            if args.server.host_str().is_some_and(is_this_machine) {
                 http = http.no_proxy();
             }
             Transport::Http(http.build().map_err(|error| {

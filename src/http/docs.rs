@@ -1,14 +1,15 @@
 //! Descriptions: of the interface as OpenAPI, of error codes as pages (operation 16).
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::DESCRIPTION;
 use super::path::PathParameters;
 use super::problem::Problem;
 use super::query::QueryParameters;
 use super::state::Server;
+use super::{described, operations};
 use crate::errors;
 
 /// The description of this interface
@@ -24,16 +25,19 @@ pub async fn openapi(
     query: QueryParameters,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let description = server.description(|| {
-        let mut description = DESCRIPTION.clone();
-        // Without a word of it the paths are those of the host that the description came from.
-        if !server.public_url().is_empty() {
-            description.servers = Some(vec![utoipa::openapi::Server::new(server.public_url())]);
-        }
-        // It is built from constants; it can't fail to become JSON, and a test reads it.
-        description.to_json().unwrap_or_default().into()
-    });
+    let description = server.description();
     Ok(([(CONTENT_TYPE, "application/json")], description).into_response())
+}
+
+/// The description of the interface as it is at an address, as JSON.
+pub fn description(public_url: &str) -> Bytes {
+    let mut description = described(operations("")).1;
+    // Without a word of it the paths are those of the host that the description came from.
+    if !public_url.is_empty() {
+        description.servers = Some(vec![utoipa::openapi::Server::new(public_url)]);
+    }
+    // It is built from constants; it can't fail to become JSON, and a test reads it.
+    description.to_json().unwrap_or_default().into()
 }
 
 /// All error codes

@@ -59,8 +59,6 @@ mod transactions;
 mod unreadable;
 mod work;
 
-use std::sync::LazyLock;
-
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tower::ServiceBuilder;
@@ -79,9 +77,6 @@ pub use unreadable::Unreadable;
 use crate::errors;
 use correlation::CorrelationLayer;
 use problem::Problem;
-
-/// The description of all operations.
-static DESCRIPTION: LazyLock<OpenApi> = LazyLock::new(|| described(operations("")).1);
 
 /// The router with all operations and layers.
 pub fn router(server: Server) -> Router {

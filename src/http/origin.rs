@@ -4,8 +4,6 @@
 //! change anything (its requests say where they come from), and a page whose name was made to resolve to this
 //! machine can't read anything (its requests name that host).
 
-use std::net::IpAddr;
-
 use axum::extract::Request;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +12,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use super::problem::Problem;
 use super::state::Server;
 use crate::errors;
+use crate::this_machine::is_this_machine;
 
 /// How a refusal of the layer below is answered.
 type Refuse = fn(ProtectionError) -> Response;
@@ -74,12 +73,7 @@ fn is_known(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> bool {
         // Only what is no browser leaves it out.
         (None, None) => return true,
     };
-    let address = named.trim_start_matches('[').trim_end_matches(']');
-    let is_local = named.eq_ignore_ascii_case("localhost")
-        || address
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback());
-    is_local || public_host.is_some_and(|public| public.eq_ignore_ascii_case(named))
+    is_this_machine(named) || public_host.is_some_and(|public| public.eq_ignore_ascii_case(named))
 }
 
 /// The host of the header of that name. What is none stays what it is, and so is no host that is known.

@@ -8,6 +8,7 @@ use farelog_projections::Projections;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
+use super::docs;
 use super::health::Health;
 use super::origin;
 use super::problem::Problem;
@@ -79,7 +80,8 @@ impl Server {
     }
 
     /// The description of the interface; made when it is first asked for.
-    pub fn description(&self, make: impl FnOnce() -> Bytes) -> Bytes {
+    pub fn description(&self) -> Bytes {
+        let make = || docs::description(&self.0.public_url);
         self.0.description.get_or_init(make).clone()
     }
 

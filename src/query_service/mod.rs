@@ -75,8 +75,8 @@ impl QueryService {
     /// Answers questions until `stop` is sent or dropped, and then those that are being answered, for a time.
     ///
     /// The service is there once the projections have caught up: whoever hears of it takes it for ready. A broker that is away is
-    /// waited for, and holds up no end. Where another server takes questions at that broker, this one takes none (decision 0154). It ends by itself only where the client was closed or the projections have ended, and says
-    /// so in the log.
+    /// waited for, and holds up no end. Where another server takes questions at that broker, this one takes none (decision
+    /// 0154). It ends by itself only where the client was closed or the projections have ended, and says so in the log.
     pub async fn run(self, stop: oneshot::Receiver<()>) {
         let queries = Arc::new(self);
         let mut service = None;

@@ -2,9 +2,6 @@
 //!
 //! A bound by the number of batches says little: behind a backlog a batch has thousands of records, and otherwise one or two.
 
-use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
-use std::time::Duration;
-
 use super::Record;
 use crate::queue::{QueueClosed, QueueReceiver, QueueSender, queue};
 
@@ -12,16 +9,15 @@ use crate::queue::{QueueClosed, QueueReceiver, QueueSender, queue};
 /// when nothing else is unread.
 pub fn feed(bytes_max: usize) -> (FeedSender, Feed) {
     let (sender, batches) = queue(bytes_max);
-    (FeedSender(sender), Feed(batches))
+    (FeedSender(sender), batches)
 }
 
 /// The writer's end. Dropped, it ends the feed.
 #[derive(Debug)]
 pub struct FeedSender(QueueSender<Vec<Record>>);
 
-/// The reader's end. Dropped, it lets the writer go on without.
-#[derive(Debug)]
-pub struct Feed(QueueReceiver<Vec<Record>>);
+/// The reader's end, of batches. Dropped, it lets the writer go on without.
+pub type Feed = QueueReceiver<Vec<Record>>;
 
 impl FeedSender {
     /// Hands a batch on, once there is room for it.
@@ -34,27 +30,10 @@ impl FeedSender {
     }
 }
 
-impl Feed {
-    /// The next batch, if there is one.
-    ///
-    /// # Errors
-    /// There is none, or none will come.
-    pub fn try_next(&self) -> Result<Vec<Record>, TryRecvError> {
-        self.0.try_next()
-    }
-
-    /// The next batch, once there is one, within a time.
-    ///
-    /// # Errors
-    /// None came, or none will come.
-    pub fn next_within(&self, wait: Duration) -> Result<Vec<Record>, RecvTimeoutError> {
-        self.0.next_within(wait)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::thread;
+    use std::time::Duration;
 
     use chrono::DateTime;
 
@@ -98,7 +77,7 @@ mod tests {
             while seen.len() < 103 {
                 let batch = feed.next_within(Duration::from_mins(1)).unwrap();
                 seen.extend(batch.iter().map(|record| record.position));
-                assert!(feed.0.bytes() <= 100_000);
+                assert!(feed.bytes() <= 100_000);
             }
             assert_eq!(seen, (1..=103).collect::<Vec<_>>());
             sending.join().unwrap();
